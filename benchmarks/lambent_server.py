@@ -1,0 +1,118 @@
+"""Lambent itself: one fresh server and data dir per round, all of its measures, over raw HTTP."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks import measures as m
+from benchmarks.api import Api
+from benchmarks.conditions import cpu_s, descendants, memory_mb
+from benchmarks.plan import Plan
+from benchmarks.samples import Results
+from lambent.testing.server import Server
+
+
+def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
+    """One round, with a first start before it. Raises ServerFailed or RuntimeError: there is nothing to print then."""
+    with tempfile.TemporaryDirectory(prefix="lambent-bench-") as folder:
+        with _start(Path(folder), sandbox) as server:
+            results.add(m.FIRST_READY.name, m.LAMBENT, server.ready_s)
+            time.sleep(plan.idle_s)
+            results.add(m.FIRST_IDLE_RSS.name, m.LAMBENT, sum(memory_mb(pid)[0] for pid in descendants(server.pid)))
+            begun = time.perf_counter()
+            server.terminate()
+            results.add(m.STOP.name, m.LAMBENT, time.perf_counter() - begun)
+        with _start(Path(folder), sandbox) as server:
+            results.add(m.READY.name, m.LAMBENT, server.ready_s)
+            remark = f"Sandbox: {server.sandbox}, not native"
+            if server.sandbox != "native" and remark not in results.remarks:
+                results.remarks.append(remark)
+            time.sleep(plan.idle_s)
+            _idle_memory(results, server)
+            names = _create(results, server, plan)
+            _cold(results, server, plan, names)
+            _warm(results, server, plan)
+            results.add(m.LOADED_RSS.name, m.LAMBENT, memory_mb(server.pid)[0])
+
+
+def _start(folder: Path, sandbox: str) -> Server:
+    return Server.start(folder / "data", "--sandbox", sandbox)
+
+
+def _idle_memory(results: Results, server: Server) -> None:
+    held = {pid: memory_mb(pid) for pid in descendants(server.pid)}
+    supervisor = held[server.pid][0]
+    everything = sum(rss for rss, _pss in held.values())
+    results.add(m.IDLE_RSS.name, m.LAMBENT, everything)
+    results.add(m.IDLE_SUPERVISOR_RSS.name, m.LAMBENT, supervisor)
+    results.add(m.IDLE_LAUNCHER_RSS.name, m.LAMBENT, everything - supervisor)
+    results.add(m.IDLE_PSS.name, m.LAMBENT, sum(pss for _rss, pss in held.values()))
+    remark = f"Idle RSS is the sum over {len(held)} processes; pages that they share count in each"
+    if remark not in results.remarks:
+        results.remarks.append(remark)
+
+
+def _create(results: Results, server: Server, plan: Plan) -> list[str]:
+    names = [f"cold-{number}" for number in range(plan.cold_functions)]
+    api = Api(server.port)
+    try:
+        for name in names:
+            begun = time.perf_counter()
+            api.create(name)
+            api.wait_active(name)
+            results.add(m.CREATE.name, m.LAMBENT, (time.perf_counter() - begun) * 1000)
+        for name, memory_mb in (("warm", 1769), ("small", 128)):
+            api.create(name, memory_mb=memory_mb)
+            api.wait_active(name)
+    finally:
+        api.close()
+    return names
+
+
+def _cold(results: Results, server: Server, plan: Plan, names: list[str]) -> None:
+    outcome = load.run(
+        load.Load(
+            port=server.port,
+            requests=[load.invoke(name, port=server.port) for name in names],
+            count=len(names),
+            seconds=60,
+            pause_s=plan.pause_s,
+        )
+    )
+    must_answer(outcome, "cold start")
+    results.add(m.COLD_P50.name, m.LAMBENT, *outcome.latencies_ms)
+    results.add(m.COLD_P90.name, m.LAMBENT, outcome.percentile_ms(0.9))
+
+
+def _warm(results: Results, server: Server, plan: Plan) -> None:
+    def send(name: str, connections: int) -> load.Outcome:
+        outcome = load.run(
+            load.Load(
+                port=server.port,
+                requests=[load.invoke(name, port=server.port)],
+                connections=connections,
+                seconds=plan.seconds,
+                warmup=plan.warmup * connections,
+            )
+        )
+        must_answer(outcome, name)
+        return outcome
+
+    alone = send("warm", 1)
+    results.add(m.WARM_P50.name, m.LAMBENT, alone.percentile_ms(0.5))
+    results.add(m.WARM_P99.name, m.LAMBENT, alone.percentile_ms(0.99))
+    results.add(m.SMALL_P50.name, m.LAMBENT, send("small", 1).percentile_ms(0.5))
+    before = cpu_s(server.pid)
+    together = send("warm", 8)
+    answered = len(together.latencies_ms) + plan.warmup * 8
+    results.add(m.CPU_PER_INVOKE.name, m.LAMBENT, (cpu_s(server.pid) - before) / answered * 1e6)
+    results.add(m.RATE.name, m.LAMBENT, together.per_s)
+    results.add(m.RATE_P50.name, m.LAMBENT, together.percentile_ms(0.5))
+    results.add(m.RATE_P99.name, m.LAMBENT, together.percentile_ms(0.99))
+    results.add("load generator CPU, 8 clients", m.LAMBENT, together.cpu_s / together.elapsed_s * 100)
+
+
+def must_answer(outcome: load.Outcome, what: str) -> None:
+    if outcome.errors or not outcome.latencies_ms:
+        raise RuntimeError(f"{what}: {outcome.errors} errors, the first: {outcome.first_error}")

@@ -1,0 +1,65 @@
+"""What is measured, in what unit, and what the target is. Data."""
+
+from dataclasses import dataclass
+
+LAMBENT = "Lambent"
+BARE_PROCESS = "bare process"
+BOOTSTRAP = "our bootstrap alone"
+AWSLAMBDARIC = "awslambdaric alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    name: str
+    unit: str
+    target: float | None = None
+    more_is_better: bool = False
+
+    def meets(self, value: float) -> bool | None:
+        """None without a target."""
+        if self.target is None:
+            return None
+        return value >= self.target if self.more_is_better else value <= self.target
+
+
+WARM_P50 = Measure("warm invoke, 1 client, p50", "ms", 0.6)
+WARM_P99 = Measure("warm invoke, 1 client, p99", "ms")
+SMALL_P50 = Measure("warm invoke at 128 MB (7 % of a CPU), p50", "ms")
+RATE = Measure("invocations/s, 8 clients", "1/s", 5000, more_is_better=True)
+RATE_P50 = Measure("latency at 8 clients, p50", "ms")
+RATE_P99 = Measure("latency at 8 clients, p99", "ms")
+COLD_P50 = Measure("cold start, not pooled, p50", "ms", 40)
+COLD_P90 = Measure("cold start, not pooled, p90", "ms")
+CREATE = Measure("create to Active, p50", "ms", 100)
+READY = Measure("server start to ready", "s", 0.6)
+FIRST_READY = Measure("first start to ready, empty data dir", "s", 0.6)
+STOP = Measure("SIGTERM to exit, idle", "s")
+IDLE_RSS = Measure("idle RSS, supervisor + launcher", "MB", 80)
+FIRST_IDLE_RSS = Measure("the same after the first start", "MB", 80)
+IDLE_SUPERVISOR_RSS = Measure("  supervisor", "MB")
+IDLE_LAUNCHER_RSS = Measure("  launcher and what it keeps", "MB")
+IDLE_PSS = Measure("idle PSS, all processes", "MB")
+LOADED_RSS = Measure("supervisor RSS after the load", "MB")
+CPU_PER_INVOKE = Measure("supervisor CPU per invocation, 8 clients", "us")
+
+ALL = (
+    WARM_P50,
+    WARM_P99,
+    SMALL_P50,
+    RATE,
+    RATE_P50,
+    RATE_P99,
+    CPU_PER_INVOKE,
+    COLD_P50,
+    COLD_P90,
+    CREATE,
+    READY,
+    FIRST_READY,
+    STOP,
+    IDLE_RSS,
+    IDLE_SUPERVISOR_RSS,
+    IDLE_LAUNCHER_RSS,
+    IDLE_PSS,
+    FIRST_IDLE_RSS,
+    LOADED_RSS,
+)

@@ -1,0 +1,249 @@
+"""The composition root: from settings to parts to one server. Start reading here.
+
+Owns which part gets which, the order in which they start and end, and nothing else. It runs without privileges: what
+needs them happened before (`cli/up.py`), or happens in the launcher.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+import uvloop
+
+from lambent import __version__
+from lambent.aws.service import Operations, Service
+from lambent.core import tasks
+from lambent.core.clock import SystemClock
+from lambent.core.settings import Settings
+from lambent.environments.pool import Pool
+from lambent.environments.program import Programs
+from lambent.environments.sandbox import probe
+from lambent.functions.code_urls import PREFIX as CODE_PREFIX
+from lambent.functions.control_plane import ControlPlane
+from lambent.functions.ports import VersionObserver
+from lambent.functions.quotas import Quotas
+from lambent.gateway.app import Gateway
+from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.sandbox_endpoint import SandboxEndpoint
+from lambent.gateway.server import HttpServer, Listener
+from lambent.invocation.api import Invocation
+from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.report import TextJournals
+from lambent.invocation.router import Router
+from lambent.launcher.client import LauncherClient, LauncherError
+from lambent.runtimes.catalog import Catalog
+from lambent.services.logs.retention import Retention
+from lambent.services.logs.service import LogsService
+from lambent.store.database import Database
+from lambent.store.datadir import DataDir
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+"""How long requests and invocations may go on after SIGTERM; a second signal ends them at once."""
+SAME_SIGNAL_S = 0.5
+"""Wrappers such as timeout(1) signal the process and its group: two signals this close are one."""
+MEGABYTE = 1024 * 1024
+SWITCH_INTERVAL_S = 0.0005
+"""A thread that unpacks an archive must not hold the interpreter for the default 5 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What was made while the process still had privileges."""
+
+    data_dir: DataDir
+    catalog: Catalog
+    runtime_entries: Mapping[str, Path]
+    launcher: LauncherClient | None
+    problem: str | None
+    """Why there is no launcher."""
+
+
+def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready(url, sandbox)` is called once requests are answered.
+
+    Raises probe.SandboxUnavailable, hosts.UnsafeBind, OSError for a port that cannot be bound, the store's errors, and
+    LauncherError when the launcher has ended before this process was told to.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _raise_file_limit()
+    uvloop.run(_serve(settings, host, ready))
+
+
+async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
+    stop = _stop_on_signals()
+    async with AsyncExitStack() as stack:
+        server = HttpServer()
+        stack.push_async_callback(server.close, 0.0)
+        clock = SystemClock()
+        data_dir = host.data_dir
+
+        database = Database.open(data_dir.database)
+        stack.push_async_callback(database.close)
+        # After the owners of endless work have ended it, while the database still takes what finishing work writes.
+        stack.push_async_callback(tasks.drain, DRAIN_S)
+        retention = Retention(
+            default_days=settings.log_retention_days or None, disk_bytes=settings.log_disk_mb * MEGABYTE
+        )
+        logs = LogsService(database, clock, retention=retention)
+        stack.push_async_callback(logs.close)
+        choice = await probe.choose(
+            settings.sandbox,
+            launcher=host.launcher,
+            problem=host.problem,
+            packages_dir=data_dir.packages,
+            scratch=data_dir.root / "run",
+            runtime_entries=host.runtime_entries,
+        )
+        stack.push_async_callback(choice.driver.close)
+        launcher = host.launcher if choice.driver.name == "native" else None
+        if launcher is not None:
+            stack.callback(_stop_without(launcher, stop))
+
+        # The control plane tells the pool what is retired, the pool asks the control plane for packages.
+        observers: list[VersionObserver] = []
+        control_plane = ControlPlane(
+            data_dir=data_dir,
+            database=database,
+            clock=clock,
+            runtime_support=host.catalog,
+            runtime_version_arn=host.catalog.version_arn,
+            observers=observers,
+            quotas=Quotas(concurrent_executions=settings.account_concurrency),
+        )
+        stack.push_async_callback(control_plane.close)
+
+        admin = Admin(host, choice, control_plane, logs)
+        routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
+        if settings.allow_reset:
+            routes["/_lambent/reset"] = admin.reset
+        lambda_operations = dict(control_plane.operations())
+        gateway = Gateway(services(lambda_operations, logs), routes=routes, allowed_hosts=settings.allowed_hosts)
+        pool = Pool(
+            driver=choice.driver,
+            programs=Programs(host.catalog, control_plane.packages),
+            journals=TextJournals(logs.sink),
+            clock=clock,
+            aws_endpoint=SandboxEndpoint(gateway, server, clock),
+            max_environments=settings.max_environments,
+            idle_environment_s=settings.idle_environment_s,
+        )
+        stack.push_async_callback(pool.close, DRAIN_S)
+        observers.append(pool)
+        invocation = Invocation(
+            resolver=control_plane.resolver,
+            router=Router(Concurrency(settings.account_concurrency), pool),
+            clock=clock,
+        )
+        # Functions call the services that invoke them: here the circle closes.
+        lambda_operations |= invocation.operations()
+
+        control_plane.start()
+        logs.start()
+        eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
+        stack.callback(eviction.cancel)
+
+        listener = await server.listen(gateway.public(), settings.host, settings.port)
+        gc.freeze()
+        gc.enable()
+        ready(_url(settings.host, listener), choice)
+        await stop.wait()
+        lost = launcher is not None and launcher.gone
+        await server.close(DRAIN_S)
+    if lost:
+        raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
+
+
+def services(lambda_operations: Operations, logs: LogsService) -> dict[str, Service]:
+    """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
+    return {"lambda": Service("lambda", lambda_operations), "logs": Service("logs", logs.operations())}
+
+
+class Admin:
+    """Lambent's own routes, on public listeners alone."""
+
+    def __init__(self, host: Host, choice: probe.Choice, control_plane: ControlPlane, logs: LogsService) -> None:
+        self._host = host
+        self._choice = choice
+        self._control_plane = control_plane
+        self._logs = logs
+
+    async def health(self, request: HttpRequest) -> HttpResponse:
+        return _json(
+            200,
+            {
+                "status": "ok",
+                "version": __version__,
+                "sandbox": self._choice.as_json(),
+                "runtimes": [runtime.identifier for runtime in self._host.catalog.available()],
+            },
+        )
+
+    async def reset(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return _json(405, {"message": "POST /_lambent/reset drops all state."})
+        await self._control_plane.reset()
+        await self._logs.reset()
+        return _json(200, {"status": "ok"})
+
+    async def code(self, request: HttpRequest) -> HttpResponse:
+        query = dict(parse_qsl(request.query))
+        archive = self._control_plane.code_archive(unquote(request.path), query)
+        return HttpResponse(200, [("Content-Type", "application/zip")], archive)
+
+
+def _json(status: int, body: Mapping[str, object]) -> HttpResponse:
+    return HttpResponse(status, [("Content-Type", "application/json")], orjson.dumps(body))
+
+
+def _url(host: str, listener: Listener) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.port}"
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    first_s: float | None = None
+
+    def on_signal() -> None:
+        nonlocal first_s
+        if first_s is not None and loop.time() - first_s > SAME_SIGNAL_S:
+            # Sandboxes die with the launcher, and the launcher with this process.
+            os._exit(1)
+        first_s = first_s or loop.time()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:
+    """Stop when the launcher ends: this process cannot start another. Returns what ends the watch."""
+    loop, channel = asyncio.get_running_loop(), launcher.fileno()
+
+    def on_end() -> None:
+        loop.remove_reader(channel)
+        logger.error("The launcher has ended by itself: killed, or out of memory. The server stops.")
+        stop.set()
+
+    loop.add_reader(channel, on_end)
+    return lambda: loop.remove_reader(channel)
+
+
+def _raise_file_limit() -> None:
+    """Each environment needs some twenty descriptors."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""What AWS defines, as pure code: ARNs, service models, errors, the record of a service."""

@@ -1,0 +1,96 @@
+"""`lambent invoke`: call a function, print what it answered."""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from lambent.cli import options
+from lambent.cli.client import Client, Reply
+from lambent.cli.failure import FUNCTION_FAILED, USAGE, Failure
+
+
+@click.command()
+@click.argument("function", type=options.FunctionName())
+@click.argument("payload", required=False)
+@click.option("--payload-file", type=click.Path(path_type=Path), help="Read the payload from a file.")
+@click.option("--qualifier", help="Version or alias.")
+@click.option("--log", is_flag=True, help="Show the end of the invocation's log on stderr.")
+@options.as_json
+@options.endpoint
+@click.pass_context
+def invoke(
+    ctx: click.Context,
+    function: str,
+    payload: str | None,
+    payload_file: Path | None,
+    qualifier: str | None,
+    log: bool,
+    as_json: bool,
+    endpoint: str | None,
+) -> None:
+    """Invoke FUNCTION (a name or an ARN) with the JSON text PAYLOAD; `-` reads it from stdin, none sends {}.
+
+    Prints the function's answer. When the function failed, its error is printed and the exit code is 1.
+    """
+    body = read_payload(payload, payload_file)
+    path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+    headers = {"content-type": "application/json", "x-amz-invocation-type": "RequestResponse"}
+    if log or as_json:
+        headers["x-amz-log-type"] = "Tail"
+    query = {"Qualifier": qualifier} if qualifier else None
+    reply = Client.choose(endpoint).call("POST", path, query, body, headers)
+    if log and not as_json:
+        # Inside a message, runtimes write lines apart with CR, as on AWS; a terminal would overwrite them.
+        click.echo(_log(reply).replace("\r", "\n"), err=True, nl=False)
+    click.echo(json.dumps(describe(reply), indent=2) if as_json else reply.body.decode("utf-8", "replace"))
+    failed = "x-amz-function-error" in reply.headers
+    if failed and not as_json:
+        click.echo(f"lambent: the function failed ({reply.headers['x-amz-function-error']})", err=True)
+    ctx.exit(FUNCTION_FAILED if failed else 0)
+
+
+def read_payload(payload: str | None, file: Path | None) -> bytes:
+    """The bytes to send, which are JSON. Raises `Failure` when they are not, or cannot be read."""
+    if payload is not None and file is not None:
+        raise Failure("give the payload or --payload-file, not both", USAGE)
+    if file is not None:
+        place = str(file)
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise Failure(f"cannot read the payload: {file}: {error.strerror}", USAGE) from error
+    elif payload == "-":
+        place = "stdin"
+        body = sys.stdin.buffer.read()
+    else:
+        place = "PAYLOAD"
+        body = (payload or "{}").encode()
+    try:
+        json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Failure(f"the payload ({place}) is not JSON: {error}", USAGE) from None
+    return body
+
+
+def describe(reply: Reply) -> dict[str, object]:
+    """An answer for scripts: what AWS's headers say, and the payload parsed where it is JSON."""
+    try:
+        payload = reply.json()
+    except ValueError:
+        payload = reply.body.decode("utf-8", "replace")
+    return {
+        "StatusCode": reply.status,
+        "FunctionError": reply.headers.get("x-amz-function-error"),
+        "ExecutedVersion": reply.headers.get("x-amz-executed-version"),
+        "RequestId": reply.headers.get("x-amzn-requestid"),
+        "LogResult": _log(reply),
+        "Payload": payload,
+    }
+
+
+def _log(reply: Reply) -> str:
+    return base64.b64decode(reply.headers.get("x-amz-log-result", "")).decode("utf-8", "replace")

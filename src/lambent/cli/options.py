@@ -1,0 +1,37 @@
+"""Options that several subcommands share, and the settings that result from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lambent.cli.failure import USAGE, Failure
+from lambent.core.settings import Settings, SettingsError, load
+
+endpoint = click.option(
+    "--endpoint", metavar="URL", help="The server; default LAMBENT_ENDPOINT, AWS_ENDPOINT_URL, http://127.0.0.1:4566."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+config = click.option(
+    "--config", type=click.Path(path_type=Path), help="Settings file; default lambent.toml where there is one."
+)
+
+
+class FunctionName(click.ParamType[str]):
+    """A function's name or ARN; the server knows which are right, and an empty one would ask for another path."""
+
+    name = "function"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.strip():
+            self.fail("a function has a name; `lambent function list` prints them", param, ctx)
+        return value
+
+
+def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
+    """The settings in force; one line instead where they cannot be used."""
+    try:
+        return load(flags, config=config)
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from error

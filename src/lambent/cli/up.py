@@ -1,0 +1,248 @@
+"""`lambent up`: take the data dir, start the launcher, give up privileges, then import and run the server.
+
+The order is the point: whatever parses requests or archives is imported after the way back to root is shut. Nothing
+that this module imports at its top does.
+"""
+
+import errno
+import gc
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import lambent
+from lambent.cli import options
+from lambent.cli.failure import CANNOT_START, USAGE, Failure
+from lambent.cli.machine import why_not_listen
+from lambent.cli.runtimes import catalog as catalog_of
+from lambent.core import log
+from lambent.core.settings import LOG_LEVELS, RUNTIME_FALLBACKS, SANDBOXES, Settings
+from lambent.gateway.hosts import UnsafeBind, check_bind
+from lambent.launcher import client, privileges
+from lambent.launcher.client import LauncherClient, LauncherError
+from lambent.launcher.privileges import Identity, PrivilegesError
+from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.python.files import runtime_files
+from lambent.store.datadir import DataDir, DataDirError
+
+if TYPE_CHECKING:
+    from lambent.environments.sandbox.probe import Choice
+
+UNUSABLE_PATH = frozenset(
+    {errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT}
+)
+
+
+@click.command()
+@click.option("--host", help="Address to serve on; loopback only.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0 takes a free one.  [default: 4566]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]")
+@click.option("--sandbox", type=click.Choice(SANDBOXES), help="What isolates functions.  [default: auto]")
+@click.option("--user", help="Started as root: become this user.  [default: the caller of sudo, else root]")
+@click.option(
+    "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A further name clients may call this server by.",
+)
+@click.option(
+    "--runtime-fallback", type=click.Choice(RUNTIME_FALLBACKS), help="For a Python that is missing.  [default: none]"
+)
+@click.option(
+    "--interpreter",
+    "interpreters",
+    multiple=True,
+    metavar="RUNTIME=PATH",
+    help="The Python that serves a runtime, as python3.12=/usr/bin/python3.12.",
+)
+@click.option("--account-concurrency", type=click.IntRange(1), help="Invocations at one time.  [default: 1000]")
+@click.option("--max-environments", type=click.IntRange(1), help="[default: what the machine's memory gives]")
+@click.option(
+    "--idle-environment-s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds that an idle environment is kept.  [default: 600]",
+)
+@click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
+@click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Of the server's own log.  [default: warning]")
+@options.config
+def up(config: Path | None, **flags: Any) -> None:
+    """Start the server in the foreground. SIGTERM or Ctrl-C drains and stops it; a second one kills it."""
+    flags["allowed_hosts"] = flags["allowed_hosts"] or None
+    flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
+    settings = options.settings(flags, config)
+    log.configure(settings.log_level)
+    with _one_line_failures(settings):
+        _check_address(settings)
+        who = privileges.identity(settings.user)
+        _check_readable(who)
+        privileges.make_folder(settings.data_dir, who)
+        catalog = catalog_of(settings)
+        entries = runtime_files()
+        with _as(who):
+            data_dir = DataDir.open(settings.data_dir)
+            # With the eyes of the server: it looks at them again, and root may see what it will not.
+            prefixes = [runtime.prefix for runtime in catalog.available()]
+            _check_interpreters(settings, catalog)
+        launcher, problem = _start_launcher(settings, data_dir, prefixes, entries)
+        privileges.drop(who, settings.data_dir)
+        _serve(settings, data_dir, catalog, entries, launcher, problem)
+
+
+def _check_address(settings: Settings) -> None:
+    """Refuse before anything is made. The server binds much later, and says the same when it is beaten to it."""
+    check_bind(settings.host)
+    if (problem := why_not_listen(settings.host, settings.port)) is not None:
+        raise problem
+
+
+def _check_readable(who: Identity | None) -> None:
+    """Whoever the server becomes must be able to go on importing it: not so under a private home of another's."""
+    if who is None:
+        return
+    with _as(who):
+        for file in (os.__file__, lambent.__file__, click.__file__):
+            try:
+                os.stat(file)
+            except PermissionError:
+                text = f"user {who.name} cannot read {file}; install Python and Lambent where they can"
+                raise PrivilegesError(f"{text}, or start with --user root") from None
+
+
+def _check_interpreters(settings: Settings, catalog: Catalog) -> None:
+    """One that was named and cannot serve would else be missed by the first function that needs it."""
+    for identifier, _ in settings.interpreters:
+        try:
+            catalog.find(identifier)
+        except RuntimeUnavailable as error:
+            raise Failure(str(error), USAGE) from None
+
+
+@contextmanager
+def _as(who: Identity | None) -> Iterator[None]:
+    """With the rights of the user the server becomes, for a while: files made belong to them."""
+    if who is None or who.uid == os.geteuid():
+        yield
+        return
+    os.setegid(who.gid)
+    os.seteuid(who.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def _start_launcher(
+    settings: Settings, data_dir: DataDir, prefixes: Sequence[Path], entries: Mapping[str, Path]
+) -> tuple[LauncherClient | None, str | None]:
+    """The launcher, or why there is none. Raises LauncherError where the native sandbox was asked for by name."""
+    if settings.sandbox not in ("auto", "native"):
+        return None, None
+    try:
+        launcher = client.start(
+            data_dir=data_dir.root,
+            packages_dir=data_dir.packages,
+            prefixes=prefixes,
+            runtime_entries=entries,
+        )
+    except LauncherError as error:
+        if settings.sandbox == "native":
+            raise
+        return None, str(error)
+    return launcher, None
+
+
+def _serve(
+    settings: Settings,
+    data_dir: DataDir,
+    catalog: Catalog,
+    entries: Mapping[str, Path],
+    launcher: LauncherClient | None,
+    problem: str | None,
+) -> None:
+    # Here and not above: these must never be imported with privileges, and cost most of the time of a start. What
+    # they make stays, so the collector would look through it for nothing; the server turns it on when it is ready.
+    gc.disable()
+    from lambent import app
+    from lambent.environments.sandbox.probe import SandboxUnavailable
+    from lambent.store.migrations import SchemaTooNew
+
+    host = app.Host(data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem)
+    try:
+        app.run(settings, host, lambda url, sandbox: _say_ready(url, sandbox, settings))
+    except (SandboxUnavailable, SchemaTooNew) as error:
+        raise Failure(str(error), CANNOT_START) from error
+
+
+def _say_ready(url: str, sandbox: "Choice", settings: Settings) -> None:
+    name = sandbox.driver.name
+    if warning := weakness(name, sandbox.missing, sandbox.reason):
+        click.secho(warning, err=True, fg="yellow", bold=True)
+    click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir})")
+    # A script that waits for the line may read it from a pipe.
+    sys.stdout.flush()
+
+
+def weakness(name: str, missing: Mapping[str, str], reason: str | None) -> str | None:
+    """What the sandbox does not give, in words that nobody overlooks; None for the whole native one.
+
+    `missing`: guarantee -> why; `reason`: why the sandbox is not the native one.
+    """
+    if name == "process":
+        text = f"functions are NOT isolated: the process sandbox is for development only ({reason})."
+    elif missing:
+        text = f"the {name} sandbox is without " + "; ".join(f"{each} ({why})" for each, why in missing.items()) + "."
+    else:
+        return None
+    return f"WARNING: {text}\n         `lambent doctor` says what this machine lacks."
+
+
+@contextmanager
+def _one_line_failures(settings: Settings) -> Iterator[None]:
+    """What a user can mend is one line, never a traceback."""
+    try:
+        yield
+    except UnsafeBind as error:
+        raise Failure(str(error), USAGE) from error
+    except (LauncherError, PrivilegesError, DataDirError) as error:
+        raise Failure(str(error), CANNOT_START) from error
+    except OSError as error:
+        if (reason := explain(error, settings)) is None:
+            raise
+        raise Failure(reason, CANNOT_START) from error
+
+
+def explain(error: OSError, settings: Settings) -> str | None:
+    """What the user can do about an error of the system; None where that is a bug of ours."""
+    place = f"{settings.host}:{settings.port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {settings.port} is in use on {settings.host}; stop what uses it, or choose another with --port"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"{settings.host} is no address of this machine; leave --host out for 127.0.0.1"
+        case errno.EACCES | errno.EPERM | errno.EROFS if error.filename is not None:
+            return f"no permission: {error.filename}: {error.strerror}; choose another folder with --data-dir"
+        case errno.EACCES | errno.EPERM:
+            return f"no permission to listen on {place}; ports below 1024 are root's: choose another with --port"
+        case _ if error.errno in UNUSABLE_PATH and error.filename is not None:
+            return f"{error.filename}: {error.strerror}; choose another folder with --data-dir"
+    return None
+
+
+def _interpreter(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise Failure(f"--interpreter takes RUNTIME=PATH, as python3.12=/usr/bin/python3.12, not {text!r}", USAGE)
+    return name, Path(path).expanduser()

@@ -1,0 +1,1 @@
+"""What every layer may use: settings, life cycle tables, tasks, time, identifiers. Knows neither AWS nor Lambda."""

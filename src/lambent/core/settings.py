@@ -1,0 +1,216 @@
+"""Settings: flags > `LAMBENT_*` variables > `lambent.toml`. Configuration is read nowhere else.
+
+A key that no setting has is refused, not ignored: a misspelt limit that silently does nothing is worse than a stop.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = Path("lambent.toml")
+PREFIX = "LAMBENT_"
+OTHER_VARIABLES = frozenset({"LAMBENT_CONFIG", "LAMBENT_ENDPOINT"})
+"""Variables that are no settings of the server: where its file is, and which server the client commands call."""
+TEST_PREFIX = "LAMBENT_TEST_"
+"""Variables of the test suite; a server that it starts inherits them."""
+
+SANDBOXES = ("auto", "native", "rootless", "oci", "process")
+RUNTIME_FALLBACKS = ("none", "nearest")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. The message is for the user and names the key and where it was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    host: str = "127.0.0.1"
+    port: int = 4566
+    """0 takes a free port; the ready line names it."""
+    data_dir: Path = Path(".lambent")
+    sandbox: str = "auto"
+    """auto | native | rootless | oci | process"""
+    user: str | None = None
+    """Name or number of the user the supervisor becomes when started by root."""
+    allow_reset: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    runtime_fallback: str = "none"
+    """none | nearest: what to do when the interpreter of a runtime identifier is not on this machine."""
+    interpreters: tuple[tuple[str, Path], ...] = field(default=())
+    """Configured interpreters: (runtime identifier, path of the executable)."""
+    account_concurrency: int = 1000
+    max_environments: int | None = None
+    """None: what the machine's memory gives."""
+    idle_environment_s: float = 600.0
+    log_retention_days: int = 30
+    """Of log groups without a policy of their own; 0 keeps them for ever."""
+    log_disk_mb: int = 1024
+    """What all logs of functions may take on disk; beyond it the oldest go first."""
+    log_level: str = "warning"
+
+
+KEYS = tuple(f.name for f in fields(Settings))
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """The settings in force. `flags` holds only what was given on the command line, by key, already typed.
+
+    `config` names a file that must exist; without it `LAMBENT_CONFIG` does, and without both `lambent.toml` in the
+    current folder is read if it is there. Raises `SettingsError`.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(config, environ)
+    values |= _from_variables(environ)
+    values |= {key: value for key, value in (flags or {}).items() if value is not None}
+    return Settings(**values)
+
+
+def _from_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    named = config or (Path(environ["LAMBENT_CONFIG"]) if environ.get("LAMBENT_CONFIG") else None)
+    path = named or CONFIG_FILE
+    if named is None and not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        key = name.replace("-", "_")
+        if key not in KEYS:
+            raise SettingsError(f"{path}: unknown key '{name}'{_perhaps(key, str)}")
+        values[key] = _convert(key, value, f"{path}: key '{name}'")
+    return values
+
+
+def _from_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX) or name in OTHER_VARIABLES or value == "":
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key not in KEYS:
+            raise SettingsError(f"unknown variable {name}{_perhaps(key, _variable)}")
+        values[key] = _convert(key, value, f"variable {name}")
+    return values
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper()
+
+
+def _perhaps(key: str, written: Callable[[str], str]) -> str:
+    """What was meant, as the end of a sentence; all that is known where nothing is near."""
+    near = difflib.get_close_matches(key, KEYS, 1, cutoff=0.7)
+    return f"; did you mean {written(near[0])}?" if near else f" (known: {', '.join(map(written, KEYS))})"
+
+
+def _convert(key: str, value: object, place: str) -> Any:
+    """`value` as TOML or a variable gave it, in the type of setting `key`."""
+    match key:
+        case "port":
+            return _integer(value, place, 0, 65_535)
+        case "account_concurrency" | "max_environments":
+            return _integer(value, place, 1, None)
+        case "log_disk_mb":
+            return _integer(value, place, 1, None)
+        case "log_retention_days":
+            return _integer(value, place, 0, None)
+        case "idle_environment_s":
+            return _seconds(value, place)
+        case "allow_reset":
+            return _boolean(value, place)
+        case "data_dir":
+            return Path(_text(value, place)).expanduser()
+        case "sandbox":
+            return _choice(value, place, SANDBOXES)
+        case "runtime_fallback":
+            return _choice(value, place, RUNTIME_FALLBACKS)
+        case "log_level":
+            return _choice(value, place, LOG_LEVELS)
+        case "allowed_hosts":
+            return _texts(value, place)
+        case "interpreters":
+            return _interpreters(value, place)
+        case _:
+            return _text(value, place)
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{place} must be text, not {value!r}")
+    return value
+
+
+def _choice(value: object, place: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise SettingsError(f"{place} must be one of {', '.join(choices)}, not {value!r}")
+    return str(value)
+
+
+def _integer(value: object, place: str, low: int, high: int | None) -> int:
+    range_text = f"from {low} to {high}" if high is not None else f"of {low} or more"
+    problem = SettingsError(f"{place} must be a whole number {range_text}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise problem
+    try:
+        number = int(value)
+    except ValueError:
+        raise problem from None
+    if number < low or (high is not None and number > high):
+        raise problem
+    return number
+
+
+def _seconds(value: object, place: str) -> float:
+    problem = SettingsError(f"{place} must be a number of seconds greater than 0, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise problem
+    try:
+        number = float(value)
+    except ValueError:
+        raise problem from None
+    if not 0 < number < float("inf"):
+        raise problem
+    return number
+
+
+def _boolean(value: object, place: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    named = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if not isinstance(value, str) or value.lower() not in named:
+        raise SettingsError(f"{place} must be true or false, not {value!r}")
+    return named[value.lower()]
+
+
+def _texts(value: object, place: str) -> tuple[str, ...]:
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) and part for part in parts):
+        raise SettingsError(f"{place} must be a list of texts, not {value!r}")
+    return tuple(parts)
+
+
+def _interpreters(value: object, place: str) -> tuple[tuple[str, Path], ...]:
+    """A TOML table `"python3.9" = "/path"`, or `python3.9=/path,python3.10=/path` in a variable."""
+    pairs: list[tuple[object, object]]
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, str):
+        pairs = [(name, path) for name, _, path in (part.strip().partition("=") for part in value.split(","))]
+    else:
+        pairs = [(None, None)]
+    if not all(isinstance(name, str) and name and isinstance(path, str) and path for name, path in pairs):
+        raise SettingsError(f"{place} must map runtime identifiers to executables, not {value!r}")
+    return tuple((str(name), Path(str(path)).expanduser()) for name, path in pairs)

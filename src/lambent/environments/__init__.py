@@ -1,0 +1,1 @@
+"""Execution environments: from a function version to a process that answers invocations."""

@@ -1,0 +1,384 @@
+"""One execution environment: the invocation that it runs, and the coroutine that owns its runtime domain.
+
+The warm path is synchronous: `invoke` answers the parked `/next`, and the runtime's next call ends the invocation.
+All that is rare (Init, an exit, the deadline, stopping) is a signal to the owner coroutine `run`, which alone kills
+and starts processes. Phases: AWS's execution environment lifecycle. It chooses no function and counts no lease.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from lambent.aws.errors import ApiError, FunctionFault, PlatformFault
+from lambent.core.clock import Clock
+from lambent.core.lifecycle import step
+from lambent.environments import faults
+from lambent.environments.alarm import Alarm
+from lambent.environments.events import InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.output import Turns
+from lambent.environments.ports import (
+    AwsEndpoint,
+    EnvironmentIdentity,
+    Journal,
+    ProcessExit,
+    Program,
+    ProgramSource,
+    SandboxDriver,
+)
+from lambent.environments.request import InvokeRequest, InvokeResult
+from lambent.environments.runtime_api import Answer
+from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
+from lambent.environments.start_gate import StartGate
+from lambent.environments.states import NEXT, State
+from lambent.functions.records import FunctionVersion
+
+INIT_LIMIT_S = 10.0
+SAMPLE_EVERY_S = 0.05
+"""Of the memory of a function that runs for longer than this."""
+FREEZE_AFTER_S = 0.0075
+"""Long enough that a busy environment is not frozen between two invocations, short enough to stop its threads."""
+
+
+class Keeper(Protocol):
+    """Who is told when an environment is free again, or gone."""
+
+    def environment_ready(self, environment: "Environment") -> None: ...
+
+    def environment_gone(self, environment: "Environment") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all environments of a machine share."""
+
+    driver: SandboxDriver
+    programs: ProgramSource
+    clock: Clock
+    gate: StartGate
+    keeper: Keeper
+    aws_endpoint: AwsEndpoint | None
+    turns: Turns = field(default_factory=Turns)
+
+
+class Signal(Enum):
+    BEGIN = "an invocation waits for a runtime"
+    EXITED = "the runtime ended"
+    DEADLINE = "the invocation's time is over"
+    STOP = "stop"
+
+
+@dataclass(slots=True)
+class _Current:
+    """The invocation that runs."""
+
+    request: InvokeRequest
+    result: asyncio.Future[InvokeResult]
+    on_end: Callable[[], None]
+    started: float
+    deadline: float
+    answer: Answer | None = None
+    ended: float | None = None
+    """When the runtime asked for the next one."""
+
+
+class Environment:
+    """States: `states.NEXT`. In READY the runtime may have to be started again, inside the next invocation."""
+
+    def __init__(
+        self,
+        version: FunctionVersion,
+        identity: EnvironmentIdentity,
+        journal: Journal,
+        surroundings: Surroundings,
+    ) -> None:
+        self.version = version
+        self.identity = identity
+        self.state = State.STARTING
+        self.idle_since = surroundings.clock.monotonic()
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done after the Init phase, however it ended; an exception when there is no sandbox."""
+        self._journal = journal
+        self._surroundings = surroundings
+        self._clock = surroundings.clock
+        self._signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self._deadline = Alarm(self._clock, lambda: self._signals.put_nowait(Signal.DEADLINE))
+        self._freeze = Alarm(self._clock, self._freeze_if_idle)
+        self._sample = Alarm(self._clock, self._sample_memory)
+        self._domain: RuntimeDomain | None = None
+        self._init_duration_ms: float | None = None
+        self._current: _Current | None = None
+        self._refusal: ApiError | None = None
+        self._given_up = False
+
+    @property
+    def domain(self) -> RuntimeDomain:
+        """Exists from READY on."""
+        assert self._domain is not None
+        return self._domain
+
+    @property
+    def usable(self) -> bool:
+        return self.state is State.READY and not self._given_up
+
+    # The warm path
+
+    def invoke(self, request: InvokeRequest, on_end: Callable[[], None]) -> asyncio.Future[InvokeResult]:
+        """Hand `request` to the runtime; legal in READY. `on_end` is called once, when the invocation is over here."""
+        if self.state in (State.STOPPING, State.STOPPED):
+            # Lost the race against a shutdown; nothing was handed over, `on_end` is not called.
+            raise PlatformFault(f"Environment {self.identity.environment_id} is stopping")
+        self.state = step(NEXT, self.state, State.BUSY)
+        now = self._clock.monotonic()
+        timeout_s = self.version.timeout_s
+        result: asyncio.Future[InvokeResult] = asyncio.get_running_loop().create_future()
+        self._current = _Current(request, result, on_end, now, now + timeout_s)
+        self._deadline.set(now + timeout_s)
+        self._sample.set(now + SAMPLE_EVERY_S)
+        self.domain.thaw()
+        if self.domain.initialised:
+            self._begin(request, timeout_s)
+        else:
+            self._signals.put_nowait(Signal.BEGIN)
+        return result
+
+    def stop(self) -> None:
+        """Ask the owner to end everything; an invocation that runs fails as ours."""
+        self._signals.put_nowait(Signal.STOP)
+
+    def _begin(self, request: InvokeRequest, left_s: float) -> None:
+        now_ms = self._clock.epoch_ms()
+        self._journal.start(Start(now_ms, request.request_id, self.version.version, request.keep_tail))
+        self.domain.api.deliver(request, now_ms + int(left_s * 1000))
+
+    def _end(self, status: Status, error_type: str | None, *, duration_ms: float | None = None) -> None:
+        """Write END and REPORT, answer who still waits, and let the lease go."""
+        current, self._current = self._current, None
+        assert current is not None
+        self._deadline.clear()
+        self._sample.clear()
+        # A line that nobody finished belongs to the invocation that wrote it.
+        self.domain.output.flush()
+        if duration_ms is None:
+            ended = self._clock.monotonic() if current.ended is None else current.ended
+            duration_ms = (ended - current.started) * 1000
+        self._write_end(current, status, error_type, duration_ms)
+        if not current.result.done() and current.answer is not None:
+            tail = self._journal.tail() if current.request.keep_tail else None
+            current.result.set_result(InvokeResult(current.answer.body, current.answer.error_type, tail))
+        self.idle_since = self._clock.monotonic()
+        current.on_end()
+
+    def _write_end(self, current: _Current, status: Status, error_type: str | None, duration_ms: float) -> None:
+        time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
+        produced = len(current.answer.body) if current.answer is not None else 0
+        init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
+        memory_mb, max_memory_mb = (
+            self.version.memory_mb,
+            self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
+        )
+        self._journal.runtime_done(RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced))
+        self._journal.report(
+            Report(time_ms, request_id, status, error_type, duration_ms, init_duration_ms, memory_mb, max_memory_mb)
+        )
+
+    # RuntimeEvents: what the runtime did
+
+    def runtime_ready(self) -> None:
+        if self.domain.starting is not None:
+            self.domain.starting.ready()
+            return
+        current = self._current
+        if current is None or current.answer is None:
+            return
+        current.ended = self._clock.monotonic()
+        # END comes after all that the function wrote, which is read by now or will be in a few turns of the loop.
+        if self.domain.output.drain():
+            self._succeed(current)
+        else:
+            self.domain.output.when_empty(lambda: self._succeed(current))
+
+    def runtime_answered(self, answer: Answer) -> None:
+        current = self._current
+        if current is None:
+            return
+        current.answer = answer
+        # A caller who wants the log's tail gets it with REPORT, which is written when the runtime asks for more.
+        if not current.request.keep_tail and not current.result.done():
+            current.result.set_result(InvokeResult(answer.body, answer.error_type))
+
+    def runtime_init_failed(self, answer: Answer) -> None:
+        if self.domain.starting is not None:
+            self.domain.starting.failed(answer)
+
+    def _succeed(self, current: _Current) -> None:
+        """The runtime is done with `current` and at our disposal, whatever the function answered."""
+        # In a Reset the owner coroutine ends the invocation, once the processes are gone.
+        if self._current is current and self.state is State.BUSY and current.answer is not None:
+            self._finish(current.answer)
+
+    def _finish(self, answer: Answer) -> None:
+        self._end(Status.ERROR if answer.error_type else Status.SUCCESS, answer.error_type)
+        self._free()
+
+    def _free(self) -> None:
+        self.state = step(NEXT, self.state, State.READY)
+        if self.domain.initialised:
+            self._freeze.set(self._clock.monotonic() + FREEZE_AFTER_S)
+        if self._given_up:
+            self.stop()
+        else:
+            self._surroundings.keeper.environment_ready(self)
+
+    def _sample_memory(self) -> None:
+        """Children of the runtime may come and go while it works: their memory is looked at now and then."""
+        if self.state is State.BUSY:
+            self.domain.sample_memory()
+            self._sample.set(self._clock.monotonic() + SAMPLE_EVERY_S)
+
+    def _freeze_if_idle(self) -> None:
+        if self.state is State.READY and self.domain.initialised:
+            self.domain.freeze()
+
+    # The owner coroutine
+
+    async def run(self) -> None:
+        """Build, initialise, react until stopped. Ends with everything gone, whatever happened."""
+        try:
+            async with self._surroundings.programs.program(self.version, self.identity) as program:
+                try:
+                    async with self._surroundings.gate.passing():
+                        await self._build(program)
+                        await self._first_init(program)
+                    self.started.set_result(None)
+                    while (signal := await self._signals.get()) is not Signal.STOP:
+                        await self._react(signal)
+                finally:
+                    await self._close()
+        except ApiError as error:
+            # The function cannot run here; that is for the caller who waits.
+            self._refusal = error
+        finally:
+            self._release()
+
+    async def _build(self, program: Program) -> None:
+        surroundings = self._surroundings
+        sandbox = await surroundings.driver.create(sandbox_spec(self.version, self.identity, program))
+        self._domain = RuntimeDomain(
+            version=self.version,
+            identity=self.identity,
+            sandbox=sandbox,
+            journal=self._journal,
+            clock=self._clock,
+            events=self,
+            exited=lambda: self._signals.put_nowait(Signal.EXITED),
+            turns=surroundings.turns,
+        )
+        await self._domain.serve(surroundings.aws_endpoint)
+
+    async def _first_init(self, program: Program) -> None:
+        self._journal.init_start(
+            InitStart(
+                time_ms=self._clock.epoch_ms(),
+                phase=Phase.INIT,
+                runtime_version=program.runtime_version,
+                runtime_version_arn=program.runtime_version_arn,
+            )
+        )
+        end = await self.domain.initialise(Phase.INIT, INIT_LIMIT_S)
+        if end.status is Status.SUCCESS:
+            self._init_duration_ms = end.duration_ms
+        self.state = step(NEXT, self.state, State.READY)
+        self.idle_since = self._clock.monotonic()
+        self._freeze.set(self.idle_since + FREEZE_AFTER_S)
+
+    async def _react(self, signal: Signal) -> None:
+        current = self._current
+        if signal is Signal.BEGIN and current is not None:
+            await self._init_inside_invoke(current)
+        elif signal is Signal.DEADLINE and current is not None and self._is_late(current):
+            await self._reset_after_timeout(current)
+        elif signal is Signal.EXITED and self.domain.initialised and (end := self.domain.exit) is not None:
+            await self._reset_after_exit(end)
+
+    def _is_late(self, current: _Current) -> bool:
+        """Whether the signal means this invocation, and it still has something to do."""
+        return current.deadline <= self._clock.monotonic() and current.ended is None
+
+    async def _init_inside_invoke(self, current: _Current) -> None:
+        request = current.request
+        end = await self.domain.initialise(Phase.INVOKE, current.deadline - self._clock.monotonic())
+        if end.status is Status.SUCCESS:
+            self._begin(request, current.deadline - self._clock.monotonic())
+            return
+        start = Start(self._clock.epoch_ms(), request.request_id, self.version.version, request.keep_tail)
+        self._journal.start(start)
+        if end.status is Status.TIMEOUT:
+            self._fail(current, Status.TIMEOUT, faults.timed_out(request.request_id, self.version.timeout_s))
+        else:
+            self._fail(current, Status.FAILURE, end.fault(request.request_id))
+
+    async def _reset_after_timeout(self, current: _Current) -> None:
+        self.state = step(NEXT, self.state, State.RESETTING)
+        # What it says from now on comes too late.
+        self.domain.api.restart()
+        await self._kill()
+        self._fail(current, Status.TIMEOUT, faults.timed_out(current.request.request_id, self.version.timeout_s))
+
+    async def _reset_after_exit(self, end: ProcessExit) -> None:
+        current = self._current
+        if current is not None:
+            self.state = step(NEXT, self.state, State.RESETTING)
+        await self._kill()
+        self.domain.api.restart()
+        if current is None:
+            # Between invocations: the next one starts the runtime again, if it can.
+            if self._given_up:
+                self.stop()
+            return
+        if current.answer is not None and current.ended is not None:
+            # The invocation was complete before the process ended.
+            self._finish(current.answer)
+            return
+        out_of_memory = self.domain.out_of_memory()
+        fault = faults.exited(current.request.request_id, end, out_of_memory=out_of_memory)
+        self._fail(current, Status.FAILURE, fault)
+
+    async def _kill(self) -> None:
+        if not await self.domain.kill():
+            self._given_up = True
+
+    def _fail(self, current: _Current, status: Status, fault: FunctionFault) -> None:
+        """The invocation is over by a fault. An answer that was posted before stays the caller's."""
+        if current.answer is None:
+            current.answer = Answer(fault.payload, fault.error_type)
+        duration_ms = self.version.timeout_s * 1000.0 if status is Status.TIMEOUT else None
+        self._end(status, fault.error_type, duration_ms=duration_ms)
+        self._free()
+
+    async def _close(self) -> None:
+        self.state = step(NEXT, self.state, State.STOPPING)
+        self._deadline.close()
+        self._freeze.close()
+        self._sample.close()
+        if self._domain is not None:
+            await self._domain.close()
+
+    def _release(self) -> None:
+        """Tell everybody who waits that it is over."""
+        if self.state is not State.STOPPING:
+            self.state = step(NEXT, self.state, State.STOPPING)
+        self._journal.close()
+        gone = self._refusal or PlatformFault(f"Environment {self.identity.environment_id} ended")
+        if not self.started.done():
+            self.started.set_exception(gone)
+            # Nobody may be waiting any more; an unread exception would be reported as a bug.
+            self.started.exception()
+        current, self._current = self._current, None
+        if current is not None:
+            if not current.result.done():
+                current.result.set_exception(gone)
+            current.on_end()
+        self.state = step(NEXT, self.state, State.STOPPED)
+        self._surroundings.keeper.environment_gone(self)

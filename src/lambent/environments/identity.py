@@ -1,0 +1,27 @@
+"""The identity of a new environment: its id, its log stream and its session credentials."""
+
+from datetime import UTC, datetime
+
+from lambent.core import ids
+from lambent.environments import credentials
+from lambent.environments.ports import EnvironmentIdentity
+from lambent.functions.records import FunctionVersion
+
+
+def new_identity(version: FunctionVersion, now: datetime) -> EnvironmentIdentity:
+    """Kept over every Reset; `now` gives the day in the name of the log stream."""
+    return EnvironmentIdentity(
+        environment_id=ids.uuid4(),
+        log_group=version.logging.group,
+        log_stream=log_stream_name(version, now.astimezone(UTC).strftime("%Y/%m/%d"), ids.hex32()),
+        credentials=credentials.issue(
+            account=version.account, region=version.region, role=version.role, function_name=version.name
+        ),
+    )
+
+
+def log_stream_name(version: FunctionVersion, day: str, unique: str) -> str:
+    """The default group's form, or the form of a group that functions share."""
+    if version.logging.group == f"/aws/lambda/{version.name}":
+        return f"{day}/[{version.version}]{unique}"
+    return f"{day}/{version.name}[{version.version}][{unique}]"

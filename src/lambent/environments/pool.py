@@ -1,0 +1,242 @@
+"""The environments of this machine: hands out parked ones, starts new ones, retires and evicts.
+
+A runtime parked in `/next` is the free slot. Within a deployment the one used last goes first (its memory is warm,
+the others may age out). At capacity callers wait in order of arrival, for a short time. It counts no concurrency:
+that is the lease that the caller already holds.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from lambent.aws.errors import ApiError, PlatformFault
+from lambent.core import tasks
+from lambent.core.clock import Clock
+from lambent.environments import capacity
+from lambent.environments.environment import Environment, Surroundings
+from lambent.environments.identity import new_identity
+from lambent.environments.ports import (
+    AwsEndpoint,
+    JournalSource,
+    ProgramSource,
+    SandboxDriver,
+)
+from lambent.environments.start_gate import StartGate
+from lambent.environments.states import State
+from lambent.environments.waiting import Waiter, WaitingLine, no_room
+from lambent.functions.records import FunctionVersion
+
+SWEEP_EVERY_S = 5.0
+STOP_LIMIT_S = 5.0
+"""How long the end of what was told to stop is waited for."""
+
+
+@dataclass(slots=True)
+class _Deployment:
+    """The environments that run one deployment of a function version."""
+
+    parked: list[Environment] = field(default_factory=list)
+    all: set[Environment] = field(default_factory=set)
+
+    def take(self) -> Environment | None:
+        """The parked one that was used last; never one that has lost its sandbox and is about to stop."""
+        while self.parked:
+            if (environment := self.parked.pop()).usable:
+                return environment
+        return None
+
+
+class Pool:
+    """A `Placement` on this machine. `run` is its background work, `close` its end."""
+
+    def __init__(
+        self,
+        *,
+        driver: SandboxDriver,
+        programs: ProgramSource,
+        journals: JournalSource,
+        clock: Clock,
+        aws_endpoint: AwsEndpoint | None = None,
+        max_environments: int | None = None,
+        idle_environment_s: float = 600.0,
+        available_memory: Callable[[], float] = capacity.available_memory,
+    ) -> None:
+        self._journals = journals
+        self._clock = clock
+        self._surroundings = Surroundings(
+            driver=driver,
+            programs=programs,
+            clock=clock,
+            gate=StartGate(clock),
+            keeper=self,
+            aws_endpoint=aws_endpoint,
+        )
+        self._capacity = max_environments or capacity.max_environments(
+            capacity.machine_memory_bytes(), capacity.open_files_limit()
+        )
+        self._idle_s = idle_environment_s
+        self._available_memory = available_memory
+        self._deployments: dict[str, _Deployment] = {}
+        self._environments: set[Environment] = set()
+        self._line = WaitingLine(clock, given_back=self.environment_ready, moved=self._serve_line)
+        self._retired: set[str] = set()
+        self._closing = False
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    @property
+    def environments(self) -> Iterable[Environment]:
+        return self._environments
+
+    async def acquire(self, version: FunctionVersion) -> Environment:
+        """An environment in READY that nobody else has. The caller invokes it before its next `await`.
+
+        Raises TooManyRequestsException when there is no room for a while, PlatformFault when no sandbox could be made.
+        """
+        deployment = self._deployments.get(version.deployment_id)
+        if deployment is not None and (environment := deployment.take()) is not None:
+            return environment
+        if self._closing:
+            raise no_room()
+        if self._line.head() is not None or len(self._environments) >= self._capacity:
+            return await self._line.wait(version)
+        return await self._started(self._launch(version))
+
+    def retire(self, deployment_id: str) -> None:
+        """This deployment is not invoked any more: parked environments stop, busy ones after their invocation."""
+        deployment = self._deployments.get(deployment_id)
+        if deployment is None:
+            return
+        self._retired.add(deployment_id)
+        for environment in list(deployment.parked):
+            self._stop_parked(environment)
+
+    async def run(self) -> None:
+        """Stop environments that were idle for too long, or whose memory is needed; until cancelled."""
+        while True:
+            await self._clock.sleep(SWEEP_EVERY_S)
+            self.sweep()
+
+    def sweep(self) -> None:
+        oldest = self._clock.monotonic() - self._idle_s
+        for environment in list(self._environments):
+            if environment.idle_since <= oldest and self._is_parked(environment):
+                self._stop_parked(environment)
+        parked = self._parked_by_age()
+        for environment in parked[: capacity.idle_to_evict(len(parked), self._available_memory())]:
+            self._stop_parked(environment)
+
+    async def close(self, drain_s: float) -> None:
+        """Start nothing more, let invocations end for `drain_s`, then stop everything."""
+        self._closing = True
+        self._line.refuse_all()
+        for environment in list(self._environments):
+            if self._is_parked(environment):
+                self._stop_parked(environment)
+        if not await self._empty_within(drain_s):
+            for environment in list(self._environments):
+                environment.stop()
+            await self._empty_within(STOP_LIMIT_S)
+
+    async def _empty_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._environments:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # Keeper: what environments report
+
+    def environment_ready(self, environment: Environment) -> None:
+        if self._closing or environment.version.deployment_id in self._retired:
+            environment.stop()
+            return
+        head = self._line.head()
+        if head is None:
+            self._deployments[environment.version.deployment_id].parked.append(environment)
+        elif head.version.deployment_id == environment.version.deployment_id:
+            self._line.take().give(environment)
+        else:
+            # Who waits longest needs room for another function: this environment makes it.
+            environment.stop()
+
+    def environment_gone(self, environment: Environment) -> None:
+        deployment_id = environment.version.deployment_id
+        self._environments.discard(environment)
+        deployment = self._deployments[deployment_id]
+        deployment.all.discard(environment)
+        if environment in deployment.parked:
+            deployment.parked.remove(environment)
+        if not deployment.all:
+            del self._deployments[deployment_id]
+            self._retired.discard(deployment_id)
+        self._emptied.set()
+        self._serve_line()
+
+    # Inside
+
+    async def _started(self, environment: Environment) -> Environment:
+        try:
+            await asyncio.shield(environment.started)
+        except asyncio.CancelledError:
+            # The caller went away; the environment is of use to the next one.
+            environment.started.add_done_callback(lambda done: self._adopt(done, environment))
+            raise
+        return environment
+
+    def _adopt(self, started: asyncio.Future[None], environment: Environment) -> None:
+        if not started.cancelled() and started.exception() is None and environment.state is State.READY:
+            self.environment_ready(environment)
+
+    def _launch(self, version: FunctionVersion) -> Environment:
+        identity = new_identity(version, self._clock.now())
+        environment = Environment(version, identity, self._journals.open(version, identity), self._surroundings)
+        self._environments.add(environment)
+        self._deployments.setdefault(version.deployment_id, _Deployment()).all.add(environment)
+        tasks.detach(f"environment {identity.environment_id}", environment.run())
+        return environment
+
+    def _serve_line(self) -> None:
+        """Give or start environments for those who wait, as far as there is room."""
+        while (head := self._line.head()) is not None and not self._closing:
+            deployment = self._deployments.get(head.version.deployment_id)
+            if deployment is not None and (parked := deployment.take()) is not None:
+                self._line.take().give(parked)
+                continue
+            if len(self._environments) >= self._capacity:
+                self._make_room()
+                return
+            # It counts from now on; what follows is only the wait for its Init.
+            environment = self._launch(head.version)
+            tasks.detach("environment for a waiting caller", self._hand_over(environment, self._line.take()))
+
+    async def _hand_over(self, environment: Environment, waiter: Waiter) -> None:
+        try:
+            await self._started(environment)
+        except (ApiError, PlatformFault) as error:
+            if not waiter.environment.done():
+                waiter.environment.set_exception(error)
+            return
+        if not waiter.give(environment):
+            self.environment_ready(environment)
+
+    def _make_room(self) -> None:
+        """Stop the environment that was idle longest, unless one is stopping already."""
+        if any(environment.state is State.STOPPING for environment in self._environments):
+            return
+        for environment in self._parked_by_age()[:1]:
+            self._stop_parked(environment)
+
+    def _parked_by_age(self) -> list[Environment]:
+        """The one that was idle longest first."""
+        parked = (environment for deployment in self._deployments.values() for environment in deployment.parked)
+        return sorted(parked, key=lambda environment: environment.idle_since)
+
+    def _is_parked(self, environment: Environment) -> bool:
+        return environment in self._deployments[environment.version.deployment_id].parked
+
+    def _stop_parked(self, environment: Environment) -> None:
+        self._deployments[environment.version.deployment_id].parked.remove(environment)
+        environment.stop()

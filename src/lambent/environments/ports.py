@@ -1,0 +1,195 @@
+"""What environments need of others. Drivers, the log store and the gateway implement these; `app` wires them."""
+
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lambent.environments.events import InitReport, InitStart, Report, RuntimeDone, Start
+from lambent.functions.records import CodePackage, FunctionVersion
+from lambent.runtimes.layout import Layout, RenderCommand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSpec:
+    """Everything a driver must know to build one sandbox."""
+
+    environment_id: str
+    command: RenderCommand
+    code_dir: Path
+    """Unpacked package on the host; becomes `/var/task`."""
+    lang_prefix: Path
+    """Prefix of the interpreter on the host; becomes `/var/lang`."""
+    memory_mb: int
+    cpus: float
+    """Share of one CPU while invoking: memory / 1769. Init runs without a quota."""
+    tmp_mb: int
+    max_processes: int = 1024
+    max_open_files: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExit:
+    """How the runtime ended: exactly one of the two is set."""
+
+    status: int | None
+    signal: int | None
+
+
+class Sandbox(Protocol):
+    """One isolated place for one execution environment. Owned by one coroutine."""
+
+    layout: Layout
+    runtime_api: Sequence[socket.socket]
+    """Listening, non-blocking sockets inside the sandbox's network."""
+    aws_endpoint: Sequence[socket.socket]
+    output_fd: int
+    """Non-blocking read end of the pipe that is stdout and stderr of all processes inside. Stays open over a Reset."""
+
+    async def start(self) -> None:
+        """Start the runtime process. Again after `kill` (Reset): /tmp is kept."""
+        ...
+
+    async def exited(self) -> ProcessExit:
+        """Wait until the current runtime process has ended. May be awaited by several, and repeatedly."""
+        ...
+
+    async def kill(self) -> bool:
+        """Kill every process of the function; return when none is left. True: the sandbox can start another; False: it
+        has ended as well, which is not our doing."""
+        ...
+
+    def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+    def limit_cpu(self, cpus: float | None) -> None:
+        """Set the CPU quota; None lifts it (Init, and before a kill)."""
+        ...
+
+    def memory_peak_bytes(self) -> int:
+        """Peak of what the processes hold since `start`: resident pages, not page cache. Cheap: called per invoke."""
+        ...
+
+    def out_of_memory(self) -> bool:
+        """Whether the kernel has killed a process of this sandbox for its memory limit since `start`."""
+        ...
+
+    async def stop(self) -> None:
+        """End everything: processes, mounts, cgroups, sockets, pipe. Safe to call twice."""
+        ...
+
+
+class SandboxDriver(Protocol):
+    name: str
+    guarantees: Mapping[str, bool]
+    """For example filesystem, processes, network, memory, cpu, syscalls: what this machine really gives."""
+
+    async def create(self, spec: SandboxSpec) -> Sandbox: ...
+
+    async def close(self) -> None: ...
+
+
+class LogStream(Protocol):
+    """A log stream of one environment. Writing never waits; lines are stored within 200 ms."""
+
+    def write(self, timestamp_ms: int, message: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class LogSink(Protocol):
+    def open(self, *, account: str, region: str, group: str, stream: str) -> LogStream:
+        """Create group and stream lazily at the first write, as Lambda does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCredentials:
+    """Credentials of one environment; accepted only on the listener of that environment."""
+
+    account: str
+    region: str
+    role_arn: str
+    session_name: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+
+
+class Closer(Protocol):
+    def close(self) -> None: ...
+
+
+class AwsEndpoint(Protocol):
+    """The gateway, as served inside a sandbox."""
+
+    async def serve(self, listener: socket.socket, session: SessionCredentials) -> Closer:
+        """Serve the AWS API on `listener`, for requests signed by `session` alone; never `/_lambent/*`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What an environment of one function version runs."""
+
+    command: RenderCommand
+    code_dir: Path
+    lang_prefix: Path
+    runtime_version: str | None = None
+    """For INIT_START, for example `python:3.12.v18`."""
+    runtime_version_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentIdentity:
+    """What differs between two environments of one function version."""
+
+    environment_id: str
+    log_group: str
+    log_stream: str
+    credentials: SessionCredentials
+
+
+class ProgramSource(Protocol):
+    def program(self, version: FunctionVersion, identity: EnvironmentIdentity) -> AbstractAsyncContextManager[Program]:
+        """The program, whose files stay as they are as long as the context. Raises ApiError when it cannot run."""
+        ...
+
+
+class CodePackages(Protocol):
+    """The unpacked packages of the control plane."""
+
+    def hold(self, sha256: str) -> AbstractContextManager[Path]: ...
+
+    async def ready(self, code: CodePackage) -> Path: ...
+
+
+class Journal(Protocol):
+    """What one environment tells of itself, in order. Calls are synchronous and never wait."""
+
+    def init_start(self, event: InitStart) -> None: ...
+
+    def init_report(self, event: InitReport) -> None: ...
+
+    def start(self, event: Start) -> None: ...
+
+    def output(self, time_ms: int, line: str) -> None:
+        """One line that a process of the function wrote, with its line break when it had one."""
+        ...
+
+    def runtime_done(self, event: RuntimeDone) -> None: ...
+
+    def report(self, event: Report) -> None: ...
+
+    def tail(self) -> bytes:
+        """The last 4,096 bytes since `start`, when that asked to keep them."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class JournalSource(Protocol):
+    def open(self, version: FunctionVersion, identity: EnvironmentIdentity) -> Journal: ...

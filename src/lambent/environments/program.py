@@ -1,0 +1,59 @@
+"""What an environment of a function version runs: its package, its interpreter, and its variables.
+
+Joins the control plane's unpacked packages with the catalogue of runtimes; the package is held while the
+environment lives, so that no collection removes the files under it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from lambent.aws.errors import ApiError
+from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
+from lambent.functions.records import FunctionVersion
+from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.variables import Process
+
+
+class Programs:
+    """Implements `ProgramSource`."""
+
+    def __init__(self, catalog: Catalog, packages: CodePackages) -> None:
+        self._catalog = catalog
+        self._packages = packages
+
+    @asynccontextmanager
+    async def program(self, version: FunctionVersion, identity: EnvironmentIdentity) -> AsyncIterator[Program]:
+        """Raises InvalidRuntimeException when the interpreter is gone since the function became Active."""
+        try:
+            runtime = self._catalog.find(version.runtime)
+        except RuntimeUnavailable as error:
+            raise ApiError("InvalidRuntimeException", str(error)) from error
+        with self._packages.hold(version.code.sha256):
+            yield Program(
+                command=runtime.command(process(version, identity)),
+                code_dir=await self._packages.ready(version.code),
+                lang_prefix=runtime.prefix,
+                runtime_version=runtime.version,
+                runtime_version_arn=runtime.version_arn(version.region),
+            )
+
+
+def process(version: FunctionVersion, identity: EnvironmentIdentity) -> Process:
+    """What the runtime process is told."""
+    credentials = identity.credentials
+    return Process(
+        runtime=version.runtime,
+        handler=version.handler,
+        function_name=version.name,
+        function_version=version.version,
+        memory_mb=version.memory_mb,
+        region=version.region,
+        log_group=identity.log_group,
+        log_stream=identity.log_stream,
+        access_key_id=credentials.access_key_id,
+        secret_access_key=credentials.secret_access_key,
+        session_token=credentials.session_token,
+        log_format=version.logging.format,
+        log_level=version.logging.application_level,
+        variables=version.variables or {},
+    )

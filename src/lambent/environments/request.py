@@ -1,0 +1,26 @@
+"""One invocation as the environment sees it: what goes in, what comes out."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeRequest:
+    request_id: str
+    payload: bytes
+    """Handed to the runtime byte for byte."""
+    function_arn: str
+    """The ARN in the form that the caller used."""
+    trace_header: str = ""
+    client_context: str = ""
+    """JSON text, without line breaks."""
+    keep_tail: bool = False
+    """The caller wants the log's tail; the result then waits for the REPORT line."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeResult:
+    payload: bytes
+    error_type: str | None = None
+    """Set when the function, its runtime or its sandbox failed."""
+    log_tail: bytes | None = None
+    """Last 4,096 bytes of the invocation's log, REPORT included, when asked for."""

@@ -1,0 +1,300 @@
+"""The Runtime API of one environment (`/2018-06-01/...`): the state of its runtime and the replies of each route.
+
+Owns the parked `/next`, the invocation that was handed out and the caps which make a hostile runtime hurt only
+itself. It decides nothing about time, logs or restarts: it tells its `RuntimeEvents` what the runtime did.
+HTTP itself is in `runtime_http`. Behaviour: "Lambda runtime API" of AWS's guide.
+"""
+
+import asyncio
+import base64
+import binascii
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import orjson
+
+from lambent.aws.errors import FunctionFault
+from lambent.environments import faults
+from lambent.environments.request import InvokeRequest
+from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
+
+MAX_CONNECTIONS = 64
+
+_PREFIX = b"/2018-06-01"
+_NEXT = _PREFIX + b"/runtime/invocation/next"
+_INVOCATION = _PREFIX + b"/runtime/invocation/"
+_INIT_ERROR = _PREFIX + b"/runtime/init/error"
+_PING = frozenset({b"/ping", _PREFIX + b"/ping"})
+
+_ACCEPTED = encode_json(202, b'{"status":"OK"}')
+_INVALID_ID = encode_json(400, b'{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}')
+_INVALID_MODE = encode_json(
+    400, b'{"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}'
+)
+_TOO_LARGE = encode_json(
+    413,
+    orjson.dumps(
+        {
+            "errorMessage": f"Exceeded maximum allowed payload size ({faults.MAX_RESPONSE_BYTES} bytes).",
+            "errorType": "RequestEntityTooLarge",
+        }
+    ),
+)
+_NOT_FOUND = encode(404, b"text/plain", b"404 page not found\n")
+_NOT_ALLOWED = encode(405, b"text/plain", b"")
+_PONG = encode(200, b"text/plain", b"pong")
+
+
+class RuntimeState(StrEnum):
+    """Names as Lambda prints them in InvalidStateTransition texts."""
+
+    STARTED = "Started"
+    INIT_ERROR = "InitError"
+    READY = "Ready"
+    RUNNING = "Running"
+    RESPONSE_SENT = "ResponseSent"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the runtime posted. `error_type` is None for a response."""
+
+    body: bytes
+    error_type: str | None = None
+
+
+class RuntimeEvents(Protocol):
+    """Called synchronously from the event loop; must not raise."""
+
+    def runtime_ready(self) -> None:
+        """The runtime asked for the next event: Init, or the invocation before, is over."""
+        ...
+
+    def runtime_answered(self, answer: Answer) -> None: ...
+
+    def runtime_init_failed(self, answer: Answer) -> None: ...
+
+
+class RuntimeApi:
+    """One per environment, over all restarts of its runtime process."""
+
+    __slots__ = (
+        "_connections",
+        "_drained",
+        "_events",
+        "_parked",
+        "_pending",
+        "_rest",
+        "_servers",
+        "buffered_bytes",
+        "request",
+        "state",
+    )
+
+    def __init__(self, events: RuntimeEvents) -> None:
+        self._events = events
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._parked: Connection | None = None
+        self._pending: bytes | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._rest: asyncio.TimerHandle | None = None
+        self.request: InvokeRequest | None = None
+        self.state = RuntimeState.STARTED
+        self.buffered_bytes = 0
+
+    async def serve(self, listeners: Iterable[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in listeners:
+            self._servers.append(await loop.create_server(lambda: Connection(self), sock=listener))
+
+    def close(self) -> None:
+        self.rested()
+        self.restart()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    # What the environment asks for
+
+    def deliver(self, request: InvokeRequest, deadline_ms: int) -> None:
+        """Answer the parked `/next` with `request`, or the following one when none is parked."""
+        self.request = request
+        event = _event(request, deadline_ms)
+        parked = self._parked
+        if parked is None:
+            self._pending = event
+            return
+        self._parked = None
+        self.state = RuntimeState.RUNNING
+        parked.reply(event)
+
+    def restart(self) -> None:
+        """Forget the runtime process that is gone, with its connections and its invocation."""
+        self._parked = None
+        self._pending = None
+        self.request = None
+        self.state = RuntimeState.STARTED
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def drained(self) -> None:
+        """Wait until every connection has ended, so that what a dead runtime still sent has been seen."""
+        if self._connections:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    # What connections report
+
+    def connected(self, connection: Connection) -> bool:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def disconnected(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._parked is connection:
+            self._parked = None
+        if not self._connections and self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def rest(self, seconds: float) -> None:
+        if self._rest is None:
+            self._rest = asyncio.get_running_loop().call_later(seconds, self.rested)
+            self._read_on()
+
+    @property
+    def resting(self) -> bool:
+        return self._rest is not None
+
+    def rested(self) -> None:
+        """The end of a rest."""
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        self._read_on()
+
+    def _read_on(self) -> None:
+        for connection in self._connections:
+            connection.read_on()
+
+    def body_limit(self, method: bytes, path: bytes) -> int:
+        """How many bytes of the request's body are worth keeping: none where the request will be refused."""
+        if method != b"POST":
+            return 0
+        if self.state is RuntimeState.RUNNING and self.request is not None:
+            wanted = path.startswith(_INVOCATION + self.request.request_id.encode())
+        else:
+            wanted = self.state is RuntimeState.STARTED and path == _INIT_ERROR
+        return faults.MAX_RESPONSE_BYTES if wanted else 0
+
+    def handle(self, connection: Connection, request: HttpRequest) -> bytes | None:
+        """The reply to one complete request; None when it is a `/next` that was parked."""
+        path = request.path
+        if path == _NEXT:
+            return self._next(connection) if request.method == b"GET" else _NOT_ALLOWED
+        if path.startswith(_INVOCATION):
+            request_id, _, action = path[len(_INVOCATION) :].partition(b"/")
+            if action not in (b"response", b"error"):
+                return _NOT_FOUND
+            if request.method != b"POST":
+                return _NOT_ALLOWED
+            return self._answer(request, request_id, is_error=action == b"error")
+        if path == _INIT_ERROR:
+            return self._init_error(request) if request.method == b"POST" else _NOT_ALLOWED
+        if path in _PING:
+            return _PONG if request.method == b"GET" else _NOT_ALLOWED
+        # Restore routes and the credentials endpoint exist for SnapStart only.
+        return _NOT_FOUND
+
+    # Routes
+
+    def _next(self, connection: Connection) -> bytes | None:
+        if self._pending is not None and self.state is not RuntimeState.RUNNING:
+            event, self._pending = self._pending, None
+            self.state = RuntimeState.RUNNING
+            return event
+        if self.state in (RuntimeState.RUNNING, RuntimeState.INIT_ERROR) or self._parked is not None:
+            return self._refused(RuntimeState.READY)
+        connection.park()
+        self._parked = connection
+        self.state = RuntimeState.READY
+        self.request = None
+        self._events.runtime_ready()
+        return None
+
+    def _answer(self, request: HttpRequest, request_id: bytes, *, is_error: bool) -> bytes:
+        current = self.request
+        if self.state is not RuntimeState.RUNNING:
+            return self._refused("InvocationErrorResponse" if is_error else "InvocationResponse")
+        if current is None or request_id != current.request_id.encode():
+            return _INVALID_ID
+        self.state = RuntimeState.RESPONSE_SENT
+        if request.oversized:
+            self._fail(faults.response_too_large())
+            return _TOO_LARGE
+        if is_error:
+            self._events.runtime_answered(Answer(request.body, _error_type(request)))
+            return _ACCEPTED
+        mode = request.headers.get(b"lambda-runtime-function-response-mode")
+        if mode is not None and mode.lower() != b"streaming":
+            self._fail(faults.invalid_response_mode(current.request_id))
+            return _INVALID_MODE
+        self._events.runtime_answered(_trailer_error(request) or Answer(request.body))
+        return _ACCEPTED
+
+    def _init_error(self, request: HttpRequest) -> bytes:
+        if self.state is not RuntimeState.STARTED:
+            return self._refused(RuntimeState.INIT_ERROR)
+        if request.oversized:
+            return _TOO_LARGE
+        self.state = RuntimeState.INIT_ERROR
+        self._events.runtime_init_failed(Answer(request.body, _error_type(request)))
+        return _ACCEPTED
+
+    def _fail(self, fault: FunctionFault) -> None:
+        self._events.runtime_answered(Answer(fault.payload, fault.error_type))
+
+    def _refused(self, target: str) -> bytes:
+        message = (
+            f"State transition from {self.state} to {target} failed for runtime. Error: State transition is not allowed"
+        )
+        return encode_json(403, orjson.dumps({"errorMessage": message, "errorType": "InvalidStateTransition"}))
+
+
+def _event(request: InvokeRequest, deadline_ms: int) -> bytes:
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Lambda-Runtime-Aws-Request-Id: {request.request_id}\r\n"
+        f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
+        f"Lambda-Runtime-Invoked-Function-Arn: {request.function_arn}\r\n"
+    )
+    if request.trace_header:
+        head += f"Lambda-Runtime-Trace-Id: {request.trace_header}\r\n"
+    if request.client_context:
+        head += f"Lambda-Runtime-Client-Context: {request.client_context}\r\n"
+    return f"{head}Content-Length: {len(request.payload)}\r\n\r\n".encode() + request.payload
+
+
+def _error_type(request: HttpRequest) -> str:
+    header = request.headers.get(b"lambda-runtime-function-error-type")
+    return faults.reported_type(header.decode("latin-1") if header is not None else None)
+
+
+def _trailer_error(request: HttpRequest) -> Answer | None:
+    """An error in the middle of a streamed response comes in the trailers."""
+    header = request.trailers.get(b"lambda-runtime-function-error-type")
+    if header is None:
+        return None
+    encoded = request.trailers.get(b"lambda-runtime-function-error-body", b"")
+    try:
+        body = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        body = encoded
+    return Answer(body, faults.reported_type(header.decode("latin-1")))

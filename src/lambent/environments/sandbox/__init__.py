@@ -1,0 +1,1 @@
+"""Sandbox drivers: `native` (the launcher), `process` (development), and the probe that chooses between them."""

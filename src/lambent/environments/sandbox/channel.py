@@ -1,0 +1,116 @@
+"""The control socket of one native sandbox, seen from the supervisor: questions, answers, and news in between.
+
+Its end is the sandbox's end, in both directions. The first process of the sandbox answers, and after its end the
+launcher says so once it has cleaned up.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from lambent.environments.ports import ProcessExit
+from lambent.launcher import wire
+
+
+class SandboxError(Exception):
+    """A sandbox could not be made, or ended by itself. The message says why."""
+
+
+class SandboxGone(SandboxError):
+    """The first process of the sandbox has ended, and with it all others: killed from outside, or the launcher was."""
+
+    def __init__(self) -> None:
+        super().__init__("the sandbox ended by itself")
+
+
+class Channel:
+    """The control socket of one sandbox: one question at a time, and news in between."""
+
+    def __init__(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[tuple[wire.Message, dict[str, int]]] | None = None
+        self._exit: asyncio.Future[ProcessExit] | None = None
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._asking = asyncio.Lock()
+        self.peak_bytes_at_exit = 0
+        """Of the runtime process that ended last, as the kernel kept it."""
+        self._loop.add_reader(control.fileno(), self._readable)
+
+    def expect_exit(self) -> "asyncio.Future[ProcessExit]":
+        self._exit = self._loop.create_future()
+        self.peak_bytes_at_exit = 0
+        return self._exit
+
+    async def ask(
+        self, order: wire.Message | None, answer: str, timeout_s: float
+    ) -> tuple[wire.Message, dict[str, int]]:
+        """Send `order` (None: only wait) and return the answer, which must be the event of this name."""
+        async with self._asking:
+            self._answer = self._loop.create_future()
+            if order is not None:
+                if self._gone.done():
+                    raise SandboxGone
+                try:
+                    wire.send(self._control, order)
+                except (BrokenPipeError, ConnectionResetError):
+                    raise SandboxGone from None
+            async with asyncio.timeout(timeout_s):
+                message, fds = await self._answer
+        if message["event"] == "gone":
+            raise SandboxGone
+        if message["event"] != answer:
+            raise SandboxError(message["reason"])
+        return message, fds
+
+    def tell(self, order: wire.Message) -> None:
+        """Send an order that has no answer."""
+        if not self._gone.done():
+            with suppress(BrokenPipeError, ConnectionResetError):
+                wire.send(self._control, order)
+
+    async def end(self) -> None:
+        """Close our half, which ends the sandbox, and wait until the launcher has cleaned up after it."""
+        if not self._gone.done():
+            self._control.shutdown(socket.SHUT_WR)
+            await self._gone
+        self._control.close()
+
+    def _readable(self) -> None:
+        try:
+            received = wire.receive(self._control)
+        except BlockingIOError:
+            return
+        except wire.DescriptorsLost as error:
+            self._answered({"event": "failed", "reason": str(error)}, {})
+            return
+        except ConnectionResetError:
+            received = None
+        message, fds = received if received is not None else ({"event": "gone", "code": None}, {})
+        if message["event"] == "exited":
+            self.peak_bytes_at_exit = message["peak_bytes"]
+            self._exited(ProcessExit(code, None) if (code := message["code"]) >= 0 else ProcessExit(None, -code))
+        elif message["event"] == "gone":
+            self._loop.remove_reader(self._control.fileno())
+            self._gone.set_result(None)
+            self._exited(ProcessExit(None, 9))
+            self._answered(message, fds)
+        else:
+            self._answered(message, fds)
+
+    def when_gone(self, action: Callable[[], None]) -> None:
+        self._gone.add_done_callback(lambda _: action())
+
+    def _exited(self, how: ProcessExit) -> None:
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(how)
+
+    def _answered(self, message: wire.Message, fds: dict[str, int]) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result((message, fds))
+        else:
+            for fd in fds.values():
+                os.close(fd)

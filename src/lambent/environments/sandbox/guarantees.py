@@ -1,0 +1,17 @@
+"""What a sandbox may promise, by name. A driver states each as True or False; the probe checks them from inside."""
+
+GUARANTEES: dict[str, str] = {
+    "filesystem": "the host's files, the data dir and other functions' code cannot be read; only /tmp can be written",
+    "processes": "other processes cannot be seen or signalled, and all of a function's end with its environment",
+    "network": "its own network: no host loopback, no other environment's Runtime API",
+    "memory": "memory limit of the function, enforced by the kernel",
+    "cpu": "share of CPU in proportion to memory",
+    "pids": "limit of processes and threads",
+    "tmp": "/tmp has its own size limit and is not charged to the function's memory",
+    "user": "a user of its own, without capabilities in any namespace of the host",
+    "syscalls": "allow-list of system calls",
+}
+
+
+def nothing() -> dict[str, bool]:
+    return dict.fromkeys(GUARANTEES, False)

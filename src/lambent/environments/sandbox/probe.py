@@ -1,0 +1,153 @@
+"""Which sandbox this machine gets: decided at start by building one, looking at it from inside, and ending it.
+
+Nothing is weaker in silence: what is missing is named, with the reason, in the result that `up`, `doctor` and
+`/_lambent/health` show.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent.environments.ports import Sandbox, SandboxDriver, SandboxSpec
+from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.guarantees import GUARANTEES
+from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.process import ProcessDriver
+from lambent.launcher.client import LauncherClient, LauncherError
+from lambent.runtimes.layout import Command, Layout
+
+ISOLATION = frozenset({"filesystem", "processes", "network", "user", "syscalls"})
+"""Without one of these `auto` does not call it native."""
+OPTIONAL = frozenset({"tmp"})
+"""May be missing even where native was demanded by name."""
+NOT_BUILT = ("rootless", "oci")
+
+_INSIDE = Path(__file__).with_name("inside.py")
+_MEMORY_MB, _TMP_MB, _PROCESSES = 48, 8, 8
+_TIMEOUT_S = 15.0
+
+
+class SandboxUnavailable(Exception):
+    """The sandbox that was asked for cannot be had here. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    driver: SandboxDriver
+    missing: Mapping[str, str]
+    """Guarantee -> why this machine does not give it."""
+    reason: str | None
+    """Why it is not the native sandbox, where it is not."""
+
+    def as_json(self) -> dict[str, object]:
+        guarantees, missing = dict(self.driver.guarantees), dict(self.missing)
+        return {"driver": self.driver.name, "guarantees": guarantees, "missing": missing, "reason": self.reason}
+
+
+async def choose(
+    wanted: str,
+    *,
+    launcher: LauncherClient | None,
+    problem: str | None,
+    packages_dir: Path,
+    scratch: Path,
+    runtime_entries: Mapping[str, Path],
+) -> Choice:
+    """`wanted` is the setting (auto, native, process, ...). `launcher` is a started one, or None for the reason
+    `problem`. `scratch` is a folder of the data dir for the process driver alone.
+
+    Raises SandboxUnavailable when `wanted` names a sandbox that cannot be had.
+    """
+    if wanted in NOT_BUILT:
+        raise SandboxUnavailable(f"the {wanted} sandbox is not built yet; use native or process")
+    missing: dict[str, str] = {}
+    if wanted != "process":
+        if launcher is not None:
+            driver = NativeDriver(launcher)
+            missing = await examine(driver, packages_dir)
+            driver.guarantees = {name: name not in missing for name in GUARANTEES}
+            essential = ISOLATION if wanted == "auto" else frozenset(GUARANTEES) - OPTIONAL
+            if not essential & missing.keys():
+                return Choice(driver, missing, None)
+            problem = "; ".join(f"{name}: {missing[name]}" for name in sorted(essential & missing.keys()))
+            await driver.close()
+        if wanted == "native":
+            raise SandboxUnavailable(f"the native sandbox cannot be had here: {problem}")
+    reason = problem if wanted != "process" else "the process sandbox was asked for"
+    process = ProcessDriver(scratch=scratch, runtime_entries=runtime_entries)
+    return Choice(process, dict.fromkeys(GUARANTEES, "a plain process of the host") | missing, reason)
+
+
+async def examine(driver: NativeDriver, packages_dir: Path) -> dict[str, str]:
+    """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why."""
+    missing = dict(driver.launcher_missing)
+    code = _code(packages_dir)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as host_loopback:
+            spec = _spec(code, host_loopback.getsockname()[1])
+            sandbox = await driver.create(spec)
+            try:
+                found = await _look(sandbox)
+            finally:
+                await sandbox.stop()
+    except (SandboxError, LauncherError, OSError, ValueError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        found = dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined: {reason}")
+    finally:
+        shutil.rmtree(code, ignore_errors=True)
+    return {name: why for name, why in found.items() if why} | missing
+
+
+def _code(packages_dir: Path) -> Path:
+    """A package of its own for the program that looks from inside."""
+    code = Path(tempfile.mkdtemp(prefix=".probe-", dir=packages_dir))
+    code.chmod(0o755)
+    shutil.copyfile(_INSIDE, code / "inside.py")
+    (code / "inside.py").chmod(0o644)
+    return code
+
+
+def _spec(code: Path, port: int) -> SandboxSpec:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+    def command(layout: Layout) -> Command:
+        arguments = (str(code / "inside.py"), str(port), str(_PROCESSES), str(_TMP_MB), str(_MEMORY_MB))
+        program = (f"{layout.lang}/bin/{version}", "-I", "-S", f"{layout.task}/inside.py")
+        return Command((*program, *arguments), {"LD_LIBRARY_PATH": f"{layout.lang}/lib"})
+
+    return SandboxSpec(
+        environment_id="probe",
+        command=command,
+        code_dir=code,
+        lang_prefix=Path(sys.base_prefix),
+        memory_mb=_MEMORY_MB,
+        cpus=1.0,
+        tmp_mb=_TMP_MB,
+        max_processes=_PROCESSES,
+    )
+
+
+async def _look(sandbox: Sandbox) -> dict[str, str | None]:
+    for share in (0.5, None):
+        sandbox.limit_cpu(share)  # That it limits is measured by the tests; here the kernel has to accept it.
+    await sandbox.start()
+    async with asyncio.timeout(_TIMEOUT_S):
+        ended = await sandbox.exited()
+    try:
+        text = os.read(sandbox.output_fd, 1 << 16)
+    except BlockingIOError:
+        text = b""
+    try:
+        found: dict[str, str | None] = json.loads(text)
+    except ValueError:
+        raise SandboxError(f"it ended with {ended} and said {text[-300:].decode(errors='replace')!r}") from None
+    if ended.signal != 9 or not sandbox.out_of_memory():
+        found["memory"] = f"more than {_MEMORY_MB} MB were possible"
+    return found

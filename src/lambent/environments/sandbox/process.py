@@ -1,0 +1,211 @@
+"""The `process` driver: a plain process of the host, for development where the native sandbox cannot work.
+
+Works on macOS and without root. It promises nothing (`guarantees` are all False), although it takes what the system
+gives: Landlock, limits of the process, a process group to kill. Listeners are on the host's loopback.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from lambent.core.ids import uuid4
+from lambent.environments.ports import ProcessExit, SandboxSpec
+from lambent.environments.sandbox.guarantees import nothing
+from lambent.environments.sandbox.memory import peak_of_process
+from lambent.environments.sandbox.output import output_pipe
+from lambent.runtimes.layout import Layout
+
+_CONFINE = Path(__file__).with_name("confine.py")
+_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/run/systemd/resolve")
+_LISTEN_BACKLOG = 64
+
+
+def _listener() -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setblocking(False)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(_LISTEN_BACKLOG)
+    return listener
+
+
+class ProcessSandbox:
+    def __init__(
+        self,
+        spec: SandboxSpec,
+        home: Path,
+        runtime_dir: Path,
+        readable: tuple[str, ...],
+        stopped: "Callable[[ProcessSandbox], None]",
+    ) -> None:
+        self._spec = spec
+        self._closed = stopped
+        self._home = home
+        self._readable = readable
+        self._running: _Running | None = None
+        self._stopped = False
+        for folder in ("tmp", "opt"):
+            (home / folder).mkdir(parents=True, mode=0o700)
+        self.runtime_api: Sequence[socket.socket] = (_listener(),)
+        self.aws_endpoint: Sequence[socket.socket] = (_listener(),)
+        self.output_fd, self._output_write_fd = output_pipe()
+        api_host, api_port = self.runtime_api[0].getsockname()
+        endpoint_host, endpoint_port = self.aws_endpoint[0].getsockname()
+        self.layout = Layout(
+            task=str(spec.code_dir.resolve()),
+            runtime=str(runtime_dir),
+            lang=str(spec.lang_prefix),
+            opt=str(home / "opt"),
+            tmp=str(home / "tmp"),
+            runtime_api=f"{api_host}:{api_port}",
+            aws_endpoint_url=f"http://{endpoint_host}:{endpoint_port}",
+        )
+
+    async def start(self) -> None:
+        """Start the runtime, on the event loop's own thread: it dies with the thread that forked it."""
+        if self._running is not None and not self._running.ended.done():
+            raise RuntimeError("the runtime process of this sandbox is still running")
+        command = self._spec.command(self.layout)
+        wish = {
+            "argv": command.argv,
+            "variables": dict(command.variables),
+            "cwd": self.layout.task,
+            "parent": os.getpid(),
+            "max_open_files": self._spec.max_open_files,
+            "readable": self._readable,
+            "writable": (self.layout.tmp, os.devnull),
+        }
+        # A file and not a pipe: the child reads it whenever it is ready, and variables never show in a process list.
+        with tempfile.TemporaryFile(dir=self._home) as stdin:
+            stdin.write(json.dumps(wish).encode())
+            stdin.seek(0)
+            process = subprocess.Popen(  # noqa: ASYNC220 - a vfork, and it must be this thread
+                (sys.executable, "-I", "-S", str(_CONFINE)),
+                stdin=stdin,
+                stdout=self._output_write_fd,
+                stderr=self._output_write_fd,
+                env={},
+                start_new_session=True,
+            )
+        self._running = _Running(process)
+
+    async def exited(self) -> ProcessExit:
+        if self._running is None:
+            raise RuntimeError("the runtime process of this sandbox was never started")
+        return await asyncio.shield(self._running.ended)
+
+    async def kill(self) -> bool:
+        if self._running is not None:
+            self._running.signal(signal.SIGKILL)
+            await self.exited()
+        return True
+
+    def freeze(self) -> None:
+        if self._running is not None:
+            self._running.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._running is not None:
+            self._running.signal(signal.SIGCONT)
+
+    def limit_cpu(self, cpus: float | None) -> None:
+        """A plain process has no quota; `guarantees["cpu"]` says so."""
+
+    def memory_peak_bytes(self) -> int:
+        return self._running.memory_peak_bytes() if self._running is not None else 0
+
+    def out_of_memory(self) -> bool:
+        return False
+
+    async def stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        await self.kill()
+        for listener in (*self.runtime_api, *self.aws_endpoint):
+            listener.close()
+        os.close(self.output_fd)
+        os.close(self._output_write_fd)
+        await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)
+        self._closed(self)
+
+
+class _Running:
+    """One runtime process and everything in its group."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._peak_bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[ProcessExit] = self._loop.create_future()
+        if hasattr(os, "pidfd_open"):
+            pidfd = os.pidfd_open(process.pid)
+            self._loop.add_reader(pidfd, self._exited, pidfd)
+        else:
+            self._waiting = self._loop.create_task(self._wait_in_thread())
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the whole group. Not once the leader is reaped: its number may then be another's."""
+        if self.ended.done():
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def memory_peak_bytes(self) -> int:
+        self._peak_bytes = max(self._peak_bytes, peak_of_process(self._process.pid))
+        return self._peak_bytes
+
+    def _exited(self, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self.signal(signal.SIGKILL)
+        self._end(self._process.wait())
+
+    async def _wait_in_thread(self) -> None:
+        code = await asyncio.to_thread(self._process.wait)
+        self.signal(signal.SIGKILL)
+        self._end(code)
+
+    def _end(self, code: int) -> None:
+        self.ended.set_result(ProcessExit(code, None) if code >= 0 else ProcessExit(None, -code))
+
+
+class ProcessDriver:
+    """`scratch` is a folder of the data dir that belongs to this driver alone; what it holds is deleted at start.
+
+    `runtime_entries` are the files and folders that appear in `layout.runtime`, by name.
+    """
+
+    name = "process"
+    guarantees: Mapping[str, bool] = MappingProxyType(nothing())
+
+    def __init__(self, *, scratch: Path, runtime_entries: Mapping[str, Path]) -> None:
+        shutil.rmtree(scratch, ignore_errors=True)
+        self._sandboxes: set[ProcessSandbox] = set()
+        self._scratch = scratch.resolve()
+        self._runtime_dir = self._scratch / "runtime"
+        self._runtime_dir.mkdir(parents=True)
+        self._readable = tuple(str(path.resolve()) for path in runtime_entries.values())
+        for entry, path in runtime_entries.items():
+            (self._runtime_dir / entry).symlink_to(path.resolve())
+
+    async def create(self, spec: SandboxSpec) -> ProcessSandbox:
+        home = self._scratch / uuid4()
+        code, lang = str(spec.code_dir.resolve()), str(spec.lang_prefix.resolve())
+        readable = (*_READABLE, *self._readable, str(self._runtime_dir), code, lang, str(home / "opt"))
+        sandbox = ProcessSandbox(spec, home, self._runtime_dir, readable, self._sandboxes.discard)
+        self._sandboxes.add(sandbox)
+        return sandbox
+
+    async def close(self) -> None:
+        await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._sandboxes)))
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)

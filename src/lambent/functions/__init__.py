@@ -1,0 +1,1 @@
+"""Lambda's control plane: functions, versions, code packages and their life cycle."""

@@ -1,0 +1,116 @@
+"""CreateFunction."""
+
+from functools import partial
+
+from sqlalchemy import Connection
+
+from lambent.aws.errors import ApiError, conflict, invalid_parameter
+from lambent.aws.service import CallContext, Operations, Parameters, Result
+from lambent.core.ids import uuid4
+from lambent.functions import revise, store
+from lambent.functions.api.options import refuse_without_effect
+from lambent.functions.api.parts import Parts, check_storage, target, to_its_end
+from lambent.functions.api.shapes import configuration
+from lambent.functions.api.validation import (
+    architecture_of,
+    check_archive,
+    check_settings,
+    check_tags,
+    logging_of,
+    variables_of,
+)
+from lambent.functions.archive import BadPackage
+from lambent.functions.changes import Change
+from lambent.functions.records import LATEST, CodePackage, FunctionKey, FunctionVersion, LoggingConfig, State
+
+
+def operations(parts: Parts) -> Operations:
+    return {"CreateFunction": partial(create_function, parts)}
+
+
+async def create_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
+    found = target(context, "CreateFunction", parameters["FunctionName"], by_policy=False)
+    if found.qualifier not in (None, LATEST):
+        raise invalid_parameter(f"A function is created without a qualifier, not as {found.arn}.")
+    _check(parts, found.key, parameters)
+    if parts.read_model.get(found.key) is not None:
+        raise _exists(found.key)
+    return configuration(await to_its_end(_accept(parts, found.key, parameters)))
+
+
+async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters) -> FunctionVersion:
+    publish = bool(parameters.get("Publish"))
+    tags = parameters.get("Tags") or {}
+    try:
+        async with parts.packages.accept(parameters["Code"]["ZipFile"]) as code:
+            check_storage(parts, key, code)
+            version = _new_version(parts, key, parameters, code)
+            change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish))
+    except BadPackage as error:
+        raise invalid_parameter(str(error)) from error
+    assert change.reply is not None
+    return change.reply
+
+
+def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
+    if len(key.name) > parts.quotas.max_name_length:
+        raise invalid_parameter(
+            f"1 validation error detected: Value '{key.name}' at 'functionName' failed to satisfy constraint:"
+            f" Member must have length less than or equal to {parts.quotas.max_name_length}"
+        )
+    refuse_without_effect(parameters)
+    if not parameters.get("Runtime") or not parameters.get("Handler"):
+        raise invalid_parameter(
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        )
+    check_settings(parameters, parts.quotas)
+    check_tags(parameters.get("Tags") or {}, parts.quotas)
+    architecture_of(parameters)
+    archive = parameters["Code"].get("ZipFile")
+    if archive is None:
+        raise invalid_parameter("Please provide a source for function code.")
+    check_archive(archive, parts.quotas)
+
+
+def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: CodePackage) -> FunctionVersion:
+    return FunctionVersion(
+        account=key.account,
+        region=key.region,
+        name=key.name,
+        version=LATEST,
+        runtime=parameters["Runtime"],
+        handler=parameters["Handler"],
+        role=parameters["Role"],
+        code=code,
+        deployment_id=uuid4(),
+        revision_id=uuid4(),
+        last_modified=parts.clock.now(),
+        logging=logging_of(parameters, LoggingConfig(group=f"/aws/lambda/{key.name}")),
+        description=parameters.get("Description") or "",
+        timeout_s=parameters.get("Timeout") or 3,
+        memory_mb=parameters.get("MemorySize") or 128,
+        ephemeral_storage_mb=(parameters.get("EphemeralStorage") or {}).get("Size") or 512,
+        architecture=architecture_of(parameters) or "x86_64",
+        variables=variables_of(parameters),
+        state=State.PENDING,
+        state_reason=revise.CREATING_REASON,
+        state_reason_code=revise.CREATING,
+        last_update_status=None,
+        runtime_version_arn=parts.runtime_version_arn(parameters["Runtime"], key.region),
+    )
+
+
+def _create(connection: Connection, version: FunctionVersion, tags: dict[str, str], publish: bool) -> Change:
+    if store.load(connection, version.key) is not None:
+        raise _exists(version.key)
+    store.create(connection, version, tags)
+    if not publish:
+        return Change(key=version.key, latest=version, tags=tags, reply=version)
+    number = store.next_number(connection, version.key)
+    first = revise.published(version, number, None, uuid4)
+    store.add_published(connection, first)
+    return Change(key=version.key, latest=version, published=(first,), tags=tags, reply=first)
+
+
+def _exists(key: FunctionKey) -> ApiError:
+    return conflict(f"Function already exist: {key.name}")

@@ -1,0 +1,102 @@
+"""Which members of the create and update requests have an effect, and which are refused by name until they have.
+
+Nothing is stored and inert. A refused member is accepted while its value means "off" or is AWS's default, because
+tools send those. A test walks the models: a member that is in neither table fails it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from lambent.aws.errors import invalid_parameter
+from lambent.aws.service import Parameters
+
+IsOff = Callable[[Any], bool]
+
+
+def _never(_value: Any) -> bool:
+    return False
+
+
+def _empty(value: Any) -> bool:
+    return not value
+
+
+def _all_empty(value: Mapping[str, Any]) -> bool:
+    return not any(value.values())
+
+
+def _one_of(*defaults: Any) -> IsOff:
+    return lambda value: value in defaults
+
+
+EFFECTIVE: Final = frozenset(
+    {
+        *("FunctionName", "Role", "Handler", "Runtime", "Description", "Timeout", "MemorySize", "Publish"),
+        *("Code", "Code.ZipFile", "ZipFile", "DryRun", "RevisionId", "Tags", "Architectures"),
+        *("Environment", "Environment.Variables", "EphemeralStorage", "EphemeralStorage.Size"),
+        *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
+        # Refused elsewhere in the words of AWS: they need LogFormat JSON and PackageType Image.
+        *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel", "ImageUri"),
+    }
+)
+"""Members with an effect, dotted; the containers too."""
+
+REFUSED: Final[Mapping[str, IsOff]] = {
+    "Code.S3Bucket": _never,
+    "Code.S3Key": _never,
+    "Code.S3ObjectVersion": _never,
+    "Code.S3ObjectStorageMode": _one_of("COPY"),
+    "Code.ImageUri": _empty,
+    "Code.SourceKMSKeyArn": _empty,
+    "S3Bucket": _never,
+    "S3Key": _never,
+    "S3ObjectVersion": _never,
+    "S3ObjectStorageMode": _one_of("COPY"),
+    "SourceKMSKeyArn": _empty,
+    "PublishTo": _never,
+    "VpcConfig": _all_empty,
+    "PackageType": _one_of("Zip"),
+    "DeadLetterConfig": _all_empty,
+    "KMSKeyArn": _empty,
+    "TracingConfig.Mode": _one_of("PassThrough"),
+    "Layers": _empty,
+    "FileSystemConfigs": _empty,
+    "CodeSigningConfigArn": _empty,
+    "ImageConfig": _all_empty,
+    "SnapStart.ApplyOn": _one_of("None"),
+    "LoggingConfig.LogFormat": _one_of("Text"),
+    "TenancyConfig": _never,
+    "CapacityProviderConfig": _never,
+    "DurableConfig": _never,
+    "RuntimeConfig": _never,
+    "AcceleratorConfig": _never,
+}
+"""Members without an effect yet, and when their value asks for none."""
+
+NEED_S3: Final = frozenset({"S3Bucket", "S3Key", "S3ObjectVersion"})
+
+
+def refuse_without_effect(parameters: Parameters) -> None:
+    """InvalidParameterValueException that names the first member which asks for something not built."""
+    for path, is_off in REFUSED.items():
+        for value in _values(parameters, path.split(".")):
+            if not is_off(value):
+                raise invalid_parameter(_why(path, value))
+
+
+def _why(path: str, value: Any) -> str:
+    if path.split(".")[-1] in NEED_S3:
+        return f"{path} is not supported by Lambent yet. Send the code as ZipFile."
+    if isinstance(value, str):
+        return f"{path} {value} is not supported by Lambent yet."
+    return f"{path} is not supported by Lambent yet."
+
+
+def _values(parameters: Any, path: Sequence[str]) -> Iterator[Any]:
+    value = parameters
+    for name in path:
+        if not isinstance(value, Mapping) or name not in value:
+            return
+        value = value[name]
+    if value is not None:
+        yield value

@@ -1,0 +1,146 @@
+"""What the handlers of the API work with, and the few steps that many of them share."""
+
+import asyncio
+import base64
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_found
+from lambent.aws.service import CallContext, Parameters
+from lambent.core.clock import Clock
+from lambent.functions import store
+from lambent.functions.changes import Changes
+from lambent.functions.code_urls import CodeUrls
+from lambent.functions.packages import Packages
+from lambent.functions.ports import RuntimeVersionArn
+from lambent.functions.quotas import Quotas
+from lambent.functions.read_model import ReadModel
+from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
+from lambent.functions.resolve import Target, locate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    read_model: ReadModel
+    changes: Changes
+    packages: Packages
+    urls: CodeUrls
+    runtime_version_arn: RuntimeVersionArn
+    clock: Clock
+    quotas: Quotas
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, and let it end even when the caller hangs up: a package is held until its row is committed."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_seen)
+    return await asyncio.shield(task)
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    # Who hung up does not hear of a refusal, and that is no error of ours.
+    if not task.cancelled():
+        task.exception()
+
+
+def target(
+    context: CallContext, operation: str, name: str, qualifier: str | None = None, *, by_policy: bool = True
+) -> Target:
+    return locate(
+        context.account,
+        context.region,
+        name,
+        qualifier,
+        action=f"lambda:{operation}",
+        caller_arn=context.identity.arn,
+        by_policy=by_policy,
+    )
+
+
+def latest_only(found: Target) -> FunctionKey:
+    """The key, for operations that change `$LATEST`: nothing else can be changed."""
+    if found.qualifier not in (None, LATEST):
+        raise invalid_parameter(f"Only {LATEST} can be updated, not {found.arn}.")
+    return found.key
+
+
+def existing(function: Function | None, key: FunctionKey) -> Function:
+    if function is None:
+        raise not_found(f"Function not found: {key.arn}")
+    return function
+
+
+def changeable(connection: Connection, key: FunctionKey, revision_id: str | None = None) -> Function:
+    """The stored function, when no transition is under way and the caller knows its newest revision."""
+    function = existing(store.load(connection, key), key)
+    refuse_while_in_transition(function)
+    refuse_other_revision(function, revision_id)
+    return function
+
+
+def refuse_while_in_transition(function: Function) -> None:
+    refuse_in_state(function, State.PENDING)
+    refuse_while_updating(function)
+
+
+def refuse_in_state(function: Function, state: State) -> None:
+    if function.latest.state is state:
+        raise conflict(
+            f"The operation cannot be performed at this time. The function is currently in the following state: {state}"
+        )
+
+
+def refuse_while_updating(function: Function) -> None:
+    if function.latest.last_update_status is UpdateStatus.IN_PROGRESS:
+        raise conflict(
+            "The operation cannot be performed at this time."
+            f" An update is in progress for resource: {function.latest.function_arn}"
+        )
+
+
+def check_storage(parts: Parts, key: FunctionKey, code: CodePackage) -> None:
+    """Refuse code that would not fit in the account's quota of the region."""
+    used = sum(other.size_bytes for other in parts.read_model.code_of(key.account, key.region))
+    if used + code.size_bytes > parts.quotas.max_code_storage_bytes:
+        raise ApiError("CodeStorageExceededException", "Code storage limit exceeded.")
+
+
+def refuse_other_revision(function: Function, revision_id: str | None) -> None:
+    if revision_id is not None and revision_id != function.latest.revision_id:
+        raise ApiError(
+            "PreconditionFailedException",
+            "The Revision Id provided does not match the latest Revision Id."
+            " Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+        )
+
+
+def page(
+    items: Sequence[T], parameters: Parameters, quotas: Quotas, key: Callable[[T], str]
+) -> tuple[list[T], str | None]:
+    """Cut one page out of `items`, sorted by `key`; and the marker of the next page, or None.
+
+    The marker names the last item of a page, so items that come and go between pages move nothing else.
+    """
+    size = min(parameters.get("MaxItems") or quotas.page_size, quotas.page_size)
+    marker = parameters.get("Marker")
+    after = _from_marker(marker) if marker else None
+    rest = [item for item in items if after is None or key(item) > after]
+    if len(rest) <= size:
+        return rest, None
+    return rest[:size], to_marker(key(rest[size - 1]))
+
+
+def to_marker(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def _from_marker(marker: str) -> str:
+    try:
+        return base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise invalid_parameter(f"Invalid Marker: {marker}") from error

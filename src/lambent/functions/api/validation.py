@@ -1,0 +1,118 @@
+"""Rules of the create and update requests that the model does not have, with AWS's texts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lambent.aws.errors import ApiError, invalid_parameter
+from lambent.aws.service import Parameters
+from lambent.functions.quotas import Quotas
+from lambent.functions.records import LoggingConfig
+
+RESERVED_VARIABLES: Final = frozenset(
+    {
+        *("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV"),
+        *("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        *("AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"),
+        *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "AWS_LAMBDA_MAX_CONCURRENCY"),
+        *("AWS_LAMBDA_METADATA_API", "AWS_LAMBDA_METADATA_TOKEN"),
+    }
+)
+"""Reserved: "Defined runtime environment variables" of AWS's guide."""
+
+_UNABLE: Final = (
+    "Lambda was unable to configure your environment variables because the environment variables you have provided"
+)
+_LEVEL_NEEDS_JSON: Final = (
+    'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the'
+    ' LogFormat to "JSON" and try again.'
+)
+
+
+def check_settings(parameters: Parameters, quotas: Quotas) -> None:
+    """Ranges that the model has wider, for kinds of functions that Lambent does not have."""
+    _check_range("Timeout", parameters.get("Timeout"), quotas.min_timeout_s, quotas.max_timeout_s)
+    _check_range("MemorySize", parameters.get("MemorySize"), quotas.min_memory_mb, quotas.max_memory_mb)
+    storage = (parameters.get("EphemeralStorage") or {}).get("Size")
+    _check_range("EphemeralStorage", storage, quotas.min_ephemeral_storage_mb, quotas.max_ephemeral_storage_mb)
+    if "\0" in (parameters.get("Handler") or ""):
+        raise invalid_parameter("Handler contains a null character.")
+    if (variables := variables_of(parameters)) is not None:
+        check_variables(variables, quotas)
+    check_levels(parameters)
+
+
+def _check_range(member: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and value > high:
+        raise invalid_parameter(
+            f"'{member}' value failed to satisfy constraint: Member must have value less than or equal to {high}"
+        )
+    if value is not None and value < low:
+        raise invalid_parameter(
+            f"'{member}' value failed to satisfy constraint: Member must have value greater than or equal to {low}"
+        )
+
+
+def variables_of(parameters: Parameters) -> Mapping[str, str] | None:
+    """None when the caller did not send Environment; an Environment without variables clears them."""
+    environment = parameters.get("Environment")
+    return None if environment is None else dict(environment.get("Variables") or {})
+
+
+def check_variables(variables: Mapping[str, str], quotas: Quotas) -> None:
+    reserved = [name for name in variables if name in RESERVED_VARIABLES]
+    if reserved:
+        raise invalid_parameter(
+            f"{_UNABLE} contains reserved keys that are currently not supported for modification."
+            f" Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if any("\0" in value for value in variables.values()):
+        raise invalid_parameter(f"{_UNABLE} contains a null character.")
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > quotas.max_variables_bytes:
+        raise invalid_parameter(f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}")
+
+
+def check_levels(parameters: Parameters) -> None:
+    logging = parameters.get("LoggingConfig") or {}
+    if logging.get("ApplicationLogLevel") or logging.get("SystemLogLevel"):
+        raise invalid_parameter(_LEVEL_NEEDS_JSON)
+
+
+def logging_of(parameters: Parameters, current: LoggingConfig) -> LoggingConfig:
+    sent = parameters.get("LoggingConfig") or {}
+    return LoggingConfig(group=sent.get("LogGroup") or current.group, format=sent.get("LogFormat") or current.format)
+
+
+def architecture_of(parameters: Parameters) -> str | None:
+    """The one architecture that was asked for. The model allows more than one; AWS does not."""
+    architectures: Sequence[str] | None = parameters.get("Architectures")
+    if not architectures:
+        return None
+    if len(architectures) > 1:
+        raise ApiError(
+            "ValidationException",
+            f"1 validation error detected: Value '[{', '.join(architectures)}]' at 'architectures' failed to satisfy"
+            " constraint: Member must have length less than or equal to 1",
+            status=400,
+        )
+    return architectures[0]
+
+
+def check_archive(data: bytes, quotas: Quotas) -> None:
+    if len(data) >= quotas.max_zipped_bytes:
+        raise ApiError(
+            "RequestEntityTooLargeException",
+            f"Zipped size must be smaller than {quotas.max_zipped_bytes} bytes",
+            status=413,
+        )
+
+
+def check_tags(tags: Mapping[str, Any], quotas: Quotas) -> None:
+    """All tags that a resource would have."""
+    if len(tags) > quotas.max_tags:
+        raise invalid_parameter("Number of tags exceeds resource tag limit.")
+    for key in tags:
+        if key.lower().startswith("aws:"):
+            raise invalid_parameter(f"Tag keys that begin with aws: are reserved: {key}")

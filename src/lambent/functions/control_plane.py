@@ -1,0 +1,109 @@
+"""The control plane put together: what `app` starts, asks and stops."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lambent.aws.errors import not_found
+from lambent.aws.service import Operations
+from lambent.core import tasks
+from lambent.core.clock import Clock
+from lambent.functions import store
+from lambent.functions.api import account, create, delete, read, tags, update, versions
+from lambent.functions.api.parts import Parts
+from lambent.functions.changes import Changes
+from lambent.functions.code_urls import CodeUrls
+from lambent.functions.packages import Packages
+from lambent.functions.ports import RuntimeSupport, RuntimeVersionArn, VersionObserver, no_runtime_version
+from lambent.functions.quotas import Quotas
+from lambent.functions.read_model import ReadModel
+from lambent.functions.resolve import Resolver
+from lambent.functions.transitions import Transitions
+from lambent.store.blobs import Blobs
+from lambent.store.database import Database
+from lambent.store.datadir import DataDir
+
+
+class ControlPlane:
+    """Functions of all accounts and regions. `start` before the first call, `close` after the last."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: DataDir,
+        database: Database,
+        clock: Clock,
+        runtime_support: RuntimeSupport,
+        runtime_version_arn: RuntimeVersionArn = no_runtime_version,
+        observers: Sequence[VersionObserver] = (),
+        quotas: Quotas | None = None,
+    ) -> None:
+        quotas = quotas or Quotas()
+        self._database = database
+        self.read_model = ReadModel()
+        self.resolver = Resolver(self.read_model)
+        self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
+        self._changes = Changes(database, self.read_model, observers)
+        self._transitions = Transitions(self._changes, self.packages, runtime_support, runtime_version_arn, clock)
+        self._changes.on_unsettled = self._transitions.settle
+        self._unused_code = asyncio.Event()
+        self._changes.on_unused_code = self._unused_code.set
+        self.packages.on_released = self._released
+        self._urls = CodeUrls(data_dir.secret("code-url"), clock, quotas.code_url_s)
+        self._parts = Parts(
+            read_model=self.read_model,
+            changes=self._changes,
+            packages=self.packages,
+            urls=self._urls,
+            runtime_version_arn=runtime_version_arn,
+            clock=clock,
+            quotas=quotas,
+        )
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Load what is stored, take up transitions that a crash interrupted, and start the loops."""
+        self.read_model.load(self._database.read_now(store.load_all))
+        for version in self.read_model.versions():
+            if not version.settled:
+                self._transitions.settle(version)
+        self._loops = [
+            tasks.detach(name, tasks.supervise(name, loop))
+            for name, loop in (("function transitions", self._transitions.run), ("package collector", self._collect))
+        ]
+
+    def operations(self) -> Operations:
+        """The handlers of the `lambda` service that are built here."""
+        table = {}
+        for resource in (account, create, delete, read, tags, update, versions):
+            table.update(resource.operations(self._parts))
+        return table
+
+    def code_archive(self, path: str, query: Mapping[str, str]) -> Path:
+        """The file behind a Code.Location; `path` decoded, as the client asked. `ApiError` 403 or 404."""
+        archive = self.packages.archive(self._urls.verify(path, query))
+        if not archive.exists():
+            raise not_found("The code of this version is gone.")
+        return archive
+
+    async def reset(self) -> None:
+        """Drop every function of every account, and the counters of their versions."""
+        await self._changes.forget_everything(store.remove_everything)
+
+    async def close(self) -> None:
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._transitions.close()
+        self.packages.close()
+
+    def _released(self, sha256: str) -> None:
+        if sha256 not in self.read_model.packages():
+            self._unused_code.set()
+
+    async def _collect(self) -> None:
+        self._unused_code.set()
+        while True:
+            await self._unused_code.wait()
+            self._unused_code.clear()
+            await self.packages.collect(self.read_model.packages)

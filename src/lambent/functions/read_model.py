@@ -1,0 +1,64 @@
+"""Functions in memory: the only thing an invocation reads.
+
+Filled at the start and changed only by `apply`, on the event loop, after the commit of the same change. Everything
+in it is frozen; a change replaces a whole `Function`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from lambent.functions.records import CodePackage, Function, FunctionKey, FunctionVersion
+
+
+class ReadModel:
+    def __init__(self) -> None:
+        self._regions: dict[tuple[str, str], dict[str, Function]] = {}
+        self.generation = 0
+        """Changes with every change; what was derived from the model may be kept as long as it is the same."""
+
+    def load(self, functions: Iterable[Function]) -> None:
+        self._regions = {}
+        for function in functions:
+            self._put(function)
+        self.generation += 1
+
+    def put(self, function: Function) -> None:
+        self._put(function)
+        self.generation += 1
+
+    def _put(self, function: Function) -> None:
+        key = function.latest.key
+        self._regions.setdefault((key.account, key.region), {})[key.name] = function
+
+    def remove(self, key: FunctionKey) -> None:
+        self._regions.get((key.account, key.region), {}).pop(key.name, None)
+        self.generation += 1
+
+    def get(self, key: FunctionKey) -> Function | None:
+        region = self._regions.get((key.account, key.region))
+        return None if region is None else region.get(key.name)
+
+    def region(self, account: str, region: str) -> list[Function]:
+        """All functions of an account in a region, by name."""
+        functions = self._regions.get((account, region), {})
+        return [functions[name] for name in sorted(functions)]
+
+    def __iter__(self) -> Iterator[Function]:
+        for region in self._regions.values():
+            yield from region.values()
+
+    def versions(self) -> Iterator[FunctionVersion]:
+        """Every version of every function, and what still serves beside them."""
+        for function in self:
+            yield function.latest
+            if function.serving is not None:
+                yield function.serving
+            yield from function.published.values()
+
+    def packages(self) -> Iterator[str]:
+        """Digests of all packages that a version names."""
+        return (version.code.sha256 for version in self.versions())
+
+    def code_of(self, account: str, region: str) -> Iterator[CodePackage]:
+        for function in self.region(account, region):
+            yield function.latest.code
+            yield from (version.code for version in function.published.values())

@@ -1,0 +1,132 @@
+"""What the control plane keeps of a function, frozen. AWS-shaped dicts live only in `functions.api`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from lambent.aws.arn import partition_of
+
+LATEST = "$LATEST"
+
+
+class State(StrEnum):
+    PENDING = "Pending"
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    FAILED = "Failed"
+
+
+class UpdateStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+
+
+class FunctionKey(NamedTuple):
+    account: str
+    region: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        """The ARN without a qualifier."""
+        return f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account}:function:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CodePackage:
+    """A zip archive. `sha256` is the hex digest of the archive and names its unpacked folder."""
+
+    sha256: str
+    size_bytes: int
+    unpacked_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    group: str
+    format: str = "Text"
+    application_level: str | None = None
+    system_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVersion:
+    """One version of a function, `$LATEST` included.
+
+    `deployment_id` names what environments run: it is new with each change of code or configuration, so two equal
+    ids never behave differently. `revision_id` is AWS's optimistic lock and changes far more often.
+    """
+
+    account: str
+    region: str
+    name: str
+    version: str
+    runtime: str
+    handler: str
+    role: str
+    code: CodePackage
+    deployment_id: str
+    revision_id: str
+    last_modified: datetime
+    logging: LoggingConfig
+    description: str = ""
+    timeout_s: int = 3
+    memory_mb: int = 128
+    ephemeral_storage_mb: int = 512
+    architecture: str = "x86_64"
+    variables: Mapping[str, str] | None = None
+    """None when the caller never sent Environment; AWS then omits the member."""
+    tracing_mode: str = "PassThrough"
+    state: State = State.ACTIVE
+    state_reason: str | None = None
+    state_reason_code: str | None = None
+    last_update_status: UpdateStatus | None = UpdateStatus.SUCCESSFUL
+    last_update_reason: str | None = None
+    last_update_reason_code: str | None = None
+    runtime_version_arn: str | None = None
+    """The build of the runtime that was found when the version settled."""
+    published_from: str | None = None
+    """Of a published version: the fingerprint of the `$LATEST` that it was made from."""
+
+    @property
+    def key(self) -> FunctionKey:
+        return FunctionKey(self.account, self.region, self.name)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no transition is under way."""
+        return self.state is not State.PENDING and self.last_update_status is not UpdateStatus.IN_PROGRESS
+
+    @property
+    def function_arn(self) -> str:
+        """The ARN without a qualifier."""
+        return self.key.arn
+
+    @property
+    def qualified_arn(self) -> str:
+        return f"{self.function_arn}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A name with all that belongs to it."""
+
+    latest: FunctionVersion
+    """`$LATEST` as it is described: the newest code and configuration, settled or not."""
+    serving: FunctionVersion | None = None
+    """What invocations of `$LATEST` get while an update is under way or after it failed; None: `latest` itself."""
+    published: Mapping[str, FunctionVersion] = field(default_factory=dict)
+    """By number, oldest first."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def invoked(self) -> FunctionVersion:
+        """What an invocation without a qualifier runs."""
+        return self.serving or self.latest
+
+    def version(self, qualifier: str | None) -> FunctionVersion | None:
+        """The version as it is described; None when there is no such version."""
+        return self.latest if qualifier in (None, LATEST) else self.published.get(str(qualifier))

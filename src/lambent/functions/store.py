@@ -1,0 +1,193 @@
+"""Rows of functions, versions and version counters. The only SQL of the control plane.
+
+A version is one JSON document in `record`; the columns beside it are what SQL asks for. `serving` is what invocations
+of `$LATEST` still get while an update is in progress, or after it failed; null when that is the record itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from lambent.functions.records import LATEST, Function, FunctionKey, FunctionVersion
+
+metadata = MetaData()
+
+functions = Table(
+    "functions",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("tags", Text, nullable=False),
+)
+
+versions = Table(
+    "function_versions",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", String(16), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("serving", Text, nullable=True),
+    ForeignKeyConstraint(
+        ["account", "region", "name"], ["functions.account", "functions.region", "functions.name"], ondelete="CASCADE"
+    ),
+)
+
+counters = Table(
+    "function_counters",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("last_version", Integer, nullable=False),
+)
+
+
+def load(connection: Connection, key: FunctionKey) -> Function | None:
+    """The function without its published versions; None when it does not exist."""
+    row = connection.execute(
+        select(functions.c.tags, versions.c.record, versions.c.serving)
+        .join_from(functions, versions)
+        .where(_is(functions, key), versions.c.version == LATEST)
+    ).first()
+    if row is None:
+        return None
+    return Function(
+        latest=_decode(row.record),
+        serving=row.serving and _decode(row.serving),
+        tags=msgspec.json.decode(row.tags),
+    )
+
+
+def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:
+    record = connection.execute(
+        select(versions.c.record)
+        .where(_is(versions, key), versions.c.number > 0)
+        .order_by(versions.c.number.desc())
+        .limit(1)
+    ).scalar()
+    return None if record is None else _decode(record)
+
+
+def load_version(connection: Connection, key: FunctionKey, version: str) -> FunctionVersion | None:
+    record = connection.execute(
+        select(versions.c.record).where(_is(versions, key), versions.c.version == version)
+    ).scalar()
+    return None if record is None else _decode(record)
+
+
+def load_all(connection: Connection) -> list[Function]:
+    """Everything, for the start."""
+    tags = {
+        FunctionKey(row.account, row.region, row.name): msgspec.json.decode(row.tags)
+        for row in connection.execute(select(functions))
+    }
+    latest: dict[FunctionKey, tuple[FunctionVersion, FunctionVersion | None]] = {}
+    published: dict[FunctionKey, dict[str, FunctionVersion]] = {}
+    for row in connection.execute(select(versions).order_by(versions.c.number)):
+        key = FunctionKey(row.account, row.region, row.name)
+        if row.version == LATEST:
+            latest[key] = _decode(row.record), row.serving and _decode(row.serving)
+        else:
+            published.setdefault(key, {})[row.version] = _decode(row.record)
+    return [
+        Function(latest=record, serving=serving, published=published.get(key, {}), tags=tags[key])
+        for key, (record, serving) in latest.items()
+    ]
+
+
+def create(connection: Connection, version: FunctionVersion, tags: Mapping[str, str]) -> None:
+    """A new name with its `$LATEST`."""
+    connection.execute(insert(functions).values(**version.key._asdict(), tags=_encode(dict(tags))))
+    connection.execute(insert(versions).values(**_row(version, None)))
+
+
+def put_latest(connection: Connection, version: FunctionVersion, serving: FunctionVersion | None) -> None:
+    connection.execute(update(versions).where(_is_version(version)).values(**_row(version, serving)))
+
+
+def put_published(connection: Connection, version: FunctionVersion) -> None:
+    connection.execute(update(versions).where(_is_version(version)).values(**_row(version, None)))
+
+
+def add_published(connection: Connection, version: FunctionVersion) -> None:
+    connection.execute(insert(versions).values(**_row(version, None)))
+
+
+def put_tags(connection: Connection, key: FunctionKey, tags: Mapping[str, str]) -> None:
+    connection.execute(update(functions).where(_is(functions, key)).values(tags=_encode(dict(tags))))
+
+
+def remove(connection: Connection, key: FunctionKey) -> None:
+    """The name and all its versions. The counter stays: numbers are never used twice."""
+    connection.execute(delete(functions).where(_is(functions, key)))
+
+
+def remove_version(connection: Connection, key: FunctionKey, version: str) -> bool:
+    gone = connection.execute(delete(versions).where(_is(versions, key), versions.c.version == version))
+    return gone.rowcount > 0
+
+
+def remove_everything(connection: Connection) -> None:
+    for table in (versions, functions, counters):
+        connection.execute(delete(table))
+
+
+def next_number(connection: Connection, key: FunctionKey) -> int:
+    """Count one version up for the name, also over its deletion."""
+    counted = connection.execute(
+        update(counters).where(_is(counters, key)).values(last_version=counters.c.last_version + 1)
+    )
+    if counted.rowcount == 0:
+        connection.execute(insert(counters).values(**key._asdict(), last_version=1))
+        return 1
+    return int(connection.execute(select(counters.c.last_version).where(_is(counters, key))).scalar_one())
+
+
+def _is(table: Table, key: FunctionKey) -> ColumnElement[bool]:
+    return and_(table.c.account == key.account, table.c.region == key.region, table.c.name == key.name)
+
+
+def _is_version(version: FunctionVersion) -> ColumnElement[bool]:
+    return and_(_is(versions, version.key), versions.c.version == version.version)
+
+
+def _row(version: FunctionVersion, serving: FunctionVersion | None) -> dict[str, Any]:
+    return {
+        **version.key._asdict(),
+        "version": version.version,
+        "number": 0 if version.version == LATEST else int(version.version),
+        "record": _encode(version),
+        "serving": None if serving is None else _encode(serving),
+    }
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode(text: str) -> FunctionVersion:
+    return _VERSION.decode(text)
+
+
+_VERSION = msgspec.json.Decoder(FunctionVersion)

@@ -1,0 +1,180 @@
+"""The ASGI application: receive, route, authenticate, dispatch, respond, in one straight line.
+
+Knows no service by name; what it serves is given to it. `lambda:Invoke` may take the short way of `invoke`, which
+gives exactly what the long way gives. Every request that gets here is answered or its client is gone.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any, Final
+
+from botocore.model import OperationModel
+
+from lambent.aws.errors import ApiError, not_built
+from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
+from lambent.aws.models import signed_as
+from lambent.aws.service import CallContext, Service
+from lambent.core.ids import uuid4
+from lambent.gateway.authenticate import Authenticator, Unchecked
+from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
+from lambent.gateway.dispatch import Api, Apis, answered
+from lambent.gateway.hosts import HostRule
+from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.reply import Send, respond
+from lambent.gateway.sigv4 import Credential, credential_of
+
+Scope = MutableMapping[str, Any]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ADMIN: Final = "/_lambent/"
+SANDBOX_BODIES_BYTES: Final = 160 * 1024 * 1024
+"""Of all functions together, so that they cannot keep the clients outside from uploading."""
+ENVIRONMENT_BODIES_BYTES: Final = 72 * 1024 * 1024
+"""Of one environment: the largest upload there is, and no more, so that it leaves some to the others."""
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Gateway:
+    """What is shared by all listeners: the services and their models, and the memory for bodies."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        *,
+        routes: Mapping[str, RouteHandler] | None = None,
+        allowed_hosts: tuple[str, ...] = (),
+    ) -> None:
+        """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below."""
+        self.apis = Apis(services)
+        self.routes = dict(sorted((routes or {}).items(), key=lambda item: -len(item[0])))
+        self.budget = Budget()
+        self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
+        self.allowed_hosts = allowed_hosts
+
+    def public(self) -> "Front":
+        return Front(self.apis, Unchecked(), HostRule(self.allowed_hosts), self.routes, self.budget)
+
+    def private(self, authenticator: Authenticator) -> "Front":
+        """For a listener inside a sandbox: AWS APIs only."""
+        budget = Budget(ENVIRONMENT_BODIES_BYTES, part_of=self.sandbox_budget)
+        return Front(self.apis, authenticator, HostRule(), {}, budget)
+
+
+class Front:
+    """The ASGI callable of one kind of listener."""
+
+    __slots__ = ("_apis", "_authenticator", "_budget", "_hosts", "_routes")
+
+    def __init__(
+        self,
+        apis: Apis,
+        authenticator: Authenticator,
+        hosts: HostRule,
+        routes: Mapping[str, RouteHandler],
+        budget: Budget,
+    ) -> None:
+        self._apis = apis
+        self._budget = budget
+        self._authenticator = authenticator
+        self._hosts = hosts
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = headers_of(scope)
+        request_id = _adopted(headers) or uuid4()
+        body = BodyReader(receive, headers, self._budget)
+        head = HttpRequest(
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            headers,
+            b"",
+            f"{scope['scheme']}://{headers.get('host', '')}",
+        )
+        try:
+            response = await answered(None, head, self._answer(head, request_id, body))
+            await respond(send, response, request_id, body)
+        except Disconnected:
+            return
+        finally:
+            body.release()
+
+    async def _answer(self, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
+        self._hosts.check(head.headers.get("host"), head.headers.get("origin"))
+        if head.path.startswith(ADMIN) or head.path == ADMIN[:-1]:
+            return await self._extra(head, body)
+        target = head.headers.get("x-amz-target")
+        api = None if target is None else self._apis.by_target(target)
+        return await answered(api, head, self._aws(api, head, request_id, body))
+
+    async def _extra(self, head: HttpRequest, body: BodyReader) -> HttpResponse:
+        for prefix, handler in self._routes.items():
+            if head.path == prefix or (prefix.endswith("/") and head.path.startswith(prefix)):
+                return await handler(replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, "Lambent")))
+        raise ApiError("NotFoundException", f"Nothing is served at {head.path[:200]}", status=404)
+
+    async def _aws(self, api: Api | None, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
+        credential = credential_of(head.headers, head.query)
+        api = api or self._apis.by_signing_name(credential.service)
+        if api is None:
+            raise await _absent(credential.service)
+        return await answered(api, head, self._operation(api, credential, head, request_id, body))
+
+    async def _operation(
+        self, api: Api, credential: Credential, head: HttpRequest, request_id: str, body: BodyReader
+    ) -> HttpResponse:
+        match = api.match(head)
+        content = await read_body(body, api.limit_bytes(match.operation), match.operation.name)
+        request = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
+        identity = self._authenticator.authenticate(request, credential)
+        _check_request_id(match.operation, head.headers)
+        context = CallContext(
+            account=identity.account,
+            region=credential.region,
+            request_id=request_id,
+            identity=identity,
+            base_url=head.base_url,
+            trace_header=head.headers.get("x-amzn-trace-id"),
+        )
+        return await api.call(context, match, request)
+
+
+async def _absent(signing_name: str) -> ApiError:
+    """For a service that is not here: a word of AWS, or of nobody."""
+    names = await asyncio.to_thread(signed_as, signing_name)
+    if not names:
+        return ApiError("UnknownOperationException", f"No service is called {signing_name[:64]!r}", status=404)
+    name = signing_name if signing_name in names else names[0]
+    return not_built(name, f"The service {name}")
+
+
+def _adopted(headers: Headers) -> str | None:
+    """The caller's own request id, when it is a UUID."""
+    sent = headers.get("x-amzn-requestid")
+    return sent.lower() if sent is not None and UUID.fullmatch(sent) else None
+
+
+def _check_request_id(operation: OperationModel, headers: Headers) -> None:
+    """To Invoke a request id that is no UUID is an error; elsewhere it is ignored."""
+    if "x-amzn-requestid" not in headers or _adopted(headers) is not None:
+        return
+    if any(shape.name == "InvalidRequestContentException" for shape in operation.error_shapes):
+        raise ApiError("InvalidRequestContentException", "The x-amzn-RequestId header must be a UUID.", status=400)
+
+
+async def read_body(body: BodyReader, limit_bytes: int, operation: str) -> bytes:
+    """Raises `ApiError` 413 in AWS's words."""
+    try:
+        return await body.read(limit_bytes)
+    except TooLarge as error:
+        raise request_too_large(limit_bytes, operation) from error
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers

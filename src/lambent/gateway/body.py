@@ -1,0 +1,125 @@
+"""Reading a request's body: bounded per operation and over all requests together, refused as early as it can be."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from lambent.aws.errors import ApiError
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+ALL_BODIES_BYTES: Final = 512 * 1024 * 1024
+SMALL_BYTES: Final = 65_536
+"""Below this a body is not counted: uvicorn has it in memory before anyone can refuse it."""
+DISCARDED_TO_KEEP_BYTES: Final = 1_048_576
+DISCARDED_BYTES: Final = 256 * 1024 * 1024
+"""What is read and thrown away so that a client which sends first and reads then gets to see the refusal."""
+
+
+class Disconnected(Exception):
+    """The client went away before its body was complete; there is nobody to answer."""
+
+
+class TooLarge(Exception):
+    """The body is over the limit. `size_bytes` as announced, None when it came without a length."""
+
+    def __init__(self, size_bytes: int | None) -> None:
+        super().__init__(size_bytes)
+        self.size_bytes = size_bytes
+
+
+class Budget:
+    """Bytes of bodies held at one time. Synchronous: a request that does not fit is refused, never queued."""
+
+    def __init__(self, total_bytes: int = ALL_BODIES_BYTES, *, part_of: "Budget | None" = None) -> None:
+        self._left = total_bytes
+        self._whole = part_of
+
+    def take(self, size_bytes: int) -> None:
+        """Raises `ApiError` 503, which every SDK retries."""
+        if size_bytes > self._left:
+            raise ApiError(
+                "ServiceUnavailableException",
+                "Too many large requests are being received. Try again.",
+                status=503,
+                headers={"Retry-After": "1"},
+            )
+        if self._whole is not None:
+            self._whole.take(size_bytes)
+        self._left -= size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        self._left += size_bytes
+        if self._whole is not None:
+            self._whole.give_back(size_bytes)
+
+
+def announced_bytes(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+class BodyReader:
+    """Reads one body. `held_bytes` is what it has taken from the budget; the owner gives it back."""
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str], budget: Budget) -> None:
+        self._receive = receive
+        self._announced = announced_bytes(headers)
+        self._budget = budget
+        self._chunked = "transfer-encoding" in headers
+        self.awaits_continue = headers.get("expect", "").lower() == "100-continue"
+        self.held_bytes = 0
+        self.complete = False
+
+    @property
+    def worth_reading(self) -> bool:
+        """Whether an unread body is small enough to be read for the sake of keeping the connection."""
+        return not self._chunked and (self._announced or 0) <= DISCARDED_TO_KEEP_BYTES
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Raises `TooLarge`, `Disconnected`, `ApiError` 503."""
+        if self._announced is not None and self._announced > limit_bytes:
+            raise TooLarge(self._announced)
+        self._hold((self._announced or 0) - SMALL_BYTES)
+        message = await self._next()
+        body: bytes = message["body"]
+        if self.complete:
+            return self._checked(body, limit_bytes)
+        parts = [body]
+        size = len(body)
+        while not self.complete:
+            message = await self._next()
+            parts.append(message["body"])
+            size += len(message["body"])
+            if size > limit_bytes:
+                raise TooLarge(None)
+            self._hold(size - SMALL_BYTES - self.held_bytes)
+        return b"".join(parts)
+
+    async def discard(self) -> bool:
+        """Read what is left and throw it away; False when it was too much."""
+        size = 0
+        while not self.complete and size < DISCARDED_BYTES:
+            size += len((await self._next())["body"])
+        return self.complete
+
+    def release(self) -> None:
+        self._budget.give_back(self.held_bytes)
+        self.held_bytes = 0
+
+    def _checked(self, body: bytes, limit_bytes: int) -> bytes:
+        if len(body) > limit_bytes:
+            raise TooLarge(None)
+        return body
+
+    def _hold(self, size_bytes: int) -> None:
+        if size_bytes > 0:
+            self._budget.take(size_bytes)
+            self.held_bytes += size_bytes
+
+    async def _next(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        self.complete = not message.get("more_body", False)
+        message.setdefault("body", b"")
+        return message

@@ -1,0 +1,123 @@
+"""One operation: parse, validate, call its handler, serialise. Every failure becomes a reply here.
+
+One of the two places that catch `Exception`: what is neither the caller's mistake nor a `PlatformFault` is a bug,
+logged with its stack and answered as a ServiceException.
+"""
+
+import functools
+import logging
+from collections.abc import Awaitable, Mapping
+
+from botocore.model import OperationModel, ServiceModel, Shape
+
+from lambent.aws.errors import ApiError, not_built
+from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
+from lambent.aws.models import children, service_model
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Result, Service
+from lambent.aws.validation import failures
+from lambent.gateway.body import Disconnected
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.invoke import InvokeShortWay
+from lambent.gateway.protocols import WireProtocol, protocol_of
+from lambent.gateway.protocols.spoken import spoken_in
+from lambent.gateway.quirks import quirks_of, refusal
+from lambent.gateway.route import Match, Router, router_of
+from lambent.gateway.sigv4 import signing_name
+
+logger = logging.getLogger(__name__)
+
+
+class Api:
+    """A service with what is made from its model. Built once, at start."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.model: ServiceModel = service_model(service.name)
+        self.protocol: WireProtocol = protocol_of(self.model)
+        self.router: Router = router_of(self.model)
+        self.signing_name: str = self.model.signing_name
+        self.target_prefix: str | None = self.model.metadata.get("targetPrefix")
+        self._quirks = quirks_of(service.name)
+        self._short_way = InvokeShortWay(self.model) if service.name == "lambda" else None
+        unknown = set(service.operations) - set(self.model.operation_names)
+        if unknown:
+            raise LookupError(f"{service.name} has no operation {', '.join(sorted(unknown))}")
+
+    def match(self, request: HttpRequest) -> Match:
+        """Raises `ApiError` UnknownOperationException."""
+        if self._short_way is not None and (match := self._short_way.match(request)) is not None:
+            return match
+        return self.router.match(request.method, request.path, request.query, request.headers.get("x-amz-target"))
+
+    def limit_bytes(self, operation: OperationModel) -> int:
+        """The size that a request of this operation may have: what carries a blob may carry a zip file."""
+        return CODE_REQUEST_BYTES if _carries_blob(operation.input_shape) else PLAIN_REQUEST_BYTES
+
+    async def call(self, context: CallContext, match: Match, request: HttpRequest) -> HttpResponse:
+        """Raises `ApiError`, and whatever the handler raises."""
+        operation = match.operation
+        handler = self.service.operations.get(operation.name)
+        if handler is None or operation.has_event_stream_output or operation.has_event_stream_input:
+            raise not_built(operation.name)
+        if match.parameters is not None and self._short_way is not None:
+            if request.body:
+                match.parameters["Payload"] = request.body
+            result = await handler(context, match.parameters)
+            response = self._short_way.serialise(result)
+            return self._serialised(operation, result) if response is None else response
+        parameters = self.protocol.parse(operation, request, match.labels)
+        error = refusal(self._quirks, operation.name, parameters, failures(operation.input_shape, parameters))
+        if error is not None:
+            raise error
+        return self._serialised(operation, await handler(context, parameters))
+
+    def _serialised(self, operation: OperationModel, result: Result) -> HttpResponse:
+        members = {name: value for name, value in result.items() if name != RESPONSE_HEADERS}
+        response = self.protocol.serialise(operation, members)
+        extra = self._quirks.reply_headers.get(operation.name, ()) + tuple(result.get(RESPONSE_HEADERS, {}).items())
+        if not extra:
+            return response
+        return HttpResponse(response.status, (*response.headers, *extra), response.body)
+
+
+@functools.cache
+def _carries_blob(shape: Shape | None, outer: frozenset[str] = frozenset()) -> bool:
+    if shape is None or shape.name in outer:
+        return False
+    outer |= {shape.name}
+    return bool(shape.type_name == "blob") or any(_carries_blob(child, outer) for child in children(shape))
+
+
+async def answered(api: Api | None, request: HttpRequest, work: Awaitable[HttpResponse]) -> HttpResponse:
+    """Await `work`; what it raises becomes a reply in the protocol of `api`, or of the request while that is None."""
+    try:
+        return await work
+    except Disconnected:
+        raise
+    except ApiError as error:
+        return _error_reply(api, request, error)
+    except Exception:
+        logger.exception("A request failed")
+        failed = ApiError("ServiceException", "An error occurred and the request cannot be processed.", status=500)
+        return _error_reply(api, request, failed)
+
+
+def _error_reply(api: Api | None, request: HttpRequest, error: ApiError) -> HttpResponse:
+    if api is None:
+        return spoken_in(request, signing_name(request)).serialise_error(None, error)
+    return api.protocol.serialise_error(api.model, error)
+
+
+class Apis:
+    """The services of this server, found by `X-Amz-Target` or by the name that the caller signed for."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        apis = [Api(service) for service in services.values()]
+        self._by_target = {api.target_prefix: api for api in apis if api.target_prefix is not None}
+        self._by_signing_name = {api.signing_name: api for api in reversed(apis)}
+
+    def by_target(self, target: str) -> Api | None:
+        return self._by_target.get(target.rpartition(".")[0])
+
+    def by_signing_name(self, name: str) -> Api | None:
+        return self._by_signing_name.get(name)

@@ -1,0 +1,72 @@
+"""One request and its reply on a connection: ASGI's `receive` as uvicorn has it, and a `send` of our own.
+
+The head of a reply leaves together with the first bytes of its body: one system call and one packet where uvicorn
+makes two. Headers are checked where they are made (`reply`), not here again.
+"""
+
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class Exchange(RequestResponseCycle):
+    _start: Any = None
+    _left = 0
+    """Bytes of the announced length that are still to come."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected or self.response_complete:
+            return
+        body: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        silent = self.scope["method"] == "HEAD"
+        head = b"" if self.response_started else self._head()
+        if self.chunked_encoding:
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            body = body if more else body + b"0\r\n\r\n"
+        else:
+            self._left -= len(body)
+        if head:
+            self.transport.write(head if silent else head + body)
+        elif body and not silent:
+            self.transport.write(body)
+        if not more:
+            self._complete(whole=silent or self.chunked_encoding is True or self._left == 0)
+
+    def _head(self) -> bytes:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        status = self._start["status"]
+        content = [STATUS_LINE[status]]
+        framed = status in _WITHOUT_BODY
+        for headers in (self.default_headers, self._start.get("headers", ())):
+            for name, value in headers:
+                if name == b"content-length":
+                    framed = True
+                    self._left = int(value)
+                elif name == b"connection":
+                    self.keep_alive = False
+                    continue
+                content += (name, b": ", value, b"\r\n")
+        if not framed:
+            self.chunked_encoding = True
+            content.append(b"transfer-encoding: chunked\r\n")
+        content.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        return b"".join(content)
+
+    def _complete(self, *, whole: bool) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not whole:
+            # The length has been told and was not kept: only the end of the connection says so.
+            self.transport.abort()
+        elif not self.keep_alive:
+            self.transport.close()
+        self.on_response()

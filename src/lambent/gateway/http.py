@@ -1,0 +1,32 @@
+"""A request and a reply of HTTP as records, free of ASGI. Headers are Latin-1 text, names in lower case."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    method: str
+    path: str
+    """As on the wire: percent-encoded, without the query."""
+    query: str
+    """As on the wire, without the question mark."""
+    headers: Headers
+    """A repeated header is joined with commas."""
+    body: bytes
+    base_url: str
+    """Scheme, host and port by which the client reached us; no trailing slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    status: int
+    headers: Sequence[tuple[str, str]] = field(default=())
+    body: bytes | Path = b""
+    """Bytes, or a file that is streamed from the disk."""
+
+
+RouteHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]

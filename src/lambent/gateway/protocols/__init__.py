@@ -1,0 +1,49 @@
+"""The protocols of AWS: requests into parameters, results and errors into replies, made from the model alone.
+
+    ErrorProtocol                how a client wants to hear of an error
+    |- ErrorsOnly                unparsed.py    query, ec2, rest-xml, cbor: only the error that says "not built"
+    `- WireProtocol              what `dispatch` knows
+       |- RestJson               rest_json.py   path, query and headers carry members; the rest is JSON
+       |- Json                   json.py        everything is one JSON object; X-Amz-Target names the operation
+       `- (rest_xml, query, cbor, eventstream join here as siblings, one file each)
+
+`shapes` knows where members travel and how scalars look as text; `json_body` turns JSON into values of a shape;
+`spoken` knows the protocol of a request whose service is not here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from botocore.model import OperationModel, ServiceModel
+
+from lambent.aws.errors import ApiError
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.protocols.json import Json
+from lambent.gateway.protocols.rest_json import RestJson
+
+__all__ = ["ErrorProtocol", "Json", "RestJson", "WireProtocol", "protocol_of"]
+
+
+class ErrorProtocol(Protocol):
+    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse: ...
+
+
+class WireProtocol(ErrorProtocol, Protocol):
+    def parse(self, operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
+        """Parameters by the model's member names. `labels` are the decoded parts of the path.
+
+        Raises `ApiError` SerializationException.
+        """
+        ...
+
+    def serialise(self, operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse: ...
+
+
+def protocol_of(model: ServiceModel) -> WireProtocol:
+    """The protocol of a service. Raises `LookupError` for one that is not built."""
+    name = model.metadata["protocol"]
+    if name == "rest-json":
+        return RestJson()
+    if name == "json":
+        return Json(model.metadata.get("jsonVersion", "1.0"))
+    raise LookupError(f"the protocol {name} of {model.service_name} is not built")

@@ -1,0 +1,53 @@
+"""What the models do not say, by service; each with a test that names its source.
+
+A quirk here is about the wire and about validation. Behaviour belongs to the service.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lambent.aws.errors import ApiError
+from lambent.aws.validation import Failure, message_of
+from lambent.gateway.quirks import lambda_
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    validation_code: str = "ValidationException"
+    """The code of a failed model validation."""
+    extra_failures: Callable[[str, Mapping[str, Any]], Sequence[Failure]] | None = None
+    """Constraints that AWS has and its model lacks: (operation, parameters) -> failures."""
+    refusal: Callable[[str, Mapping[str, Any], Sequence[Failure]], ApiError | None] | None = None
+    """Another error than `validation_code` for these failures: (operation, parameters, failures)."""
+    reply_headers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Headers that the replies of an operation always carry."""
+
+
+NONE: Final = Quirks()
+QUIRKS: Final[Mapping[str, Quirks]] = {
+    "lambda": Quirks(
+        extra_failures=lambda_.extra_failures,
+        refusal=lambda_.refusal,
+        reply_headers={"Invoke": lambda_.INVOKE_HEADERS},
+    ),
+    # Logs answers failed validation with its own modelled code.
+    "logs": Quirks(validation_code="InvalidParameterException"),
+}
+
+
+def quirks_of(service: str) -> Quirks:
+    return QUIRKS.get(service, NONE)
+
+
+def refusal(
+    quirks: Quirks, operation: str, parameters: Mapping[str, Any], failures: Sequence[Failure]
+) -> ApiError | None:
+    """The error that these failures become, None when there are none."""
+    if quirks.extra_failures is not None:
+        failures = [*quirks.extra_failures(operation, parameters), *failures]
+    if not failures:
+        return None
+    if quirks.refusal is not None and (error := quirks.refusal(operation, parameters, failures)) is not None:
+        return error
+    return ApiError(quirks.validation_code, message_of(failures), status=400)

@@ -1,0 +1,72 @@
+"""Sending a reply over ASGI: bytes or a file, and what happens to a request body that nobody has read."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from lambent.gateway.body import BodyReader
+from lambent.gateway.http import HttpResponse
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FILE_CHUNK_BYTES: Final = 262_144
+_NO_LENGTH: Final = (204, 304)
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+async def respond(send: Send, response: HttpResponse, request_id: str, body: BodyReader) -> None:
+    """Raises `Disconnected` when the client goes away while its body is thrown away."""
+    if not body.complete and body.worth_reading:
+        await body.discard()
+    if isinstance(response.body, Path):
+        await _respond_file(send, response, response.body, request_id)
+        return
+    headers = _headers(response, request_id)
+    if response.status not in _NO_LENGTH:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    if body.complete:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+        return
+    # A large body was refused: the answer goes out now, and the connection ends with the body.
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    if not body.awaits_continue:
+        await body.discard()
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _headers(response: HttpResponse, request_id: str) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-amzn-RequestId", request_id.encode())]
+    for name, value in response.headers:
+        # A line break in a value would begin a header of somebody else's making.
+        text = value if value.isprintable() else _CONTROLS.sub(" ", value)
+        headers.append((name.encode("latin-1"), text.encode("latin-1", "replace")))
+    return headers
+
+
+async def _respond_file(send: Send, response: HttpResponse, path: Path, request_id: str) -> None:
+    try:
+        file, size = await asyncio.to_thread(_open, path)
+    except OSError:
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    with file:
+        headers = [*_headers(response, request_id), (b"content-length", b"%d" % size)]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        left = size
+        while left > 0:
+            # A file that shrinks meanwhile ends the connection, since its length has been told.
+            chunk = await asyncio.to_thread(file.read, min(FILE_CHUNK_BYTES, left))
+            left = left - len(chunk) if chunk else 0
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _open(path: Path) -> tuple[BinaryIO, int]:
+    file = path.open("rb")
+    return file, path.stat().st_size

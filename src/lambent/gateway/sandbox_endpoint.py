@@ -1,0 +1,25 @@
+"""The AWS endpoint inside a sandbox: the same services, for requests that this environment's session has signed."""
+
+import socket
+from typing import Final
+
+from lambent.core.clock import Clock
+from lambent.environments.ports import Closer, SessionCredentials
+from lambent.gateway.app import Gateway
+from lambent.gateway.authenticate import OneSession
+from lambent.gateway.connection import Limits
+from lambent.gateway.server import HttpServer
+
+LIMITS: Final = Limits(connections_per_peer=128, connections=192)
+
+
+class SandboxEndpoint:
+    """Implements `environments.ports.AwsEndpoint`. `/_lambent/*` is not there, whoever asks."""
+
+    def __init__(self, gateway: Gateway, server: HttpServer, clock: Clock) -> None:
+        self._gateway = gateway
+        self._server = server
+        self._clock = clock
+
+    async def serve(self, listener: socket.socket, session: SessionCredentials) -> Closer:
+        return await self._server.serve(self._gateway.private(OneSession(session, self._clock)), listener, LIMITS)

@@ -1,0 +1,111 @@
+"""The Invoke operation: from the caller's parameters to a reply in AWS's shape.
+
+RequestResponse and DryRun. Event is refused until there is a durable queue to put it in. Nothing here waits for a
+database: the function is resolved from memory.
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_built
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result
+from lambent.core.clock import Clock
+from lambent.environments.request import InvokeRequest
+from lambent.functions.records import FunctionVersion, State
+from lambent.invocation import payload, trace
+from lambent.invocation.ports import Resolver
+from lambent.invocation.router import Router
+
+MAX_CLIENT_CONTEXT_BYTES = 3583
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class Invocation:
+    """The handlers of invocation; `operations` is what `app` adds to the `lambda` service."""
+
+    def __init__(self, *, resolver: Resolver, router: Router, clock: Clock) -> None:
+        self._resolver = resolver
+        self._router = router
+        self._clock = clock
+
+    def operations(self) -> dict[str, Handler]:
+        return {"Invoke": self.invoke}
+
+    async def invoke(self, context: CallContext, parameters: Parameters) -> Result:
+        invocation_type = parameters.get("InvocationType") or "RequestResponse"
+        body: bytes = parameters.get("Payload") or b""
+        payload.check_size(len(body), invocation_type)
+        resolution = self._resolver.resolve(
+            context.account, context.region, parameters["FunctionName"], parameters.get("Qualifier")
+        )
+        version = resolution.function
+        _refuse_unknown(parameters)
+        event = payload.checked(body)
+        client_context = _client_context(parameters.get("ClientContext"))
+        if invocation_type == "Event":
+            raise not_built("Invoke", "InvocationType Event")
+        _require_active(version)
+        if invocation_type == "DryRun":
+            return {"StatusCode": 204}
+        trace_header = trace.outgoing(
+            context.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn
+        )
+        result = await self._router.invoke(
+            version,
+            InvokeRequest(
+                request_id=context.request_id,
+                payload=event,
+                function_arn=resolution.invoked_arn,
+                trace_header=trace_header,
+                client_context=client_context,
+                keep_tail=parameters.get("LogType") == "Tail",
+            ),
+        )
+        reply = {
+            "StatusCode": 200,
+            "ExecutedVersion": version.version,
+            "Payload": result.payload,
+            RESPONSE_HEADERS: {"X-Amzn-Trace-Id": trace_header},
+        }
+        if result.error_type is not None:
+            # Lambda has said Unhandled for every error since the callbacks of its first Node runtime went.
+            reply["FunctionError"] = "Unhandled"
+        if result.log_tail is not None:
+            reply["LogResult"] = base64.b64encode(result.log_tail).decode()
+        return reply
+
+
+def _refuse_unknown(parameters: Parameters) -> None:
+    if parameters.get("TenantId") is not None:
+        raise invalid_parameter("The invoked function is not enabled with tenancy configuration.")
+    if parameters.get("DurableExecutionName") is not None:
+        raise invalid_parameter("DurableExecutionName is only supported for durable functions.")
+
+
+def _require_active(version: FunctionVersion) -> None:
+    if version.state is not State.ACTIVE:
+        raise conflict(
+            "The operation cannot be performed at this time. "
+            f"The function is currently in the following state: {version.state}"
+        )
+
+
+def _client_context(encoded: str | None) -> str:
+    """The JSON text for the runtime's header. Line breaks can only stand between its tokens: a space means the same."""
+    if not encoded:
+        return ""
+    if len(encoded) > MAX_CLIENT_CONTEXT_BYTES:
+        raise ApiError(
+            "InvalidRequestContentException",
+            f"Client context value must be less than or equal to {MAX_CLIENT_CONTEXT_BYTES} bytes.",
+        )
+    try:
+        text = base64.b64decode(encoded, validate=True)
+        _check_json(text)
+        return text.decode().replace("\r", " ").replace("\n", " ")
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ApiError(
+            "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
+        ) from None

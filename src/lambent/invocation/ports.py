@@ -1,0 +1,32 @@
+"""What invocation needs of others: a function version by name, and a place to run it."""
+
+from typing import Protocol
+
+from lambent.environments.environment import Environment
+from lambent.functions.records import FunctionVersion
+
+
+class Resolution(Protocol):
+    """What a name or ARN, with or without a qualifier, stands for."""
+
+    @property
+    def function(self) -> FunctionVersion:
+        """What runs now; its state may forbid it."""
+        ...
+
+    @property
+    def invoked_arn(self) -> str:
+        """The ARN in the form that was called: unqualified stays unqualified, `:$LATEST` stays."""
+        ...
+
+
+class Resolver(Protocol):
+    def resolve(self, account: str, region: str, function_name: str, qualifier: str | None = None) -> Resolution:
+        """From memory. Raises ApiError in the words of Invoke (a missing function is printed with `:$LATEST`)."""
+        ...
+
+
+class Placement(Protocol):
+    async def acquire(self, version: FunctionVersion) -> Environment:
+        """An environment that nobody else has; see `environments.pool.Pool.acquire`."""
+        ...

@@ -1,0 +1,135 @@
+"""What is written of each invocation: the text lines of a log stream and their tail.
+
+Implements the `Journal` of an environment on a `LogStream`. The order START < output < END < REPORT is the order of
+the calls; nothing is reordered or delayed here.
+"""
+
+import math
+from collections import deque
+
+from lambent.environments.events import InitReport, InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.ports import EnvironmentIdentity, Journal, LogSink, LogStream
+from lambent.functions.records import FunctionVersion
+
+TAIL_BYTES = 4096
+
+
+def billed_ms(duration_ms: float, init_duration_ms: float | None) -> int:
+    """Whole milliseconds, rounded up; Init is billed since August 2025. Rounding noise of floats is not billed."""
+    return math.ceil(round(duration_ms + (init_duration_ms or 0.0), 6))
+
+
+def init_start_line(event: InitStart) -> str | None:
+    """Managed zip runtimes only; Init inside an invocation is not announced."""
+    if event.runtime_version is None or event.phase is not Phase.INIT:
+        return None
+    arn = event.runtime_version_arn or ""
+    return f"INIT_START Runtime Version: {event.runtime_version}\tRuntime Version ARN: {arn}\n"
+
+
+def init_report_line(event: InitReport) -> str | None:
+    """Printed for a failure; the duration of a success is in the REPORT line, or part of the invocation's."""
+    if event.status is Status.SUCCESS:
+        return None
+    line = f"INIT_REPORT Init Duration: {event.duration_ms:.2f} ms\tPhase: {event.phase}\tStatus: {event.status}"
+    return line + (f"\tError Type: {event.error_type}\n" if event.error_type else "\n")
+
+
+def start_line(event: Start) -> str:
+    return f"START RequestId: {event.request_id} Version: {event.version}\n"
+
+
+def end_line(event: RuntimeDone) -> str:
+    return f"END RequestId: {event.request_id}\n"
+
+
+def report_line(event: Report) -> str:
+    line = (
+        f"REPORT RequestId: {event.request_id}\tDuration: {event.duration_ms:.2f} ms\t"
+        f"Billed Duration: {billed_ms(event.duration_ms, event.init_duration_ms)} ms\t"
+        f"Memory Size: {event.memory_mb} MB\tMax Memory Used: {event.max_memory_mb} MB\t"
+    )
+    if event.init_duration_ms is not None:
+        line += f"Init Duration: {event.init_duration_ms:.2f} ms\t"
+    if event.status is Status.TIMEOUT:
+        line += "Status: timeout"
+    elif event.status is Status.FAILURE:
+        # An error that the function reported is not told here: Lambda's REPORT lines do not either.
+        line += "Status: error" + (f"\tError Type: {event.error_type}" if event.error_type else "")
+    return line + "\n"
+
+
+class Tail:
+    """The last `TAIL_BYTES` of what was added, in bounded memory."""
+
+    __slots__ = ("_bytes", "_lines")
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+
+    def add(self, line: str) -> None:
+        data = line.encode()[-TAIL_BYTES:]
+        self._lines.append(data)
+        self._bytes += len(data)
+        while self._bytes - len(self._lines[0]) >= TAIL_BYTES:
+            self._bytes -= len(self._lines.popleft())
+
+    def read(self) -> bytes:
+        return b"".join(self._lines)[-TAIL_BYTES:]
+
+
+class TextJournal:
+    """Implements `Journal` in the plain text format."""
+
+    __slots__ = ("_stream", "_tail")
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+        self._tail: Tail | None = None
+
+    def init_start(self, event: InitStart) -> None:
+        self._write(event.time_ms, init_start_line(event))
+
+    def init_report(self, event: InitReport) -> None:
+        self._write(event.time_ms, init_report_line(event))
+
+    def start(self, event: Start) -> None:
+        self._tail = Tail() if event.keep_tail else None
+        self._write(event.time_ms, start_line(event))
+
+    def output(self, time_ms: int, line: str) -> None:
+        self._write(time_ms, line)
+
+    def runtime_done(self, event: RuntimeDone) -> None:
+        self._write(event.time_ms, end_line(event))
+
+    def report(self, event: Report) -> None:
+        self._write(event.time_ms, report_line(event))
+
+    def tail(self) -> bytes:
+        return self._tail.read() if self._tail is not None else b""
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _write(self, time_ms: int, line: str | None) -> None:
+        if line is None:
+            return
+        self._stream.write(time_ms, line)
+        if self._tail is not None:
+            self._tail.add(line)
+
+
+class TextJournals:
+    """Implements `JournalSource`: one journal per environment, on the environment's log stream."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self._sink = sink
+
+    def open(self, version: FunctionVersion, identity: EnvironmentIdentity) -> Journal:
+        return TextJournal(
+            self._sink.open(
+                account=version.account, region=version.region, group=identity.log_group, stream=identity.log_stream
+            )
+        )

@@ -1,0 +1,47 @@
+"""Capabilities of the calling process: keep a few or none."""
+
+import ctypes
+import struct
+
+from lambent.launcher import syscalls
+from lambent.launcher.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
+
+CHOWN, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN = 0, 5, 6, 7, 8, 21
+
+_VERSION_3 = 0x20080522
+_AMBIENT_CLEAR_ALL = 4
+# NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock: uid 0 means nothing, and stays so.
+_SECUREBITS = 0b1100_1111
+_HIGHEST = 63
+
+
+def keep(*capabilities: int) -> None:
+    """Give up all capabilities but these, in every set, for good."""
+    drop_bounding(*capabilities)
+    prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
+    set_to(*capabilities)
+
+
+def drop_bounding(*capabilities: int) -> None:
+    """No exec can ever give more than `capabilities`. Needs SETPCAP."""
+    for number in range(_HIGHEST + 1):
+        if number in capabilities:
+            continue
+        try:
+            prctl(PR_CAPBSET_DROP, number)
+        except OSError:
+            break  # The kernel knows no higher one.
+
+
+def lock_root_out() -> None:
+    """From now on a change to uid 0 or an exec as uid 0 gives nothing. Needs SETPCAP."""
+    prctl(PR_SET_SECUREBITS, _SECUREBITS)
+
+
+def set_to(*capabilities: int) -> None:
+    mask = sum(1 << number for number in capabilities)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
+    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    if syscalls.libc.capset(header, data) != 0:
+        raise OSError(ctypes.get_errno(), "capset")

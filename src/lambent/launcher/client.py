@@ -1,0 +1,177 @@
+"""The unprivileged side: start the launcher, ask it for sandboxes.
+
+`start` is called while the command still has privileges; everything else works without.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lambent.launcher import wire
+from lambent.launcher.cgroups import SYSTEMD
+
+_START_TIMEOUT_S = 15.0
+_END_TIMEOUT_S = 10.0
+_OLDEST_KERNEL = (5, 12)
+"""The first with mount_setattr."""
+_PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
+_PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class LauncherError(Exception):
+    """The launcher could not be started or is gone. The message is for the user."""
+
+
+class LauncherClient:
+    """Talks to one launcher. Its sandboxes end with it."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", channel: socket.socket, packages: Path, prefixes: Sequence[Path]
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._packages = packages
+        self._prefixes = list(prefixes)
+        self.missing: Mapping[str, str] = {}
+        """Guarantee -> why this machine cannot give it."""
+
+    def await_ready(self) -> None:
+        self._channel.settimeout(_START_TIMEOUT_S)
+        try:
+            received = wire.receive(self._channel)
+        except TimeoutError:
+            raise LauncherError(f"the launcher gave no sign of life in {_START_TIMEOUT_S:.0f} s") from None
+        except ConnectionResetError:  # It ended before it had read what was agreed.
+            received = None
+        if received is None:
+            raise LauncherError(f"the launcher ended at once, with status {self._process.wait(_END_TIMEOUT_S)}")
+        message, _ = received
+        if message["event"] != "ready":
+            raise LauncherError(message["reason"])
+        self.missing = message["missing"]
+        self._channel.settimeout(None)
+
+    def create(
+        self, *, code_dir: Path, lang_prefix: Path, memory_mb: int, tmp_mb: int, processes: int
+    ) -> socket.socket:
+        """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line.
+
+        Raises LauncherError when the launcher is gone, ValueError for a folder or interpreter it was not told of.
+        """
+        request = {
+            "do": "create",
+            "code": str(code_dir.resolve().relative_to(self._packages)),
+            "prefix": self._prefixes.index(lang_prefix.resolve()),
+            "memory_mb": memory_mb,
+            "tmp_mb": tmp_mb,
+            "processes": processes,
+        }
+        ours, theirs = wire.pair()
+        try:
+            wire.send(self._channel, request, {"control": theirs.fileno()})
+        except OSError as error:
+            ours.close()
+            raise LauncherError(f"the launcher is gone: {error}") from None
+        finally:
+            theirs.close()
+        return ours
+
+    def fileno(self) -> int:
+        """Readable once the launcher has ended: after its start it says nothing."""
+        return self._channel.fileno()
+
+    @property
+    def gone(self) -> bool:
+        try:
+            self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        """End the launcher and all its sandboxes; wait until they are gone."""
+        self._channel.close()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with suppress(PermissionError):  # It is root's, and we are not any more.
+                self._process.kill()
+                self._process.wait(_END_TIMEOUT_S)
+
+
+def start(
+    *, data_dir: Path, packages_dir: Path, prefixes: Sequence[Path], runtime_entries: Mapping[str, Path]
+) -> LauncherClient:
+    """Start the launcher; needs root, and folders that exist. Raises LauncherError when it cannot work here.
+
+    `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
+    `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
+    """
+    _check_machine()
+    packages, known = packages_dir.resolve(), _known_prefixes(prefixes)
+    agreed: wire.Message = {
+        "data_dir": str(data_dir.resolve()),
+        # Hashed here, because OpenSSL would be a fourth of what the launcher keeps in memory.
+        "mark": hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:8],
+        "packages": str(packages),
+        "prefixes": [str(prefix) for prefix in known],
+        "runtime_entries": {name: str(path.resolve()) for name, path in runtime_entries.items()},
+    }
+    if scope := _delegated_scope():
+        with suppress(LauncherError):  # Without the scope limits are missing, which the launcher then says.
+            return _start([*scope, *_PROGRAM], agreed | {"delegated": True}, packages, known)
+    return _start(_PROGRAM, agreed | {"delegated": False}, packages, known)
+
+
+def _start(command: Sequence[str], agreed: wire.Message, packages: Path, prefixes: list[Path]) -> LauncherClient:
+    ours, theirs = wire.pair()
+    with theirs:
+        process = subprocess.Popen(
+            command,
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            env={"PATH": _PROGRAMS},
+            start_new_session=True,
+        )
+    client = LauncherClient(process, ours, packages, prefixes)
+    try:
+        with suppress(BrokenPipeError):  # It has ended already; the wait tells.
+            wire.send(ours, agreed)
+        client.await_ready()
+    except LauncherError:
+        client.close()
+        raise
+    return client
+
+
+def _check_machine() -> None:
+    if not sys.platform.startswith("linux"):
+        raise LauncherError(f"native sandboxes need Linux, this is {sys.platform}")
+    if os.geteuid() != 0:
+        raise LauncherError("native sandboxes need root: start with sudo")
+    release = os.uname().release
+    major, minor, *_ = (int("".join(filter(str.isdigit, part)) or "0") for part in release.split("."))
+    if (major, minor) < _OLDEST_KERNEL:
+        needed = ".".join(map(str, _OLDEST_KERNEL))
+        raise LauncherError(f"native sandboxes need Linux {needed} or newer, this is {release}")
+
+
+def _known_prefixes(prefixes: Sequence[Path]) -> list[Path]:
+    """Those asked for, and our own interpreter's, which the probe of the sandbox runs."""
+    return list(dict.fromkeys(prefix.resolve() for prefix in (*prefixes, Path(sys.base_prefix))))
+
+
+def _delegated_scope() -> list[str]:
+    """On a systemd host, the command that starts the launcher in a cgroup that systemd leaves to it."""
+    if not os.path.isdir(SYSTEMD) or shutil.which("systemd-run", path=_PROGRAMS) is None:
+        return []
+    unit = f"lambent-{os.getpid()}-{os.urandom(4).hex()}.scope"  # A pid alone may be that of a scope not yet collected.
+    return ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}", "--property=Delegate=yes", "--"]

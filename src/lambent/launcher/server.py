@@ -1,0 +1,285 @@
+"""The launcher's loop: take requests, fork sandboxes, clean up after them. Single-threaded.
+
+It ends with its socket. Its sandboxes end with it, by the parent-death signal and by their own sockets.
+"""
+
+import gc
+import heapq
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from lambent.launcher import cgroups, init, leftovers, network, request, seccomp, syscalls, template, tmp_image, wire
+
+SOCKET_FD = 0
+"""Standard input, because it also survives `systemd-run --scope`."""
+_NAMESPACES = (
+    syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+)
+"""Not of cgroups: from inside one, v2 (nsdelegate) would not let the runtime into a group beside ours. It leaves ours
+for its own once it has joined."""
+_FIRST_ID = 0x7000_0000
+_IDS_PER_DATA_DIR = 0x1_0000
+_DATA_DIRS = 0xFFF
+_END_TIMEOUT_S = 5.0
+_PROBE_TMP_MB, _USUAL_TMP_MB = 8, 512
+
+
+class Agreed(NamedTuple):
+    """What the command, still privileged, agreed with the launcher at start."""
+
+    data_dir: str
+    mark: str
+    """Eight hexadecimal digits that stand for the data dir in the names of cgroups and the numbers of users."""
+    packages: str
+    prefixes: tuple[str, ...]
+    runtime_entries: dict[str, str]
+    delegated: bool
+    """Our cgroup is ours: systemd does not touch what is below it."""
+
+
+class _Running(NamedTuple):
+    slot: int
+    control: socket.socket
+
+
+class Launcher:
+    def __init__(self, agreed: Agreed, supervisor: socket.socket) -> None:
+        self._agreed = agreed
+        self._supervisor = supervisor
+        _raise_file_limit()
+        self._running: dict[int, _Running] = {}
+        self._free_slots: list[int] = []
+        self._next_slot = 0
+        self._blanks: dict[int, tmp_image.Extents] = {}
+        self.missing: dict[str, str] = {}
+        """Guarantee -> why this machine cannot give it."""
+        self._first_id = _FIRST_ID + int(agreed.mark, 16) % _DATA_DIRS * _IDS_PER_DATA_DIR
+        self._group_prefix = f"lambent-{agreed.mark}-"
+        self._group_name = self._group_prefix + leftovers.owner_mark(os.getpid())
+        self._above_groups: list[int] = []
+        self._own_folder = f"{agreed.data_dir}/launcher"
+        self._record = f"{self._own_folder}/cgroups"
+        os.makedirs(self._own_folder, 0o700, exist_ok=True)
+        self._filter = self._compile_filter()
+        self._hierarchies, self._groups = self._prepare_cgroups()
+        self._leave_host()
+        self._tmp_images = self._probe_tmp_images()
+        self._user_namespaces = self._probe_user_namespaces()
+
+    def _compile_filter(self) -> bytes | None:
+        try:
+            return seccomp.compile_filter()
+        except seccomp.SeccompUnavailable as error:
+            self.missing["syscalls"] = str(error)
+            return None
+
+    def _prepare_cgroups(self) -> tuple[tuple[cgroups.Hierarchy, ...], list[str]]:
+        try:
+            if os.path.isdir(cgroups.SYSTEMD) and not self._agreed.delegated:
+                raise OSError("systemd runs here and systemd-run, which asks it for some, is missing or failed")
+            hierarchies = cgroups.discover()
+            parents = [each.folder for each in hierarchies]
+            leftovers.sweep({*leftovers.recorded(self._record), *parents}, self._group_prefix)
+            leftovers.write_record(self._record, parents)
+            folders = cgroups.prepare(hierarchies, self._group_name)
+            # Our folders can only be removed from above, and the launcher leaves the host's tree.
+            self._above_groups = [os.open(each.folder, os.O_PATH | os.O_CLOEXEC) for each in hierarchies]
+        except OSError as error:
+            hierarchies, folders = (), []
+            reason = f"cgroups cannot be used: {error}"
+        else:
+            reason = "the kernel offers no such cgroup controller here"
+        found = {name for each in hierarchies for name in each.controllers}
+        self.missing |= {name: reason for name in ("memory", "cpu", "pids") if name not in found}
+        return hierarchies, folders
+
+    def _leave_host(self) -> None:
+        template.enter(
+            base=self._agreed.data_dir,
+            packages=self._agreed.packages,
+            images=self._own_folder,
+            prefixes=list(self._agreed.prefixes),
+            runtime_entries=self._agreed.runtime_entries,
+            cgroups=self._groups,
+        )
+        # The folders of our cgroups, as they are now called.
+        self._parents = tuple(
+            (hierarchy, template.cgroup_path(index)) for index, hierarchy in enumerate(self._hierarchies)
+        )
+
+    def _probe_user_namespaces(self) -> bool:
+        """Without them a function still has a user of its own, only its number inside is another than AWS's."""
+        try:
+            pid = syscalls.clone(syscalls.CLONE_NEWUSER)
+        except OSError:
+            return False
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        return True
+
+    def _probe_tmp_images(self) -> bool:
+        try:
+            tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
+            tmp_image.discard("/tmp")
+            self._blank(_USUAL_TMP_MB)
+        except (OSError, tmp_image.TmpUnavailable) as error:
+            self.missing["tmp"] = f"{error}; /tmp counts as memory of the function"
+            return False
+        return True
+
+    def _blank(self, size_mb: int) -> tmp_image.Extents:
+        if size_mb not in self._blanks:
+            self._blanks[size_mb] = tmp_image.blank(size_mb)
+        return self._blanks[size_mb]
+
+    def serve(self) -> None:
+        """Until the supervisor closes its end; then end all sandboxes and leave nothing."""
+        woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._supervisor, select.POLLIN)
+        poll.register(woken, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if woken in ready:
+                os.read(woken, 4096)
+                self._reap()
+            if self._supervisor.fileno() in ready:
+                try:
+                    received = wire.receive(self._supervisor)
+                except (wire.DescriptorsLost, ValueError):
+                    continue  # The other end of a lost socket sees its end.
+                if received is None:
+                    break
+                message, fds = received
+                if (control := fds.pop("control", None)) is not None:
+                    self._create(message, socket.socket(fileno=control))
+                for fd in fds.values():
+                    os.close(fd)
+        self._end()
+
+    def _create(self, message: dict[str, Any], control: socket.socket) -> None:
+        """A failure is told on the control socket; success is told there by the sandbox itself."""
+        try:
+            wanted = request.parse(message, len(self._agreed.prefixes))
+            blank = self._blank(wanted.tmp_mb) if self._tmp_images else None
+            slot = self._take_slot()
+            pid = syscalls.clone(_NAMESPACES)
+        except (request.BadRequest, tmp_image.TmpUnavailable, OSError) as error:
+            with suppress(OSError):
+                wire.send(control, {"event": "failed", "reason": str(error)})
+            control.close()
+            return
+        if pid == 0:
+            init.run(self._blueprint(wanted, blank, slot), control)
+        self._running[pid] = _Running(slot, control)
+
+    def _blueprint(self, wanted: request.Create, blank: tmp_image.Extents | None, slot: int) -> init.Blueprint:
+        return init.Blueprint(
+            slot=str(slot),
+            code=wanted.code,
+            prefix=wanted.prefix,
+            tmp_mb=wanted.tmp_mb,
+            tmp_blank=blank,
+            limits=cgroups.Limits(wanted.memory_mb << 20, wanted.processes),
+            host_id=self._first_id + slot,
+            user_namespace=self._user_namespaces,
+            filter=self._filter,
+            parents=self._parents,
+        )
+
+    def _take_slot(self) -> int:
+        """The lowest free one, so that numbers stay small."""
+        if self._free_slots:
+            return heapq.heappop(self._free_slots)
+        if self._next_slot == _IDS_PER_DATA_DIR:
+            raise request.BadRequest(f"more than {_IDS_PER_DATA_DIR} sandboxes")
+        self._next_slot += 1
+        return self._next_slot - 1
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if (ended := self._running.pop(pid, None)) is not None:
+                self._clean(ended, os.waitstatus_to_exitcode(status))
+
+    def _clean(self, ended: _Running, code: int) -> None:
+        """A slot whose cgroup cannot be removed is never used again: what is in there is not known."""
+        if self._remove_group(str(ended.slot)):
+            heapq.heappush(self._free_slots, ended.slot)
+        with suppress(OSError):
+            wire.send(ended.control, {"event": "gone", "code": code})
+        ended.control.close()
+
+    def _remove_group(self, name: str) -> bool:
+        folders = [folder for _, folder in self._parents]
+        for _ in range(20):
+            if cgroups.remove(folders, name):
+                return True
+            time.sleep(0.001)  # The kernel may still be taking the last process out.
+        return False
+
+    def _end(self) -> None:
+        # Each sandbox sees the end of its own socket too; this does not wait for them to notice.
+        for pid, each in self._running.items():
+            for _, folder in self._parents:
+                leftovers.thaw(f"{folder}/{each.slot}")
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _END_TIMEOUT_S
+        while self._running and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.001)
+        for _, folder in self._parents:
+            syscalls.umount(folder)
+        for parent in self._above_groups:
+            with suppress(OSError):  # A process that did not end: the next start sweeps it.
+                os.rmdir(self._group_name, dir_fd=parent)
+
+
+def _raise_file_limit() -> None:
+    """One socket is kept for each sandbox."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main() -> None:
+    supervisor = socket.socket(fileno=os.dup(SOCKET_FD))
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, SOCKET_FD)
+    os.dup2(null, 1)
+    received = wire.receive(supervisor)
+    if received is None:
+        return
+    agreed = Agreed(
+        data_dir=received[0]["data_dir"],
+        mark=received[0]["mark"],
+        packages=received[0]["packages"],
+        prefixes=tuple(received[0]["prefixes"]),
+        runtime_entries=received[0]["runtime_entries"],
+        delegated=received[0]["delegated"],
+    )
+    try:
+        launcher = Launcher(agreed, supervisor)
+    except OSError as error:
+        wire.send(supervisor, {"event": "failed", "reason": str(error)})
+        return
+    addresses = {"runtime_api": network.RUNTIME_API, "aws_endpoint": network.AWS_ENDPOINT}
+    wire.send(supervisor, {"event": "ready", "missing": launcher.missing, **addresses})
+    # What exists now is shared with every sandbox's first process, page by page: collections would unshare it.
+    gc.disable()
+    gc.freeze()
+    launcher.serve()

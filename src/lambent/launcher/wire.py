@@ -1,0 +1,58 @@
+"""Messages between supervisor, launcher and the first process of a sandbox.
+
+One JSON object per packet of a SOCK_SEQPACKET socket pair, with file descriptors beside it. `fds` of a message names
+them in order.
+"""
+
+import json
+import os
+import socket
+from typing import Any
+
+MAX_BYTES = 200_000
+MAX_FDS = 16
+_FD_BYTES = 4
+
+Message = dict[str, Any]
+
+
+class DescriptorsLost(Exception):
+    """The receiver had no room for the descriptors of a message."""
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(to: socket.socket, message: Message, fds: dict[str, int] | None = None) -> None:
+    """`fds` by name; a name that ends in a number, as in `runtime_api.0`, is one of several."""
+    if fds:
+        message = {**message, "fds": list(fds)}
+    data = json.dumps(message, separators=(",", ":")).encode()
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_BYTES}")
+    socket.send_fds(to, [data], list(fds.values()) if fds else [])
+
+
+def receive(source: socket.socket) -> tuple[Message, dict[str, int]] | None:
+    """The next message and its file descriptors (close-on-exec, owned by the caller); None at the end.
+
+    Raises ValueError for what is no message, DescriptorsLost; nothing stays open then.
+    """
+    # Not socket.recv_fds, which until 3.13 forgets its flags: the descriptors would be inherited by every child.
+    room = socket.CMSG_SPACE(MAX_FDS * _FD_BYTES)
+    data, ancillary, flags, _ = source.recvmsg(MAX_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for _, _, held in ancillary for fd in memoryview(held[: len(held) // _FD_BYTES * _FD_BYTES]).cast("i")]
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise DescriptorsLost("this process has too many open files")
+    if not data:
+        return None
+    try:
+        message = json.loads(data)
+        return message, dict(zip(message.get("fds", ()), fds, strict=True))
+    except (ValueError, AttributeError, TypeError):
+        for fd in fds:
+            os.close(fd)
+        raise ValueError("a packet that is no message") from None

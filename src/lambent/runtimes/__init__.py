@@ -1,0 +1,1 @@
+"""The catalogue of runtime identifiers, the interpreters behind them, and our bootstraps."""

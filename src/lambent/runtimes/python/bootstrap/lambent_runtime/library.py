@@ -1,0 +1,56 @@
+"""Makes the library look as it does in Lambda, without importing it before the function does.
+
+Lambda's own client has imported `logging`, `json` and their like before any code of the function runs: there the root
+logger has a handler, and a file of the function called `token.py` never hides the library's. Importing all of that
+takes longer than starting the interpreter, so here it happens when the function asks for it.
+"""
+
+import sys
+from _frozen_importlib_external import PathFinder
+
+_NAMES = """
+__future__ _decimal _heapq _queue _weakrefset atexit collections concurrent contextlib copyreg decimal enum functools
+heapq json keyword linecache logging math numbers operator pwd queue re reprlib runpy string textwrap threading token
+tokenize traceback types weakref
+"""
+_IMPORTED_BY_LAMBDA = frozenset(_NAMES.split())
+
+# boto3 of 2026 needs Python 3.10.
+_ADAPTED_PACKAGES = frozenset(("boto3", "botocore", "s3transfer", "urllib3")) if sys.version_info < (3, 10) else ()
+
+
+class LibraryFinder:
+    """Stands before the finder that looks through `sys.path`."""
+
+    def __init__(self, runtime_dir):
+        self._runtime_dir = runtime_dir
+        self._path = [entry for entry in sys.path if entry.startswith((sys.prefix, sys.base_prefix))]
+        self._logging_configured = False
+
+    def install(self):
+        sys.meta_path.insert(len(sys.meta_path) - 1, self)
+
+    def find_spec(self, name, path=None, target=None):
+        if name in _IMPORTED_BY_LAMBDA:
+            spec = PathFinder.find_spec(name, self._path, target)
+            if name == "logging" and not self._logging_configured:
+                self._logging_configured = True
+                _configure_after(spec.loader)
+            return spec
+        if name.partition(".")[0] in _ADAPTED_PACKAGES:
+            from lambent_runtime import python39
+
+            return python39.find_spec(name, path, target, self._runtime_dir)
+        return None
+
+
+def _configure_after(loader):
+    execute = loader.exec_module
+
+    def execute_and_configure(module):
+        execute(module)
+        from lambent_runtime import log
+
+        log.configure(module)
+
+    loader.exec_module = execute_and_configure

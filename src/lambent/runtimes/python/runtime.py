@@ -1,0 +1,55 @@
+"""A Python runtime of this machine: one identifier, the interpreter that serves it, and how it is started."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent.runtimes.interpreters import Interpreter
+from lambent.runtimes.layout import Command, Layout, RenderCommand
+from lambent.runtimes.variables import Process, python_variables
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRuntime:
+    identifier: str
+    interpreter: Interpreter
+    warning: str | None = None
+    """Set when another version serves the identifier (`--runtime-fallback nearest`); logged at each Init."""
+
+    @property
+    def prefix(self) -> Path:
+        """The folder of the host that becomes `/var/lang`."""
+        return self.interpreter.prefix
+
+    @property
+    def version(self) -> str:
+        """As in INIT_START: `python:3.12.v1`. AWS counts its builds there; this is the interpreter's patch level."""
+        return f"python:{self.interpreter.version}.v{self.interpreter.patch or 0}"
+
+    def version_arn(self, region: str) -> str:
+        """Names this build of the interpreter: another one after an upgrade of it."""
+        executable = self.interpreter.executable
+        status = executable.stat()
+        build = f"{self.interpreter.full_version} {executable} {status.st_size} {status.st_mtime_ns}"
+        return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(build.encode()).hexdigest()}"
+
+    def command(self, process: Process) -> RenderCommand:
+        """What starts a runtime process, once the driver says where things are. Rendered anew at each Init."""
+
+        def render(layout: Layout) -> Command:
+            variables = python_variables(process, layout)
+            if self.warning is not None:
+                logger.warning("function %s: %s", process.function_name, self.warning)
+                variables["_LAMBENT_WARNING"] = self.warning
+            # Without `site`: site-packages of the host are not part of the runtime. Not isolated (-I), because
+            # functions may use PYTHON* variables, as on AWS. The full path, because Python finds its library by it.
+            interpreter = f"{layout.lang}/{self.interpreter.relative_executable}"
+            flags = ["-S"] if layout.task == "/var/task" else ["-S", "-B"]  # -B: the package must stay as it is
+            argv = [interpreter, *flags, f"{layout.runtime}/bootstrap.py"]
+            wrapper = process.variables.get("AWS_LAMBDA_EXEC_WRAPPER")
+            return Command(tuple([wrapper, *argv] if wrapper else argv), variables)
+
+        return render

@@ -1,0 +1,57 @@
+"""The tables of logs. Chunks and streams carry no foreign keys: a deleted group must not delete a gigabyte at once;
+its streams go to `log_garbage` and a loop sweeps their chunks in steps. Ids are never used twice."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+
+groups = Table(
+    "log_groups",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("account", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("name", String(512), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("retention_days", Integer, nullable=True),
+    Column("tags", Text, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    UniqueConstraint("account", "region", "name"),
+    sqlite_autoincrement=True,
+)
+
+streams = Table(
+    "log_streams",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_id", Integer, nullable=False),
+    Column("name", String(512), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("lazy", Integer, nullable=False),
+    Column("first_event_ms", BigInteger, nullable=True),
+    Column("last_event_ms", BigInteger, nullable=True),
+    Column("last_ingestion_ms", BigInteger, nullable=True),
+    UniqueConstraint("group_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+chunks = Table(
+    "log_chunks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_id", Integer, nullable=False),
+    Column("stream_id", Integer, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("ingested_ms", BigInteger, nullable=True),
+    Column("raw_bytes", Integer, nullable=False),
+    Column("disk_bytes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("log_chunks_by_first", "group_id", "first_ms", "last_ms", "stream_id"),
+    Index("log_chunks_by_last", "group_id", "last_ms", "first_ms", "stream_id"),
+    Index("log_chunks_by_stream", "stream_id", "disk_bytes"),
+    sqlite_autoincrement=True,
+)
+
+garbage = Table("log_garbage", metadata, Column("stream_id", Integer, primary_key=True, autoincrement=False))

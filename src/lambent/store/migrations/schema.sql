@@ -1,0 +1,82 @@
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE functions (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	tags TEXT NOT NULL,
+	PRIMARY KEY (account, region, name)
+);
+
+CREATE TABLE function_versions (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	version VARCHAR(16) NOT NULL,
+	number INTEGER NOT NULL,
+	record TEXT NOT NULL,
+	serving TEXT,
+	PRIMARY KEY (account, region, name, version),
+	FOREIGN KEY(account, region, name) REFERENCES functions (account, region, name) ON DELETE CASCADE
+);
+
+CREATE TABLE function_counters (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	last_version INTEGER NOT NULL,
+	PRIMARY KEY (account, region, name)
+);
+
+CREATE TABLE log_groups (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(512) NOT NULL,
+	created_ms BIGINT NOT NULL,
+	retention_days INTEGER,
+	tags TEXT NOT NULL,
+	stored_bytes BIGINT NOT NULL,
+	UNIQUE (account, region, name)
+);
+
+CREATE TABLE log_streams (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	group_id INTEGER NOT NULL,
+	name VARCHAR(512) NOT NULL,
+	created_ms BIGINT NOT NULL,
+	lazy INTEGER NOT NULL,
+	first_event_ms BIGINT,
+	last_event_ms BIGINT,
+	last_ingestion_ms BIGINT,
+	UNIQUE (group_id, name)
+);
+
+CREATE TABLE log_chunks (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	group_id INTEGER NOT NULL,
+	stream_id INTEGER NOT NULL,
+	first_ms BIGINT NOT NULL,
+	last_ms BIGINT NOT NULL,
+	last_sequence BIGINT NOT NULL,
+	ingested_ms BIGINT,
+	raw_bytes INTEGER NOT NULL,
+	disk_bytes INTEGER NOT NULL,
+	body BLOB NOT NULL
+);
+
+CREATE INDEX log_chunks_by_first ON log_chunks (group_id, first_ms, last_ms, stream_id);
+
+CREATE INDEX log_chunks_by_last ON log_chunks (group_id, last_ms, first_ms, stream_id);
+
+CREATE INDEX log_chunks_by_stream ON log_chunks (stream_id, disk_bytes);
+
+CREATE TABLE log_garbage (
+	stream_id INTEGER NOT NULL,
+	PRIMARY KEY (stream_id)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0002')

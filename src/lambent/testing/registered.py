@@ -1,0 +1,57 @@
+"""The operations that a server registers, from its real parts, without starting any of them.
+
+Writes `docs/coverage.md`: `python -m lambent.testing.registered docs/coverage.md`.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from lambent.app import services
+from lambent.aws.service import Service
+from lambent.core.clock import SystemClock
+from lambent.functions.control_plane import ControlPlane
+from lambent.gateway.coverage import coverage_page
+from lambent.invocation.api import Invocation
+from lambent.services.logs.service import LogsService
+from lambent.store.database import Database
+from lambent.store.datadir import DataDir
+
+
+@asynccontextmanager
+async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
+    """The services of `lambent.app`, on a new data directory at `root`."""
+    clock = SystemClock()
+    data_dir = DataDir.open(root)
+    database = Database.open(data_dir.database)
+    logs = LogsService(database, clock)
+    # What runs functions is not needed to know which operations there are.
+    nothing: Any = None
+    control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
+    invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock)
+    try:
+        yield services({**control_plane.operations(), **invocation.operations()}, logs)
+    finally:
+        await control_plane.close()
+        await logs.close()
+        await database.close()
+        data_dir.close()
+
+
+async def page(root: Path) -> str:
+    async with registered(root) as services:
+        return coverage_page(services)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        text = asyncio.run(page(Path(folder) / "data"))
+    Path(sys.argv[1]).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

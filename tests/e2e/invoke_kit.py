@@ -1,0 +1,96 @@
+"""Functions invoked in real sandboxes through pool and router, without a server: handlers as text, results as JSON."""
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lambent.core import ids
+from lambent.core.clock import SystemClock
+from lambent.environments.environment import Environment
+from lambent.environments.pool import Pool
+from lambent.environments.ports import ProgramSource, SandboxDriver
+from lambent.environments.program import Programs
+from lambent.environments.request import InvokeResult
+from lambent.functions.records import CodePackage, FunctionVersion
+from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.report import TextJournals
+from lambent.invocation.router import Router
+from lambent.runtimes.catalog import Catalog
+from lambent.runtimes.interpreters import places
+from tests.unit.environments.kit import ListSink, function_version, request, within
+
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+INTERPRETER = Path(sys.base_prefix) / "bin" / RUNTIME
+"""The one that the launcher of the tests knows; another of this version may come first in PATH."""
+DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The unpacked packages of a test: each digest is a folder."""
+
+    root: Path
+
+    @contextmanager
+    def hold(self, sha256: str) -> Iterator[Path]:
+        yield self.root / sha256
+
+    async def ready(self, code: CodePackage) -> Path:
+        return self.root / code.sha256
+
+
+class Machine:
+    """A pool over a real driver. `deploy` makes a function version, `invoke` calls it."""
+
+    def __init__(self, driver: SandboxDriver, root: Path, *, programs: ProgramSource | None = None) -> None:
+        catalog = Catalog(places(os.environ), configured=[(RUNTIME, INTERPRETER)])
+        self.log = ListSink()
+        self._root = root
+        self._driver = driver
+        self.pool = Pool(
+            driver=driver,
+            programs=programs or Programs(catalog, Folder(root)),
+            journals=TextJournals(self.log),
+            clock=SystemClock(),
+        )
+        self.concurrency = Concurrency(1000)
+        self.router = Router(self.concurrency, self.pool)
+
+    def deploy(self, source: str, **changes: Any) -> FunctionVersion:
+        digest = ids.hex32() + ids.hex32()
+        folder = self._root / digest
+        folder.mkdir(parents=True)
+        (folder / "app.py").write_text(textwrap.dedent(source))
+        # The function's uid is not ours.
+        os.chmod(folder, 0o755)
+        values = {"runtime": RUNTIME, "memory_mb": 256, "timeout_s": 10, "deployment_id": digest}
+        return function_version(code=CodePackage(digest, 1, 1), **(values | changes))
+
+    async def invoke(self, version: FunctionVersion, event: Any = None, **changes: Any) -> InvokeResult:
+        call = request(orjson.dumps(event), request_id=ids.uuid4(), **changes)
+        return await within(self.router.invoke(version, call), DEADLINE_S)
+
+    async def result(self, version: FunctionVersion, event: Any = None) -> Any:
+        """The JSON that the function returned; fails when it failed."""
+        result = await self.invoke(version, event)
+        assert result.error_type is None, result.payload
+        return orjson.loads(result.payload)
+
+    @property
+    def environment(self) -> Environment:
+        (environment,) = self.pool.environments
+        return environment
+
+    def in_use(self) -> int:
+        return self.concurrency.in_use("000000000000", "us-east-1")
+
+    async def close(self) -> None:
+        await self.pool.close(5)
+        await self._driver.close()

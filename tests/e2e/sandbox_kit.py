@@ -1,0 +1,109 @@
+"""Scripts as runtimes: what the sandbox tests start inside, and how they read what it printed."""
+
+import asyncio
+import os
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from lambent.environments.ports import Sandbox, SandboxSpec
+from lambent.environments.sandbox.native import NativeDriver
+from lambent.launcher import client
+from lambent.runtimes.layout import Command, Layout
+
+PREFIX = Path(sys.base_prefix)
+PYTHON = f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
+DEADLINE_S = 15.0
+
+
+def spec(
+    home: Path,
+    script: str,
+    *,
+    environment_id: str = "env-1",
+    variables: dict[str, str] | None = None,
+    memory_mb: int = 256,
+    tmp_mb: int = 64,
+    max_processes: int = 256,
+    cpus: float = 1.0,
+) -> SandboxSpec:
+    """A sandbox whose runtime is `script`, in a code folder made below `home`."""
+    code = home / f"code-{environment_id}"
+    code.mkdir(exist_ok=True, parents=True)
+    (code / "main.py").write_text(textwrap.dedent(script))
+
+    def command(layout: Layout) -> Command:
+        given = {"API": layout.runtime_api, "ENDPOINT": layout.aws_endpoint_url, "TMP": layout.tmp}
+        given |= {"RUNTIME": layout.runtime, **(variables or {})}
+        return Command((f"{layout.lang}/{PYTHON}", "-I", "-S", f"{layout.task}/main.py"), given)
+
+    return SandboxSpec(
+        environment_id=environment_id,
+        command=command,
+        code_dir=code,
+        lang_prefix=PREFIX,
+        memory_mb=memory_mb,
+        cpus=cpus,
+        tmp_mb=tmp_mb,
+        max_processes=max_processes,
+    )
+
+
+async def until(condition: Callable[[], bool], *, timeout_s: float = DEADLINE_S) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - the conditions are facts of the system; nothing announces them
+            await asyncio.sleep(0.005)
+
+
+def drain(sandbox: Sandbox) -> str:
+    """Everything printed up to now."""
+    taken = []
+    while True:
+        try:
+            data = os.read(sandbox.output_fd, 65536)
+        except BlockingIOError:
+            break
+        if not data:
+            break
+        taken.append(data)
+    return b"".join(taken).decode(errors="replace")
+
+
+async def printed(sandbox: Sandbox, marker: str, *, timeout_s: float = DEADLINE_S) -> str:
+    """Wait until `marker` was printed; return everything printed up to then."""
+    loop = asyncio.get_running_loop()
+    text = ""
+    async with asyncio.timeout(timeout_s):
+        while marker not in text:
+            readable = asyncio.Event()
+            loop.add_reader(sandbox.output_fd, readable.set)
+            try:
+                await readable.wait()
+            except asyncio.CancelledError:
+                raise AssertionError(f"{marker!r} was never printed, only: {text!r}") from None
+            finally:
+                loop.remove_reader(sandbox.output_fd)
+            text += drain(sandbox)
+    return text
+
+
+async def run(sandbox: Sandbox, *, timeout_s: float = DEADLINE_S) -> str:
+    """Start the runtime, wait for its end, return what it printed."""
+    await sandbox.start()
+    async with asyncio.timeout(timeout_s):
+        await sandbox.exited()
+    return drain(sandbox)
+
+
+@asynccontextmanager
+async def native_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriver]:
+    """A launcher and its driver, with packages in `home`/packages. Fails where native is impossible: needs root."""
+    (home / "packages").mkdir(exist_ok=True)
+    launcher = client.start(data_dir=home, packages_dir=home / "packages", prefixes=[PREFIX], runtime_entries=entries)
+    driver = NativeDriver(launcher)
+    try:
+        yield driver
+    finally:
+        await driver.close()

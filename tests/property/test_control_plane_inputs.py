@@ -1,0 +1,120 @@
+"""Whatever passes the model's validation, a handler answers or refuses as an `ApiError`; nothing else comes out."""
+
+import asyncio
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.model import Shape
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambent.aws.errors import ApiError
+from lambent.aws.validation import failures
+from lambent.core.clock import SystemClock
+from lambent.functions.control_plane import ControlPlane
+from lambent.store.database import Database
+from lambent.store.datadir import DataDir
+from lambent.testing.runtime_support import FakeRuntimeSupport
+from tests.unit.functions.conftest import Api, package
+
+MODEL = botocore.session.Session().get_service_model("lambda")
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
+NAMES = [
+    "f",
+    "g",
+    ARN,
+    ARN + ":1",
+    "f:$LATEST",
+    "f:live",
+    "function:f",
+    "000000000000:function:f",
+    "a.b",
+    "arn:aws:lambda",
+]
+FOREIGN = ["arn:aws:lambda:eu-west-1:000000000000:function:f", "arn:aws:lambda:us-east-1:111111111111:function:f"]
+USUAL: dict[str, list[Any]] = {
+    "FunctionName": [*NAMES, *FOREIGN],
+    "Resource": [ARN, ARN + ":1", *FOREIGN, "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"],
+    "Qualifier": ["1", "2", "$LATEST", "$LATEST.PUBLISHED", "live", "00", "9" * 30],
+    "Runtime": ["python3.11", "java21", "provided"],
+    "Role": ["arn:aws:iam::000000000000:role/r"],
+    "Handler": ["app.handler", ""],
+    "Code": [{"ZipFile": package("1")}, {"ZipFile": b"x"}, {}, {"S3Bucket": "bucket", "S3Key": "k"}, {"ImageUri": "i"}],
+    "ZipFile": [package("2"), b"", b"PK\x05\x06" + bytes(18)],
+    "Timeout": [1, 900, 901],
+    "MemorySize": [128, 10240, 32768],
+    "Environment": [
+        {},
+        {"Variables": {}},
+        {"Variables": {"KEY": "\N{GRINNING FACE}" * 1100}},
+        {"Variables": {"AWS_REGION": ""}},
+    ],
+    "EphemeralStorage": [{"Size": 512}, {"Size": 20000}],
+    "Architectures": [["arm64"], [], ["x86_64", "arm64"]],
+    "LoggingConfig": [{}, {"LogGroup": "/g"}, {"LogFormat": "JSON"}, {"SystemLogLevel": "INFO"}],
+    "Tags": [{}, {"a": "b"}, {"aws:x": "y"}],
+    "TagKeys": [["a"], []],
+    "Marker": ["", "Zg==", "%", "\u00e9", "////", "_w=="],
+    "MaxItems": [1, 10000],
+    "FunctionVersion": ["ALL"],
+    "RevisionId": ["", "x"],
+    "CodeSha256": ["", "x"],
+    "VpcConfig": [{}, {"SubnetIds": ["subnet-1"]}],
+    "TracingConfig": [{}, {"Mode": "Active"}],
+    "SnapStart": [{}, {"ApplyOn": "PublishedVersions"}],
+}
+OPERATIONS = [
+    *("CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions", "UpdateFunctionCode"),
+    *("UpdateFunctionConfiguration", "DeleteFunction", "PublishVersion", "ListVersionsByFunction"),
+    *("GetAccountSettings", "TagResource", "UntagResource", "ListTags"),
+]
+
+
+def values_of(shape: Shape) -> list[Any]:
+    kinds: dict[str, list[Any]] = {"boolean": [True, False], "structure": [{}], "list": [[]], "map": [{}]}
+    return kinds.get(shape.type_name) or list(getattr(shape, "enum", [])) or ["x"]
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    operation = draw(st.sampled_from(OPERATIONS))
+    shape = MODEL.operation_model(operation).input_shape
+    parameters: dict[str, Any] = {}
+    for name in shape.members if shape else ():
+        if name in shape.required_members or draw(st.integers(0, 3)) == 0:
+            values = USUAL.get(name) or values_of(shape.members[name])
+            parameters[name] = draw(st.sampled_from(values))
+    return operation, parameters
+
+
+async def run(place: Path, script: list[tuple[str, dict[str, Any]]]) -> None:
+    data_dir = DataDir.open(place)
+    database = Database.open(data_dir.database)
+    plane = ControlPlane(
+        data_dir=data_dir, database=database, clock=SystemClock(), runtime_support=FakeRuntimeSupport()
+    )
+    plane.start()
+    api = Api(plane)
+    assert plane.operations().keys() == set(OPERATIONS)
+    try:
+        await api.created(Publish=True)
+        for operation, parameters in script:
+            shape = MODEL.operation_model(operation).input_shape
+            if shape is not None and list(failures(shape, parameters)):
+                continue
+            with contextlib.suppress(ApiError):
+                await api(operation, **parameters)
+    finally:
+        await plane.close()
+        await database.close()
+        data_dir.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(calls(), min_size=20, max_size=40))
+def test_a_handler_answers_or_refuses(script: list[tuple[str, dict[str, Any]]]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        asyncio.run(run(Path(place), script))

@@ -1,0 +1,11 @@
+"""Long runs of the end-to-end tests: the same tests, with more rounds. `make soak`; no part of `make test`."""
+
+import os
+
+# Read when the modules are imported, which is after this file.
+os.environ.setdefault("LAMBENT_CRASH_ROUNDS", "50")
+os.environ.setdefault("LAMBENT_FLAT_SCALE", "30")
+
+from tests.e2e.conftest import start_server
+
+__all__ = ["start_server"]

@@ -1,0 +1,97 @@
+"""What the doctor makes of a machine."""
+
+from dataclasses import replace
+
+import click
+import pytest
+
+from lambent.cli import diagnosis
+from lambent.cli.diagnosis import Verdict, diagnose
+from lambent.cli.doctor import render
+from lambent.cli.machine import Machine
+
+GOOD = Machine(
+    system="Linux",
+    kernel="6.8",
+    architecture="x86_64",
+    python="3.11.2 (/usr/bin/python3)",
+    root=True,
+    cgroup="v2",
+    controllers=frozenset({"cpu", "memory", "pids", "freezer"}),
+    user_namespaces=True,
+    loop_devices=True,
+    landlock=4,
+    libseccomp=True,
+    mke2fs=True,
+    apt=True,
+    memory_mb=4096,
+    cpus=2,
+    command=".venv/bin/lambent",
+)
+
+
+def test_a_good_machine_has_no_complaint() -> None:
+    assert {finding.verdict for finding in diagnose(GOOD)} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "mend"),
+    [
+        ({"root": False}, "privileges", "sudo .venv/bin/lambent up"),
+        ({"libseccomp": False}, "libraries", "sudo apt-get install libseccomp2"),
+        ({"libseccomp": False, "mke2fs": False}, "libraries", "sudo apt-get install libseccomp2 e2fsprogs"),
+        ({"mke2fs": False, "apt": False}, "libraries", "install e2fsprogs"),
+        ({"loop_devices": False}, "loop devices", "sudo modprobe loop"),
+        ({"user_namespaces": False}, "kernel", "sudo sysctl user.max_user_namespaces=15000"),
+        ({"system": "Darwin"}, "system", "run Lambent on Linux, or in a Linux virtual machine"),
+    ],
+)
+def test_what_is_missing_comes_with_what_mends_it(change: dict[str, object], subject: str, mend: str) -> None:
+    found = [f for f in diagnose(replace(GOOD, **change)) if f.verdict is not Verdict.OK]  # type: ignore[arg-type]
+    assert [(f.subject, f.verdict, f.mend) for f in found] == [(subject, Verdict.WARN, mend)]
+
+
+@pytest.mark.parametrize("change", [{"cgroup": None}, {"controllers": frozenset({"cpu", "pids"})}])
+def test_missing_limits_are_named(change: dict[str, object]) -> None:
+    found = next(f for f in diagnose(replace(GOOD, **change)) if f.subject == "cgroups")  # type: ignore[arg-type]
+    assert found.verdict is Verdict.WARN
+    assert "memory" in found.text
+
+
+def test_a_machine_without_any_interpreter_fails() -> None:
+    assert diagnosis.runtimes({}, ["python3.9"], None).verdict is Verdict.FAIL
+
+
+def test_missing_interpreters_are_named_but_no_fault() -> None:
+    found = diagnosis.runtimes(
+        {"python3.11": "/usr/bin/python3.11"}, ["python3.12", "python3.13"], "pyenv install 3.13"
+    )
+    assert found.verdict is Verdict.OK
+    assert found.text == "python3.11 (not here: python3.12, python3.13)"
+    assert found.mend == "pyenv install 3.13"
+
+
+def test_a_complete_sandbox_is_shown_with_its_guarantees() -> None:
+    found = diagnosis.sandbox("native", {"filesystem": True, "network": True}, {}, None)
+    assert (found.verdict, found.text) == (Verdict.OK, "native: filesystem, network")
+
+
+def test_a_missing_guarantee_is_named_with_its_reason() -> None:
+    found = diagnosis.sandbox("native", {"filesystem": True, "tmp": False}, {"tmp": "no loop devices"}, None)
+    assert (found.verdict, found.text) == (Verdict.WARN, "native: filesystem; without tmp (no loop devices)")
+
+
+def test_another_sandbox_says_why_it_is_not_the_native_one() -> None:
+    found = diagnosis.sandbox("process", {"network": False}, {"network": "a plain process"}, "needs root")
+    assert (found.verdict, found.text) == (Verdict.WARN, "process, no isolation: needs root")
+
+
+def test_a_port_of_another_program_suggests_another_port() -> None:
+    assert diagnosis.port("127.0.0.1", 4566, free=False, ours=False).mend == "lambent up --port 4567"
+    assert diagnosis.port("127.0.0.1", 4566, free=False, ours=True).verdict is Verdict.OK
+
+
+def test_the_mending_command_stands_under_the_text() -> None:
+    lines = [click.unstyle(line) for line in render(diagnose(replace(GOOD, loop_devices=False)))]
+    at = next(i for i, line in enumerate(lines) if "loop devices" in line)
+    assert lines[at + 1].index("mend:") == lines[0].index("2 CPUs")

@@ -1,0 +1,128 @@
+"""`lambent up` before a server is there: what is refused, and in which words. tests/e2e/test_command.py starts it."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lambent.cli.up import explain, up, weakness
+from lambent.core.settings import KEYS, Settings
+from tests.unit.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_port_in_use_is_refused_before_anything_is_made(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        outcome = run("up", "--port", str(port))
+    assert outcome.code == 5
+    assert outcome.err == (
+        f"lambent: port {port} is in use on 127.0.0.1; stop what uses it, or choose another with --port\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.test", "::"])
+def test_an_address_that_others_can_reach_is_refused(run: Run, host: str) -> None:
+    outcome = run("up", "--host", host)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"lambent: refusing to listen on {host}: ")
+
+
+def test_a_data_dir_with_other_things_in_it_is_refused(run: Run) -> None:
+    Path("photos").mkdir()
+    Path("photos/cat.jpg").touch()
+    outcome = run("up", "--port", "0", "--data-dir", "photos")
+    assert outcome.code == 5
+    assert "is not a data directory of Lambent" in outcome.err
+
+
+def test_a_data_dir_of_a_newer_version_is_refused(run: Run) -> None:
+    Path("data").mkdir()
+    Path("data/VERSION").write_text("999\n")
+    outcome = run("up", "--port", "0", "--data-dir", "data")
+    assert outcome.code == 5
+    assert "written by a newer Lambent" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_data_dir_below_a_file_is_refused(run: Run) -> None:
+    Path("file").touch()
+    outcome = run("up", "--port", "0", "--data-dir", "file/data")
+    assert outcome.code == 5
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["/proc/data", "d" * 300])
+def test_a_data_dir_that_cannot_be_made_is_refused(run: Run, path: str) -> None:
+    outcome = run("up", "--port", "0", "--data-dir", path)
+    assert outcome.code == 5
+    assert outcome.err.endswith("choose another folder with --data-dir\n")
+    assert outcome.err.count("\n") == 1
+
+
+def test_every_setting_has_a_flag() -> None:
+    assert {parameter.name for parameter in up.params} == {*KEYS, "config"}
+
+
+@pytest.mark.parametrize("name", ["python3.12", "python3.99", "nodejs20.x"])
+def test_an_interpreter_that_cannot_serve_is_refused(run: Run, name: str) -> None:
+    outcome = run("up", "--port", "0", "--interpreter", f"{name}=/nowhere/python")
+    assert outcome.code == 2
+    assert outcome.err.startswith("lambent: ")
+    assert name in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_setting_that_does_not_exist_is_refused(run: Run) -> None:
+    Path("lambent.toml").write_text("prot = 4566\n")
+    assert run("up").err.startswith("lambent: lambent.toml: unknown key 'prot'")
+
+
+def test_an_interpreter_without_a_path_is_wrong_usage(run: Run) -> None:
+    assert run("up", "--interpreter", "python3.12").code == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "filename", "said"),
+    [
+        (errno.EACCES, "/data", "no permission: /data: Permission denied; choose another folder with --data-dir"),
+        (errno.EROFS, "/data", "no permission: /data: Read-only file system; choose another folder with --data-dir"),
+        (errno.ENOSPC, "/data", "/data: No space left on device; choose another folder with --data-dir"),
+        (
+            errno.EACCES,
+            None,
+            "no permission to listen on 127.0.0.1:80; ports below 1024 are root's: choose another with --port",
+        ),
+        (errno.EBADF, None, None),
+    ],
+)
+def test_errors_of_the_system_say_what_to_do(number: int, filename: str | None, said: str | None) -> None:
+    error = OSError(number, os.strerror(number), filename)
+    assert explain(error, Settings(port=80)) == said
+
+
+def test_the_whole_native_sandbox_needs_no_warning() -> None:
+    assert weakness("native", {}, None) is None
+
+
+def test_a_missing_guarantee_is_named_at_start() -> None:
+    said = weakness("native", {"tmp": "no loop devices"}, None)
+    assert said is not None
+    assert said.startswith("WARNING: the native sandbox is without tmp (no loop devices).")
+
+
+def test_the_process_sandbox_is_named_loudly_with_the_reason() -> None:
+    said = weakness("process", {"network": "a plain process"}, "native sandboxes need root: start with sudo")
+    assert said is not None
+    assert "NOT isolated" in said
+    assert "native sandboxes need root: start with sudo" in said

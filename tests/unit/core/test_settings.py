@@ -1,0 +1,120 @@
+"""Where settings come from, which wins, and what is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lambent.core.settings import Settings, SettingsError, load
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "lambent.toml"
+
+
+def test_defaults_hold_without_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load({}, {}) == Settings()
+
+
+def test_a_flag_beats_a_variable_beats_the_file(config: Path) -> None:
+    config.write_text("port = 1\nhost = '::1'\nlog-level = 'debug'\n")
+    settings = load({"port": 3}, {"LAMBENT_PORT": "2", "LAMBENT_HOST": "127.0.0.2"}, config)
+    assert (settings.port, settings.host, settings.log_level) == (3, "127.0.0.2", "debug")
+
+
+def test_a_flag_that_was_not_given_leaves_the_lower_sources_alone(config: Path) -> None:
+    config.write_text("allow_reset = true\n")
+    assert load({"allow_reset": None}, {}, config).allow_reset is True
+
+
+def test_a_lambent_toml_in_the_current_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lambent.toml").write_text("account_concurrency = 7\n")
+    assert load({}, {}).account_concurrency == 7
+
+
+def test_the_file_may_be_named_by_a_variable(config: Path) -> None:
+    config.write_text("port = 5\n")
+    assert load({}, {"LAMBENT_CONFIG": str(config)}).port == 5
+
+
+def test_values_get_the_type_of_their_setting(config: Path) -> None:
+    config.write_text(
+        'data_dir = "/data"\nallowed_hosts = ["a.test", "b.test"]\nidle_environment_s = 30\n'
+        '[interpreters]\n"python3.9" = "/py/3.9"\n'
+    )
+    settings = load({}, {}, config)
+    assert settings.data_dir == Path("/data")
+    assert settings.allowed_hosts == ("a.test", "b.test")
+    assert settings.idle_environment_s == 30.0
+    assert settings.interpreters == (("python3.9", Path("/py/3.9")),)
+
+
+def test_variables_hold_lists_with_commas() -> None:
+    variables = {
+        "LAMBENT_ALLOWED_HOSTS": "a.test, b.test",
+        "LAMBENT_INTERPRETERS": "python3.9=/a,python3.10=/b",
+        "LAMBENT_ALLOW_RESET": "Yes",
+        "LAMBENT_MAX_ENVIRONMENTS": "12",
+    }
+    settings = load({}, variables)
+    assert settings.allowed_hosts == ("a.test", "b.test")
+    assert settings.interpreters == (("python3.9", Path("/a")), ("python3.10", Path("/b")))
+    assert settings.allow_reset is True
+    assert settings.max_environments == 12
+
+
+def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
+    others = {"LAMBENT_PORT": "", "LAMBENT_ENDPOINT": "http://127.0.0.1:1", "LAMBENT_TEST_SANDBOX": "process"}
+    assert load({}, others).port == 4566
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("prot = 1", "unknown key 'prot'; did you mean port?"),
+        ("[server]\nport = 1", "unknown key 'server' (known: host, port,"),
+        ("port = 70000", "key 'port'"),
+        ("port = true", "key 'port'"),
+        ("port = '80a'", "key 'port'"),
+        ("sandbox = 'docker'", "key 'sandbox'"),
+        ("runtime-fallback = 'any'", "key 'runtime-fallback'"),
+        ("allow_reset = 'perhaps'", "key 'allow_reset'"),
+        ("allowed_hosts = [1]", "key 'allowed_hosts'"),
+        ("interpreters = ['python3.9']", "key 'interpreters'"),
+        ("idle_environment_s = -1", "key 'idle_environment_s'"),
+        ("idle_environment_s = nan", "key 'idle_environment_s'"),
+        ("account_concurrency = 0", "key 'account_concurrency'"),
+        ("log_disk_mb = 0", "key 'log_disk_mb'"),
+        ("log_retention_days = -1", "key 'log_retention_days'"),
+        ("user = ''", "key 'user'"),
+        ("port = ", "not TOML"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_named(config: Path, text: str, named: str) -> None:
+    config.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load({}, {}, config)
+    assert named in str(caught.value)
+    assert str(config) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_was_named_must_exist(config: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({}, {}, config)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"LAMBENT_PROT": "1"}, "unknown variable LAMBENT_PROT; did you mean LAMBENT_PORT?"),
+        ({"LAMBENT_PORT": "tcp://10.0.0.1:80"}, "LAMBENT_PORT"),
+        ({"LAMBENT_INTERPRETERS": "python3.9"}, "LAMBENT_INTERPRETERS"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_refused_and_named(variables: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(named)):
+        load({}, variables)

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from lambent.launcher import client
+
+
+def test_launcher_that_ends_before_it_reads_is_told_as_one_that_ended(tmp_path: Path) -> None:
+    """As systemd-run does where it cannot give a scope: the next attempt is made without."""
+    with pytest.raises(client.LauncherError, match="ended at once, with status 1"):
+        client._start(["false"], {"agreed": "not read"}, tmp_path, [])
+
+
+def test_each_start_has_a_scope_of_its_own_and_none_where_there_is_no_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "systemd-run").touch(mode=0o755)
+    monkeypatch.setattr(client, "_PROGRAMS", str(tmp_path))
+    monkeypatch.setattr(client, "SYSTEMD", str(tmp_path))
+    first, second = client._delegated_scope(), client._delegated_scope()
+    assert "--property=Delegate=yes" in first
+    assert first != second
+    monkeypatch.setattr(client, "SYSTEMD", str(tmp_path / "none"))
+    assert client._delegated_scope() == []

@@ -1,0 +1,43 @@
+"""What the pages claim, where it can be checked."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lambent.environments.states import NEXT, State
+
+ROOT = Path(__file__).parents[3]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *ROOT.glob("examples/*/*.md"),
+]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_the_states_of_an_environment_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    shown = page.partition("<!-- environment states -->\n")[2].partition("<!-- end -->")[0]
+    order = list(NEXT)
+    rows = [
+        f"| {state} | {', '.join(sorted(NEXT[state], key=lambda each: order.index(State(each))))} |" for state in order
+    ]
+    assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_map_of_the_source_names_every_layer() -> None:
+    readme = (ROOT / "README.md").read_text()
+    layers = {folder.name for folder in (ROOT / "src/lambent").iterdir() if (folder / "__init__.py").exists()}
+    for layer in layers - {"testing"}:
+        assert f"`{layer}/" in readme, layer

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.guarantees import GUARANTEES
+
+
+async def choose(tmp_path: Path, wanted: str, problem: str | None = "native sandboxes need root") -> probe.Choice:
+    return await probe.choose(
+        wanted,
+        launcher=None,
+        problem=problem,
+        packages_dir=tmp_path,
+        scratch=tmp_path / "run",
+        runtime_entries={},
+    )
+
+
+async def test_auto_without_a_launcher_is_the_process_sandbox_and_says_why(tmp_path: Path) -> None:
+    choice = await choose(tmp_path, "auto")
+    assert choice.driver.name == "process"
+    assert choice.reason == "native sandboxes need root"
+    assert choice.missing.keys() == GUARANTEES.keys()
+    assert choice.as_json()["guarantees"] == dict.fromkeys(GUARANTEES, False)
+    await choice.driver.close()
+
+
+async def test_process_by_name_is_no_fallback(tmp_path: Path) -> None:
+    choice = await choose(tmp_path, "process", None)
+    assert choice.reason == "the process sandbox was asked for"
+    await choice.driver.close()
+
+
+async def test_native_by_name_refuses_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(probe.SandboxUnavailable, match="cannot be had here: native sandboxes need root"):
+        await choose(tmp_path, "native")
+
+
+@pytest.mark.parametrize("wanted", ["rootless", "oci"])
+async def test_sandboxes_that_are_not_built_are_refused_by_name(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(probe.SandboxUnavailable, match=f"the {wanted} sandbox is not built yet"):
+        await choose(tmp_path, wanted)

@@ -1,0 +1,79 @@
+"""The history of migrations and the tables that the parts declare are one thing."""
+
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, text
+
+from lambent.functions.store import metadata as functions_metadata
+from lambent.services.logs.store import metadata as logs_metadata
+from lambent.store import migrations
+from lambent.store.migrations import snapshot
+from lambent.store.migrations.upgrade import upgrade
+from lambent.store.sqlite import writer_engine
+
+ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata]
+"""Every part that keeps rows is named here."""
+
+
+def test_migrations_build_exactly_the_declared_tables(tmp_path: Path) -> None:
+    engine = writer_engine(tmp_path / "lambent.db")
+    with engine.connect() as connection:
+        upgrade(connection)
+    declared = MetaData()
+    for metadata in ALL_METADATA:
+        for table in metadata.sorted_tables:
+            table.to_metadata(declared)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), declared) == []
+
+
+def test_the_written_schema_is_what_the_migrations_build(tmp_path: Path) -> None:
+    written = (resources.files(migrations) / migrations.SCHEMA).read_text()
+    assert written == snapshot.schema(), "run: python -m lambent.store.migrations.snapshot"
+    engine = writer_engine(tmp_path / "lambent.db")
+    migrations.bring_up_to_date(engine)
+    with engine.connect() as connection:
+        assert snapshot.described(connection) == written
+
+
+def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path) -> None:
+    engine = writer_engine(tmp_path / "lambent.db")
+    with engine.connect() as connection:
+        upgrade(connection, "0001")
+        with connection.begin():
+            connection.execute(text("INSERT INTO functions VALUES ('1', 'r', 'n', '{}')"))
+    migrations.bring_up_to_date(engine)
+    with engine.connect() as connection, connection.begin():
+        assert migrations.current(connection) == migrations.head()
+        assert connection.execute(text("SELECT name FROM functions")).scalar() == "n"
+
+
+def test_neither_a_first_nor_a_second_opening_imports_alembic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = writer_engine(tmp_path / "lambent.db")
+    monkeypatch.setitem(sys.modules, "lambent.store.migrations.upgrade", None)
+    migrations.bring_up_to_date(engine)
+    migrations.bring_up_to_date(engine)
+
+
+def test_a_database_of_a_newer_lambent_is_refused(tmp_path: Path) -> None:
+    engine = writer_engine(tmp_path / "lambent.db")
+    migrations.bring_up_to_date(engine)
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrations.SchemaTooNew, match="newer Lambent"):
+        migrations.bring_up_to_date(engine)
+
+
+def test_the_history_is_one_straight_line_of_numbers() -> None:
+    names = sorted(item.name for item in migrations.versions().iterdir() if item.name[:4].isdigit())
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    for name in names:
+        source = (migrations.versions() / name).read_text()
+        assert f'revision = "{name[:4]}"' in source
+        before = "None" if name.startswith("0001") else f'"{int(name[:4]) - 1:04d}"'
+        assert f"down_revision = {before}" in source
