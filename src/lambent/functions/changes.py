@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from lambent.functions.ports import VersionObserver
 from lambent.functions.read_model import ReadModel
-from lambent.functions.records import LATEST, Function, FunctionKey, FunctionVersion
+from lambent.functions.records import LATEST, Attachment, AttachmentKey, Function, FunctionKey, FunctionVersion
 from lambent.store.database import Database
 
 
@@ -28,6 +28,8 @@ class Change:
     unpublished: frozenset[str] = frozenset()
     """Numbers of deleted versions."""
     tags: Mapping[str, str] | None = None
+    attached: Mapping[AttachmentKey, Attachment | None] = field(default_factory=dict)
+    """New or changed attachments; None: gone."""
     deleted: bool = False
     reply: FunctionVersion | None = field(default=None, compare=False)
     """The version that the caller asked about."""
@@ -47,6 +49,10 @@ class Change:
             function = replace(function, published=kept | {new.version: new for new in self.published})
         if self.tags is not None:
             function = replace(function, tags=self.tags)
+        if self.attached:
+            together = {**function.attachments, **self.attached}
+            attachments = {key: item for key, item in together.items() if item is not None}
+            function = replace(function, attachments=attachments)
         return function
 
 

@@ -1,8 +1,12 @@
 """What the control plane needs of others; `app` wires them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
+
+from lambent.aws.service import CallContext
+
+Tags = Mapping[str, str]
 
 
 class Refusal(Protocol):
@@ -40,4 +44,16 @@ class VersionObserver(Protocol):
 
     def retire(self, deployment_id: str) -> None:
         """No new invocation will name this deployment; its environments end once they are idle."""
+        ...
+
+
+class Taggable(Protocol):
+    """Resources of one kind in an ARN (`event-source-mapping`, `code-signing-config`) that carry tags."""
+
+    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
+        """Raises `ApiError` when there is no such resource."""
+        ...
+
+    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
+        """Put what `decide` makes of the present tags, durably. `decide` may raise `ApiError`, and may run twice."""
         ...

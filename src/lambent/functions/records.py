@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from lambent.aws.arn import partition_of
 
@@ -45,6 +45,15 @@ class CodePackage:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerReference:
+    """A layer version as a function version uses it: what it holds stays, also after the layer version is deleted."""
+
+    arn: str
+    """With the number of the version."""
+    code: CodePackage
+
+
+@dataclass(frozen=True, slots=True)
 class LoggingConfig:
     group: str
     format: str = "Text"
@@ -79,6 +88,10 @@ class FunctionVersion:
     architecture: str = "x86_64"
     variables: Mapping[str, str] | None = None
     """None when the caller never sent Environment; AWS then omits the member."""
+    kms_key_arn: str | None = None
+    layers: tuple[LayerReference, ...] = ()
+    """In the order in which they are laid over /opt: a later one wins."""
+    dead_letter_arn: str | None = None
     tracing_mode: str = "PassThrough"
     state: State = State.ACTIVE
     state_reason: str | None = None
@@ -111,6 +124,84 @@ class FunctionVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name for a version, or for two with a weight. Attached under its own name."""
+
+    name: str
+    version: str
+    revision_id: str
+    description: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of additional versions, 0.0 to 1.0 each; the rest of the calls goes to `version`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The resource policy of the function (qualifier "") or of one version or alias."""
+
+    document: str
+    """The whole document as IAM's JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedConcurrency:
+    """Of the whole function, attached without a qualifier."""
+
+    executions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSigning:
+    """The code signing configuration of the whole function, attached without a qualifier."""
+
+    config_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventInvokeConfig:
+    """How events of the function (qualifier `$LATEST`), version or alias are retried, and where results go."""
+
+    last_modified: datetime
+    maximum_retry_attempts: int | None = None
+    maximum_event_age_s: int | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """None: the member was not sent."""
+
+    allow_credentials: bool | None = None
+    allow_headers: tuple[str, ...] | None = None
+    allow_methods: tuple[str, ...] | None = None
+    allow_origins: tuple[str, ...] | None = None
+    expose_headers: tuple[str, ...] | None = None
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlConfig:
+    """The URL of the function (qualifier "") or of one alias."""
+
+    url_id: str
+    auth_type: str
+    created: datetime
+    last_modified: datetime
+    invoke_mode: str = "BUFFERED"
+    cors: Cors | None = None
+
+
+Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig
+"""What belongs to a name beside its versions and goes with it. One of each kind and qualifier."""
+
+AttachmentKey = tuple[type, str]
+"""Kind and qualifier; "" for the function itself."""
+
+A = TypeVar("A", bound=Attachment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A name with all that belongs to it."""
 
@@ -121,6 +212,7 @@ class Function:
     published: Mapping[str, FunctionVersion] = field(default_factory=dict)
     """By number, oldest first."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    attachments: Mapping[AttachmentKey, Attachment] = field(default_factory=dict)
 
     @property
     def invoked(self) -> FunctionVersion:
@@ -130,3 +222,12 @@ class Function:
     def version(self, qualifier: str | None) -> FunctionVersion | None:
         """The version as it is described; None when there is no such version."""
         return self.latest if qualifier in (None, LATEST) else self.published.get(str(qualifier))
+
+    def attached(self, kind: type[A], qualifier: str = "") -> A | None:
+        found = self.attachments.get((kind, qualifier))
+        return found if isinstance(found, kind) else None
+
+    def all_attached(self, kind: type[A]) -> dict[str, A]:
+        """By qualifier, sorted."""
+        found = {qualifier: item for (_, qualifier), item in self.attachments.items() if isinstance(item, kind)}
+        return dict(sorted(found.items()))

@@ -1,11 +1,11 @@
-"""Rows of functions, versions and version counters. The only SQL of the control plane.
+"""Rows of functions, versions, attachments and version counters.
 
 A version is one JSON document in `record`; the columns beside it are what SQL asks for. `serving` is what invocations
 of `$LATEST` still get while an update is in progress, or after it failed; null when that is the record itself.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
@@ -25,7 +25,20 @@ from sqlalchemy import (
     update,
 )
 
-from lambent.functions.records import LATEST, Function, FunctionKey, FunctionVersion
+from lambent.functions.records import (
+    LATEST,
+    Alias,
+    Attachment,
+    AttachmentKey,
+    CodeSigning,
+    EventInvokeConfig,
+    Function,
+    FunctionKey,
+    FunctionVersion,
+    Policy,
+    ReservedConcurrency,
+    UrlConfig,
+)
 
 metadata = MetaData()
 
@@ -53,6 +66,30 @@ versions = Table(
     ),
 )
 
+attachments = Table(
+    "function_attachments",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("qualifier", String(128), primary_key=True),
+    Column("record", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["account", "region", "name"], ["functions.account", "functions.region", "functions.name"], ondelete="CASCADE"
+    ),
+)
+
+KINDS: Final[Mapping[str, type[Attachment]]] = {
+    "alias": Alias,
+    "policy": Policy,
+    "reserved-concurrency": ReservedConcurrency,
+    "code-signing": CodeSigning,
+    "event-invoke": EventInvokeConfig,
+    "url": UrlConfig,
+}
+_KIND_OF: Final = {record: kind for kind, record in KINDS.items()}
+
 counters = Table(
     "function_counters",
     metadata,
@@ -76,7 +113,13 @@ def load(connection: Connection, key: FunctionKey) -> Function | None:
         latest=_decode(row.record),
         serving=row.serving and _decode(row.serving),
         tags=msgspec.json.decode(row.tags),
+        attachments=load_attachments(connection, key),
     )
+
+
+def load_attachments(connection: Connection, key: FunctionKey) -> dict[AttachmentKey, Attachment]:
+    rows = connection.execute(select(attachments).where(_is(attachments, key)))
+    return {(KINDS[row.kind], row.qualifier): _decode_attachment(row.kind, row.record) for row in rows}
 
 
 def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:
@@ -110,8 +153,18 @@ def load_all(connection: Connection) -> list[Function]:
             latest[key] = _decode(row.record), row.serving and _decode(row.serving)
         else:
             published.setdefault(key, {})[row.version] = _decode(row.record)
+    attached: dict[FunctionKey, dict[AttachmentKey, Attachment]] = {}
+    for row in connection.execute(select(attachments)):
+        key = FunctionKey(row.account, row.region, row.name)
+        attached.setdefault(key, {})[KINDS[row.kind], row.qualifier] = _decode_attachment(row.kind, row.record)
     return [
-        Function(latest=record, serving=serving, published=published.get(key, {}), tags=tags[key])
+        Function(
+            latest=record,
+            serving=serving,
+            published=published.get(key, {}),
+            tags=tags[key],
+            attachments=attached.get(key, {}),
+        )
         for key, (record, serving) in latest.items()
     ]
 
@@ -138,6 +191,23 @@ def put_tags(connection: Connection, key: FunctionKey, tags: Mapping[str, str]) 
     connection.execute(update(functions).where(_is(functions, key)).values(tags=_encode(dict(tags))))
 
 
+def put_attachment(connection: Connection, key: FunctionKey, qualifier: str, record: Attachment) -> None:
+    """New, or in place of the one of the same kind and qualifier."""
+    kind = _KIND_OF[type(record)]
+    changed = connection.execute(
+        update(attachments).where(_is_attachment(key, kind, qualifier)).values(record=_encode(record))
+    )
+    if changed.rowcount == 0:
+        row = {**key._asdict(), "kind": kind, "qualifier": qualifier, "record": _encode(record)}
+        connection.execute(insert(attachments).values(**row))
+
+
+def remove_attachment(connection: Connection, key: FunctionKey, kind: type[Attachment], qualifier: str = "") -> bool:
+    """Whether there was one."""
+    gone = connection.execute(delete(attachments).where(_is_attachment(key, _KIND_OF[kind], qualifier)))
+    return gone.rowcount > 0
+
+
 def remove(connection: Connection, key: FunctionKey) -> None:
     """The name and all its versions. The counter stays: numbers are never used twice."""
     connection.execute(delete(functions).where(_is(functions, key)))
@@ -149,7 +219,7 @@ def remove_version(connection: Connection, key: FunctionKey, version: str) -> bo
 
 
 def remove_everything(connection: Connection) -> None:
-    for table in (versions, functions, counters):
+    for table in (attachments, versions, functions, counters):
         connection.execute(delete(table))
 
 
@@ -172,6 +242,10 @@ def _is_version(version: FunctionVersion) -> ColumnElement[bool]:
     return and_(_is(versions, version.key), versions.c.version == version.version)
 
 
+def _is_attachment(key: FunctionKey, kind: str, qualifier: str) -> ColumnElement[bool]:
+    return and_(_is(attachments, key), attachments.c.kind == kind, attachments.c.qualifier == qualifier)
+
+
 def _row(version: FunctionVersion, serving: FunctionVersion | None) -> dict[str, Any]:
     return {
         **version.key._asdict(),
@@ -190,4 +264,9 @@ def _decode(text: str) -> FunctionVersion:
     return _VERSION.decode(text)
 
 
+def _decode_attachment(kind: str, text: str) -> Attachment:
+    return _ATTACHMENTS[kind].decode(text)
+
+
+_ATTACHMENTS = {kind: msgspec.json.Decoder(record) for kind, record in KINDS.items()}
 _VERSION = msgspec.json.Decoder(FunctionVersion)

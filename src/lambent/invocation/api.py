@@ -46,7 +46,7 @@ class Invocation:
         client_context = _client_context(parameters.get("ClientContext"))
         if invocation_type == "Event":
             raise not_built("Invoke", "InvocationType Event")
-        _require_active(version)
+        require_active(version)
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
         trace_header = trace.outgoing(
@@ -84,7 +84,7 @@ def _refuse_unknown(parameters: Parameters) -> None:
         raise invalid_parameter("DurableExecutionName is only supported for durable functions.")
 
 
-def _require_active(version: FunctionVersion) -> None:
+def require_active(version: FunctionVersion) -> None:
     if version.state is not State.ACTIVE:
         raise conflict(
             "The operation cannot be performed at this time. "

@@ -79,4 +79,15 @@ CREATE TABLE log_garbage (
 	PRIMARY KEY (stream_id)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0002')
+CREATE TABLE function_attachments (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	kind VARCHAR(32) NOT NULL,
+	qualifier VARCHAR(128) NOT NULL,
+	record TEXT NOT NULL,
+	PRIMARY KEY (account, region, name, kind, qualifier),
+	FOREIGN KEY(account, region, name) REFERENCES functions (account, region, name) ON DELETE CASCADE
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0008')

@@ -1,0 +1,24 @@
+"""How parts of Lambent call AWS services: in the process, without HTTP, with the same validation and the same errors.
+
+Services meet each other and Lambda only through this. Whether a service is ours, moto's or a real endpoint's is not
+the business of the one who calls.
+"""
+
+from typing import Protocol
+
+from lambent.aws.service import Parameters, Result
+
+
+class Caller(Protocol):
+    async def call(
+        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+    ) -> Result:
+        """Call `operation` of botocore's `service` in `account` and `region`, on behalf of `principal`.
+
+        `principal` is the ARN of a role or user, or a service principal such as `lambda.amazonaws.com`. Parameters
+        and result are keyed by the members of the model; streaming bodies are `bytes`.
+
+        Raises `ApiError` with the code, message and status of the service; NotImplementedException 501 for a service
+        or operation that is not built; `PlatformFault` when the service cannot be reached.
+        """
+        ...
