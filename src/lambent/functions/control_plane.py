@@ -12,9 +12,16 @@ from lambent.functions import store
 from lambent.functions.api import account, create, delete, read, tags, update, versions
 from lambent.functions.api.parts import Parts
 from lambent.functions.changes import Changes
+from lambent.functions.code_source import NoS3Code
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.packages import Packages
-from lambent.functions.ports import RuntimeSupport, RuntimeVersionArn, VersionObserver, no_runtime_version
+from lambent.functions.ports import (
+    CodeSource,
+    RuntimeSupport,
+    RuntimeVersionArn,
+    VersionObserver,
+    no_runtime_version,
+)
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.resolve import Resolver
@@ -36,6 +43,7 @@ class ControlPlane:
         runtime_support: RuntimeSupport,
         runtime_version_arn: RuntimeVersionArn = no_runtime_version,
         observers: Sequence[VersionObserver] = (),
+        code_source: CodeSource | None = None,
         quotas: Quotas | None = None,
     ) -> None:
         quotas = quotas or Quotas()
@@ -55,6 +63,7 @@ class ControlPlane:
             changes=self._changes,
             packages=self.packages,
             urls=self._urls,
+            code_source=code_source or NoS3Code(),
             runtime_version_arn=runtime_version_arn,
             clock=clock,
             quotas=quotas,

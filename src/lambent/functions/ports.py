@@ -1,6 +1,7 @@
 """What the control plane needs of others; `app` wires them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +45,26 @@ class VersionObserver(Protocol):
 
     def retire(self, deployment_id: str) -> None:
         """No new invocation will name this deployment; its environments end once they are idle."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """`version` None: the newest."""
+
+    bucket: str
+    key: str
+    version: str | None = None
+
+
+class CodeSource(Protocol):
+    """Archives of code that are in S3; for functions and for layers."""
+
+    async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> bytes:
+        """The whole object, read on behalf of `principal`. Its size is bounded, its contents are not checked.
+
+        `ApiError` in the words of AWS when it cannot be had, or is larger than any archive that could be unpacked.
+        """
         ...
 
 

@@ -8,12 +8,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambent.core.clock import SystemClock
+from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from lambent.testing.scripted_caller import ScriptedCaller
 from tests.unit.functions.conftest import creation
 
 ACCOUNT = "123456789012"
@@ -36,7 +38,14 @@ def quotas() -> Quotas:
 
 
 @pytest.fixture
-async def plane(tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas) -> AsyncIterator[ControlPlane]:
+def neighbours() -> ScriptedCaller:
+    return ScriptedCaller()
+
+
+@pytest.fixture
+async def plane(
+    tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller
+) -> AsyncIterator[ControlPlane]:
     data_dir = DataDir.open(tmp_path / "data")
     database = Database.open(data_dir.database)
     plane = ControlPlane(
@@ -45,6 +54,7 @@ async def plane(tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas) -> 
         clock=SystemClock(),
         runtime_support=support,
         runtime_version_arn=runtime_version_arn,
+        code_source=S3Code(neighbours, quotas),
         quotas=quotas,
     )
     plane.start()

@@ -156,11 +156,18 @@ TEXTS: list[tuple[dict[str, Any], int, str, str]] = [
         "Could not unzip uploaded file. Please check your file, then try to upload again.",
     ),
     ({"Tags": {f"k{n}": "v" for n in range(51)}}, 400, IPV, "Number of tags exceeds resource tag limit."),
+    ({"Code": {"S3Bucket": "bucket"}}, 400, IPV, "Please provide a source for function code."),
     (
-        {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
+        {"Code": {"S3Bucket": "bucket", "S3Key": "key", "S3ObjectStorageMode": "REFERENCE"}},
         400,
         IPV,
-        "Code.S3Bucket is not supported by Lambent yet. Send the code as ZipFile.",
+        "Code.S3ObjectStorageMode REFERENCE is not supported by Lambent yet.",
+    ),
+    (
+        {"Code": {"S3Bucket": "bucket", "S3Key": "key", "ZipFile": b"x"}},
+        400,
+        IPV,
+        "Please do not provide other FunctionCode parameters when providing a ZipFile.",
     ),
 ]
 

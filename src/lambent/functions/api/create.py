@@ -8,12 +8,12 @@ from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import revise, store
+from lambent.functions.api.code import archive_of, check_source
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import Parts, check_storage, target, to_its_end
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
     architecture_of,
-    check_archive,
     check_settings,
     check_tags,
     logging_of,
@@ -35,14 +35,15 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
     _check(parts, found.key, parameters)
     if parts.read_model.get(found.key) is not None:
         raise _exists(found.key)
-    return configuration(await to_its_end(_accept(parts, found.key, parameters)))
+    archive = await archive_of(parts, context, parameters["Code"])
+    return configuration(await to_its_end(_accept(parts, found.key, parameters, archive)))
 
 
-async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters) -> FunctionVersion:
+async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes) -> FunctionVersion:
     publish = bool(parameters.get("Publish"))
     tags = parameters.get("Tags") or {}
     try:
-        async with parts.packages.accept(parameters["Code"]["ZipFile"]) as code:
+        async with parts.packages.accept(archive) as code:
             check_storage(parts, key, code)
             version = _new_version(parts, key, parameters, code)
             change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish))
@@ -66,10 +67,7 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
     check_settings(parameters, parts.quotas)
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)
-    archive = parameters["Code"].get("ZipFile")
-    if archive is None:
-        raise invalid_parameter("Please provide a source for function code.")
-    check_archive(archive, parts.quotas)
+    check_source(parameters["Code"], parts.quotas)
 
 
 def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: CodePackage) -> FunctionVersion:

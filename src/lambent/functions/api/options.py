@@ -33,6 +33,7 @@ EFFECTIVE: Final = frozenset(
     {
         *("FunctionName", "Role", "Handler", "Runtime", "Description", "Timeout", "MemorySize", "Publish"),
         *("Code", "Code.ZipFile", "ZipFile", "DryRun", "RevisionId", "Tags", "Architectures"),
+        *("S3Bucket", "S3Key", "S3ObjectVersion", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion"),
         *("Environment", "Environment.Variables", "EphemeralStorage", "EphemeralStorage.Size"),
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
         # Refused elsewhere in the words of AWS: they need LogFormat JSON and PackageType Image.
@@ -42,15 +43,9 @@ EFFECTIVE: Final = frozenset(
 """Members with an effect, dotted; the containers too."""
 
 REFUSED: Final[Mapping[str, IsOff]] = {
-    "Code.S3Bucket": _never,
-    "Code.S3Key": _never,
-    "Code.S3ObjectVersion": _never,
     "Code.S3ObjectStorageMode": _one_of("COPY"),
     "Code.ImageUri": _empty,
     "Code.SourceKMSKeyArn": _empty,
-    "S3Bucket": _never,
-    "S3Key": _never,
-    "S3ObjectVersion": _never,
     "S3ObjectStorageMode": _one_of("COPY"),
     "SourceKMSKeyArn": _empty,
     "PublishTo": _never,
@@ -73,8 +68,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 }
 """Members without an effect yet, and when their value asks for none."""
 
-NEED_S3: Final = frozenset({"S3Bucket", "S3Key", "S3ObjectVersion"})
-
 
 def refuse_without_effect(parameters: Parameters) -> None:
     """InvalidParameterValueException that names the first member which asks for something not built."""
@@ -85,8 +78,6 @@ def refuse_without_effect(parameters: Parameters) -> None:
 
 
 def _why(path: str, value: Any) -> str:
-    if path.split(".")[-1] in NEED_S3:
-        return f"{path} is not supported by Lambent yet. Send the code as ZipFile."
     if isinstance(value, str):
         return f"{path} {value} is not supported by Lambent yet."
     return f"{path} is not supported by Lambent yet."

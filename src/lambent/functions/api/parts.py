@@ -15,7 +15,7 @@ from lambent.functions import store
 from lambent.functions.changes import Changes
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.packages import Packages
-from lambent.functions.ports import RuntimeVersionArn
+from lambent.functions.ports import CodeSource, RuntimeVersionArn
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
@@ -30,6 +30,7 @@ class Parts:
     changes: Changes
     packages: Packages
     urls: CodeUrls
+    code_source: CodeSource
     runtime_version_arn: RuntimeVersionArn
     clock: Clock
     quotas: Quotas

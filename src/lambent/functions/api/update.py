@@ -15,6 +15,7 @@ from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import revise, store
+from lambent.functions.api.code import archive_of, check_source
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
@@ -30,7 +31,6 @@ from lambent.functions.api.parts import (
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
     architecture_of,
-    check_archive,
     check_settings,
     logging_of,
     variables_of,
@@ -51,10 +51,11 @@ def operations(parts: Parts) -> Operations:
 async def update_function_code(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     key = latest_only(target(context, "UpdateFunctionCode", parameters["FunctionName"]))
     function = existing(parts.read_model.get(key), key)
-    archive = _archive(parts, parameters)
+    _check_code(parts, parameters)
     architecture = architecture_of(parameters)
     refuse_while_in_transition(function)
     refuse_other_revision(function, parameters.get("RevisionId"))
+    archive = await archive_of(parts, context, parameters)
     try:
         if parameters.get("DryRun"):
             code = await parts.packages.check(archive)
@@ -98,15 +99,11 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
         )
 
 
-def _archive(parts: Parts, parameters: Parameters) -> bytes:
+def _check_code(parts: Parts, parameters: Parameters) -> None:
     if parameters.get("ImageUri"):
         raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
     refuse_without_effect(parameters)
-    archive: bytes | None = parameters.get("ZipFile")
-    if archive is None:
-        raise invalid_parameter("Please provide a source for function code.")
-    check_archive(archive, parts.quotas)
-    return archive
+    check_source(parameters, parts.quotas)
 
 
 def _code(code: CodePackage, architecture: str | None) -> dict[str, Any]:

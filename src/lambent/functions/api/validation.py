@@ -100,15 +100,6 @@ def architecture_of(parameters: Parameters) -> str | None:
     return architectures[0]
 
 
-def check_archive(data: bytes, quotas: Quotas) -> None:
-    if len(data) >= quotas.max_zipped_bytes:
-        raise ApiError(
-            "RequestEntityTooLargeException",
-            f"Zipped size must be smaller than {quotas.max_zipped_bytes} bytes",
-            status=413,
-        )
-
-
 def check_tags(tags: Mapping[str, Any], quotas: Quotas) -> None:
     """All tags that a resource would have."""
     if len(tags) > quotas.max_tags:

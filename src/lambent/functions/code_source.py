@@ -1,0 +1,69 @@
+"""Code that is in S3: fetched through whatever answers S3 here, in the account of the one who asks.
+
+Owns the texts of AWS for an object that cannot be had, and how much of one is held in memory. What is in the archive
+is the business of `packages`.
+"""
+
+import asyncio
+from typing import Final
+
+from lambent.aws.caller import Caller
+from lambent.aws.errors import ApiError, invalid_parameter, not_built
+from lambent.functions.archive import too_large
+from lambent.functions.ports import S3Object
+from lambent.functions.quotas import Quotas
+
+_AT_ONE_TIME: Final = 2
+"""Archives that are on their way into memory; others wait."""
+_OVERHEAD_BYTES: Final = 16 * 1024 * 1024
+"""What an archive may be larger than its contents: names and records of its entries."""
+
+
+class S3Code:
+    """`functions.ports.CodeSource` over the S3 that the server's callers see."""
+
+    def __init__(self, caller: Caller, quotas: Quotas) -> None:
+        self._caller = caller
+        self._quotas = quotas
+        self._slots = asyncio.Semaphore(_AT_ONE_TIME)
+
+    async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> bytes:
+        limit = self._quotas.max_unzipped_bytes + _OVERHEAD_BYTES
+        # One byte more than may be: what is longer shows itself, and no more of it comes into memory.
+        parameters = {"Bucket": found.bucket, "Key": found.key, "Range": f"bytes=0-{limit}"}
+        if found.version is not None:
+            parameters["VersionId"] = found.version
+        async with self._slots:
+            try:
+                reply = await self._caller.call(
+                    "s3", "GetObject", parameters, account=account, region=region, principal=principal
+                )
+            except ApiError as error:
+                if error.code == "InvalidRange":
+                    return b""
+                raise _refused(error, found) from error
+        body: bytes = reply.get("Body") or b""
+        if len(body) > limit:
+            raise invalid_parameter(str(too_large(self._quotas)))
+        return body
+
+
+class NoS3Code:
+    """For a server without neighbours."""
+
+    async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> bytes:
+        raise not_built("GetObject", "Code from S3")
+
+
+def _refused(error: ApiError, found: S3Object) -> ApiError:
+    if error.code == "NotImplementedException":
+        return error
+    said = f"S3 Error Code: {error.code}. S3 Error Message: {error.message}"
+    if error.code == "AccessDenied":
+        return ApiError(
+            "AccessDeniedException",
+            "Your access has been denied by S3, please make sure your request credentials have permission to GetObject"
+            f" for {found.bucket}/{found.key}. {said}",
+            status=403,
+        )
+    return invalid_parameter(f"Error occurred while GetObject. {said}")
