@@ -28,6 +28,7 @@ from lambent.core.settings import Settings
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.sandbox import probe
+from lambent.functions.api import options
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
@@ -167,7 +168,10 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
 
 def services(lambda_operations: Operations, logs: LogsService) -> dict[str, Service]:
     """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
-    return {"lambda": Service("lambda", lambda_operations), "logs": Service("logs", logs.operations())}
+    return {
+        "lambda": Service("lambda", lambda_operations, options.partial()),
+        "logs": Service("logs", logs.operations()),
+    }
 
 
 class Admin:

@@ -5,8 +5,8 @@ timestamps as aware `datetime`), and returns the output members in the same form
 caller's mistakes. Validation against the model has happened before it runs.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 Parameters = Mapping[str, Any]
@@ -45,7 +45,11 @@ Operations = Mapping[str, Handler]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`name` is botocore's name of the service; `operations` maps the model's operation names to handlers."""
+    """`name` is botocore's name of the service; `operations` maps the model's operation names to handlers.
+
+    `partial` names, by operation, the members that are refused because their effect does not exist yet.
+    """
 
     name: str
     operations: Operations
+    partial: Mapping[str, Sequence[str]] = field(default_factory=dict)

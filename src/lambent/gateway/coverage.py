@@ -1,6 +1,7 @@
 """`docs/coverage.md`, written from the models and the registered operations, so that it cannot say what is not true."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from botocore.model import ServiceModel
 
@@ -10,7 +11,8 @@ from lambent.aws.service import Service
 INTRODUCTION = """# Coverage
 
 Generated from botocore's models and the operations that Lambent registers; do not edit. An operation that is not built
-answers 501 `NotImplementedException` and names itself. An option whose effect does not exist yet is refused by name.
+answers 501 `NotImplementedException` and names itself. An option whose effect does not exist yet is refused by name;
+an operation with such options is partial.
 """
 
 
@@ -22,31 +24,46 @@ def coverage_page(services: Mapping[str, Service]) -> str:
 
 
 def _totals(services: Mapping[str, Service]) -> str:
-    lines = ["| service | built | of | API version |", "| --- | --- | --- | --- |"]
+    lines = ["| service | built | partial | of | API version |", "| --- | --- | --- | --- | --- |"]
     for service in services.values():
         model = service_model(service.name)
-        built, absent = _split(service, model)
-        version = model.metadata["apiVersion"]
-        lines.append(f"| [{service.name}](#{service.name}) | {len(built)} | {len(built) + len(absent)} | {version} |")
+        split = _split(service, model)
+        total = len(split.built) + len(split.partial) + len(split.absent)
+        counts = f"{len(split.built)} | {len(split.partial)} | {total}"
+        lines.append(f"| [{service.name}](#{service.name}) | {counts} | {model.metadata['apiVersion']} |")
     return "\n".join(lines) + "\n"
 
 
 def _section(service: Service) -> str:
     model = service_model(service.name)
-    built, absent = _split(service, model)
+    split = _split(service, model)
     lines = [f"## {service.name}", "", f"{model.metadata['serviceFullName']}, protocol {model.metadata['protocol']}."]
-    for title, names in (("Built", built), ("Not built", absent)):
+    partial = [f"{name}: without {', '.join(service.partial[name])}" for name in split.partial]
+    for title, names in (("Built", split.built), ("Partial", partial), ("Not built", split.absent)):
         if names:
             lines += ["", f"### {title}", "", *(f"- {name}" for name in names)]
     return "\n".join(lines) + "\n"
 
 
-def _split(service: Service, model: ServiceModel) -> tuple[list[str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Names of operations, sorted."""
+
+    built: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+
+
+def _split(service: Service, model: ServiceModel) -> Split:
     """What the dispatcher would call, and what it would answer with 501."""
-    built: list[str] = []
-    absent: list[str] = []
+    split = Split()
     for name in sorted(model.operation_names):
         operation = model.operation_model(name)
         streams = operation.has_event_stream_output or operation.has_event_stream_input
-        (built if name in service.operations and not streams else absent).append(name)
-    return built, absent
+        if name not in service.operations or streams:
+            split.absent.append(name)
+        elif service.partial.get(name):
+            split.partial.append(name)
+        else:
+            split.built.append(name)
+    return split

@@ -41,6 +41,37 @@ async def test_the_life_of_a_group(client: AsyncClient) -> None:
     assert (await client.describe_log_groups())["logGroups"] == []
 
 
+async def test_a_retention_policy_is_put_and_taken_away(client: AsyncClient) -> None:
+    await client.create_log_group(logGroupName="g")
+    await client.put_retention_policy(logGroupName="g", retentionInDays=7)
+    assert (await client.describe_log_groups())["logGroups"][0]["retentionInDays"] == 7
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        await client.put_retention_policy(logGroupName="g", retentionInDays=8)
+    await client.delete_retention_policy(logGroupName="g")
+    assert "retentionInDays" not in (await client.describe_log_groups())["logGroups"][0]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        await client.put_retention_policy(logGroupName="missing", retentionInDays=7)
+
+
+async def test_a_stream_is_deleted_with_its_events(client: AsyncClient) -> None:
+    await fill(client, "hello")
+    await client.delete_log_stream(logGroupName="g", logStreamName="s")
+    assert (await client.describe_log_streams(logGroupName="g"))["logStreams"] == []
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        await client.get_log_events(logGroupName="g", logStreamName="s")
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        await client.delete_log_stream(logGroupName="g", logStreamName="s")
+
+
+async def test_tags_by_the_name_of_the_group(client: AsyncClient) -> None:
+    """The operations that were there before resources had ARNs."""
+    await client.create_log_group(logGroupName="g", tags={"a": "1"})
+    await client.tag_log_group(logGroupName="g", tags={"b": "2"})
+    assert (await client.list_tags_log_group(logGroupName="g"))["tags"] == {"a": "1", "b": "2"}
+    await client.untag_log_group(logGroupName="g", tags=["a"])
+    assert (await client.list_tags_log_group(logGroupName="g"))["tags"] == {"b": "2"}
+
+
 async def test_every_paginator_ends_with_everything(client: AsyncClient) -> None:
     messages = [f"line {number}" for number in range(25)]
     await fill(client, *messages)

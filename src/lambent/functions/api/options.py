@@ -7,8 +7,14 @@ tools send those. A test walks the models: a member that is in neither table fai
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from botocore.model import Shape, StructureShape
+
 from lambent.aws.errors import invalid_parameter
+from lambent.aws.models import service_model
 from lambent.aws.service import Parameters
+
+GUARDED: Final = ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration")
+"""The operations that these tables are about."""
 
 IsOff = Callable[[Any], bool]
 
@@ -91,3 +97,18 @@ def _values(parameters: Any, path: Sequence[str]) -> Iterator[Any]:
         value = value[name]
     if value is not None:
         yield value
+
+
+def partial() -> dict[str, list[str]]:
+    """By operation, the members of `REFUSED` that its request has."""
+    model = service_model("lambda")
+    found = {name: model.operation_model(name).input_shape for name in GUARDED}
+    return {name: [path for path in REFUSED if _has(shape, path.split("."))] for name, shape in found.items()}
+
+
+def _has(shape: Shape | None, path: Sequence[str]) -> bool:
+    for name in path:
+        if not isinstance(shape, StructureShape) or name not in shape.members:
+            return False
+        shape = shape.members[name]
+    return True
