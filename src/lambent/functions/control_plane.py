@@ -29,6 +29,7 @@ from lambent.functions.transitions import Transitions
 from lambent.store.blobs import Blobs
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
+from lambent.store.vault import Vault
 
 
 class ControlPlane:
@@ -48,6 +49,7 @@ class ControlPlane:
     ) -> None:
         quotas = quotas or Quotas()
         self._database = database
+        database.carry(**{store.VAULT: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
         self.resolver = Resolver(self.read_model)
         self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
@@ -73,6 +75,8 @@ class ControlPlane:
     def start(self) -> None:
         """Load what is stored, take up transitions that a crash interrupted, and start the loops."""
         self.read_model.load(self._database.read_now(store.load_all))
+        if self._database.read_now(store.holds_plain_variables):
+            tasks.detach("sealing of variables", self._database.write(store.seal_variables))
         for version in self.read_model.versions():
             if not version.settled:
                 self._transitions.settle(version)

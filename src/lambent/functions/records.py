@@ -86,8 +86,9 @@ class FunctionVersion:
     memory_mb: int = 128
     ephemeral_storage_mb: int = 512
     architecture: str = "x86_64"
-    variables: Mapping[str, str] | None = None
-    """None when the caller never sent Environment; AWS then omits the member."""
+    variables: Mapping[str, str] | None = field(default=None, repr=False)
+    """Secrets: sealed in the store, shown to nobody but callers of the API. None when the caller never sent
+    Environment; AWS then omits the member."""
     kms_key_arn: str | None = None
     layers: tuple[LayerReference, ...] = ()
     """In the order in which they are laid over /opt: a later one wins."""

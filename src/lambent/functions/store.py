@@ -2,9 +2,11 @@
 
 A version is one JSON document in `record`; the columns beside it are what SQL asks for. `serving` is what invocations
 of `$LATEST` still get while an update is in progress, or after it failed; null when that is the record itself.
+Environment variables are sealed in the document; only what a caller of this module gets has them in plain text.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +23,7 @@ from sqlalchemy import (
     and_,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -39,6 +42,7 @@ from lambent.functions.records import (
     ReservedConcurrency,
     UrlConfig,
 )
+from lambent.store.vault import Vault
 
 metadata = MetaData()
 
@@ -80,6 +84,11 @@ attachments = Table(
     ),
 )
 
+_PLAIN_VARIABLES: Final = or_(*(versions.c[name].like('%"variables":{"%') for name in ("record", "serving")))
+
+VAULT: Final = "functions_vault"
+"""Under this name the database carries the `Vault` of variables."""
+
 KINDS: Final[Mapping[str, type[Attachment]]] = {
     "alias": Alias,
     "policy": Policy,
@@ -110,8 +119,8 @@ def load(connection: Connection, key: FunctionKey) -> Function | None:
     if row is None:
         return None
     return Function(
-        latest=_decode(row.record),
-        serving=row.serving and _decode(row.serving),
+        latest=_decode(connection, row.record),
+        serving=row.serving and _decode(connection, row.serving),
         tags=msgspec.json.decode(row.tags),
         attachments=load_attachments(connection, key),
     )
@@ -129,14 +138,14 @@ def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersio
         .order_by(versions.c.number.desc())
         .limit(1)
     ).scalar()
-    return None if record is None else _decode(record)
+    return None if record is None else _decode(connection, record)
 
 
 def load_version(connection: Connection, key: FunctionKey, version: str) -> FunctionVersion | None:
     record = connection.execute(
         select(versions.c.record).where(_is(versions, key), versions.c.version == version)
     ).scalar()
-    return None if record is None else _decode(record)
+    return None if record is None else _decode(connection, record)
 
 
 def load_all(connection: Connection) -> list[Function]:
@@ -150,9 +159,9 @@ def load_all(connection: Connection) -> list[Function]:
     for row in connection.execute(select(versions).order_by(versions.c.number)):
         key = FunctionKey(row.account, row.region, row.name)
         if row.version == LATEST:
-            latest[key] = _decode(row.record), row.serving and _decode(row.serving)
+            latest[key] = _decode(connection, row.record), row.serving and _decode(connection, row.serving)
         else:
-            published.setdefault(key, {})[row.version] = _decode(row.record)
+            published.setdefault(key, {})[row.version] = _decode(connection, row.record)
     attached: dict[FunctionKey, dict[AttachmentKey, Attachment]] = {}
     for row in connection.execute(select(attachments)):
         key = FunctionKey(row.account, row.region, row.name)
@@ -172,19 +181,19 @@ def load_all(connection: Connection) -> list[Function]:
 def create(connection: Connection, version: FunctionVersion, tags: Mapping[str, str]) -> None:
     """A new name with its `$LATEST`."""
     connection.execute(insert(functions).values(**version.key._asdict(), tags=_encode(dict(tags))))
-    connection.execute(insert(versions).values(**_row(version, None)))
+    connection.execute(insert(versions).values(**_row(connection, version, None)))
 
 
 def put_latest(connection: Connection, version: FunctionVersion, serving: FunctionVersion | None) -> None:
-    connection.execute(update(versions).where(_is_version(version)).values(**_row(version, serving)))
+    connection.execute(update(versions).where(_is_version(version)).values(**_row(connection, version, serving)))
 
 
 def put_published(connection: Connection, version: FunctionVersion) -> None:
-    connection.execute(update(versions).where(_is_version(version)).values(**_row(version, None)))
+    connection.execute(update(versions).where(_is_version(version)).values(**_row(connection, version, None)))
 
 
 def add_published(connection: Connection, version: FunctionVersion) -> None:
-    connection.execute(insert(versions).values(**_row(version, None)))
+    connection.execute(insert(versions).values(**_row(connection, version, None)))
 
 
 def put_tags(connection: Connection, key: FunctionKey, tags: Mapping[str, str]) -> None:
@@ -223,6 +232,25 @@ def remove_everything(connection: Connection) -> None:
         connection.execute(delete(table))
 
 
+def holds_plain_variables(connection: Connection) -> bool:
+    return connection.execute(select(versions.c.name).where(_PLAIN_VARIABLES).limit(1)).first() is not None
+
+
+def seal_variables(connection: Connection) -> None:
+    """Write records anew whose variables are in plain text, as they were before they were sealed."""
+    rows = connection.execute(select(versions).where(_PLAIN_VARIABLES)).all()
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        # Else the old text stays in the pages that the rows leave.
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    for row in rows:
+        version = _decode(connection, row.record)
+        serving = row.serving and _decode(connection, row.serving)
+        connection.execute(update(versions).where(_is_version(version)).values(**_row(connection, version, serving)))
+    if sqlite:
+        connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+
+
 def next_number(connection: Connection, key: FunctionKey) -> int:
     """Count one version up for the name, also over its deletion."""
     counted = connection.execute(
@@ -246,13 +274,13 @@ def _is_attachment(key: FunctionKey, kind: str, qualifier: str) -> ColumnElement
     return and_(_is(attachments, key), attachments.c.kind == kind, attachments.c.qualifier == qualifier)
 
 
-def _row(version: FunctionVersion, serving: FunctionVersion | None) -> dict[str, Any]:
+def _row(connection: Connection, version: FunctionVersion, serving: FunctionVersion | None) -> dict[str, Any]:
     return {
         **version.key._asdict(),
         "version": version.version,
         "number": 0 if version.version == LATEST else int(version.version),
-        "record": _encode(version),
-        "serving": None if serving is None else _encode(serving),
+        "record": _encode_version(connection, version),
+        "serving": None if serving is None else _encode_version(connection, serving),
     }
 
 
@@ -260,8 +288,31 @@ def _encode(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _decode(text: str) -> FunctionVersion:
-    return _VERSION.decode(text)
+def _encode_version(connection: Connection, version: FunctionVersion) -> str:
+    if not version.variables:
+        return _encode(version)
+    document = msgspec.to_builtins(replace(version, variables=None))
+    secret = msgspec.json.encode(version.variables)
+    document[_SEALED] = _vault(connection).seal(secret, version.qualified_arn)
+    return _encode(document)
+
+
+def _decode(connection: Connection, text: str) -> FunctionVersion:
+    version = _VERSION.decode(text)
+    if version.variables is not None:
+        # None, or written before variables were sealed.
+        return version
+    sealed = _SEALED_ONLY.decode(text).sealed_variables
+    if sealed is None:
+        return version
+    secret = _vault(connection).open(sealed, version.qualified_arn)
+    return replace(version, variables=_VARIABLES.decode(secret))
+
+
+def _vault(connection: Connection) -> Vault:
+    vault = connection.engine.get_execution_options()[VAULT]
+    assert isinstance(vault, Vault)
+    return vault
 
 
 def _decode_attachment(kind: str, text: str) -> Attachment:
@@ -270,3 +321,12 @@ def _decode_attachment(kind: str, text: str) -> Attachment:
 
 _ATTACHMENTS = {kind: msgspec.json.Decoder(record) for kind, record in KINDS.items()}
 _VERSION = msgspec.json.Decoder(FunctionVersion)
+_VARIABLES = msgspec.json.Decoder(dict[str, str])
+
+
+class _Sealed(msgspec.Struct):
+    sealed_variables: str | None = None
+
+
+_SEALED: Final = "sealed_variables"
+_SEALED_ONLY = msgspec.json.Decoder(_Sealed)

@@ -22,6 +22,10 @@ class Program(NamedTuple):
     folder: str
     open_files: int
 
+    def __repr__(self) -> str:
+        """Without the variables, which are secrets."""
+        return f"Program({self.argv!r})"
+
 
 class Confinement(NamedTuple):
     tasks: tuple[int, ...]

@@ -4,7 +4,7 @@ The native driver gives AWS's own paths; the process driver gives paths of the h
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Layout:
 class Command:
     argv: tuple[str, ...]
     """The first is an absolute path, as seen by the process."""
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     """The whole environment of the process."""
 
 

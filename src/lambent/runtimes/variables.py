@@ -56,8 +56,8 @@ class Process:
     log_format: str = "Text"
     log_level: str | None = None
     """Of the application's records; only with `log_format` JSON."""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """The function's own."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The function's own: secrets."""
 
 
 def python_variables(process: Process, layout: Layout) -> dict[str, str]:

@@ -7,7 +7,7 @@ the callers of that moment, and a fresh connection for the next ones. Knows no t
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,11 @@ class Database:
         writer = writer_engine(path, busy_timeout_ms=busy_timeout_ms)
         migrations.bring_up_to_date(writer)
         return cls(writer, reader_engine(path, busy_timeout_ms=busy_timeout_ms))
+
+    def carry(self, **values: object) -> None:
+        """What every transaction shall find in `connection.engine.get_execution_options()`: keys of its columns."""
+        self._writer.carry(values)
+        self._reader.update_execution_options(**values)
 
     async def write(self, work: Work[T], *, applied: Callable[[T], None] | None = None) -> T:
         """Run `work` in a transaction of the writer thread; return its result after the commit is on disk.
@@ -144,6 +149,9 @@ class _Writer:
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="store-write", daemon=True)
         self._thread.start()
+
+    def carry(self, values: Mapping[str, object]) -> None:
+        self._engine.update_execution_options(**values)
 
     def submit(self, job: _Job[Any]) -> None:
         with self._gate:

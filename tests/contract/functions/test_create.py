@@ -232,3 +232,23 @@ class TestWithSmallQuotas:
         await lambda_.create("a")
         await lambda_.create("b")
         assert (await lambda_.refused("create_function", **creation("c")))[:2] == (400, "CodeStorageExceededException")
+
+
+async def test_the_key_of_variables_is_kept_and_cleared_by_an_empty_text(lambda_: Lambda) -> None:
+    """It names no key that is used here: docs/security.md says what encrypts."""
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0a1b"
+    assert (await lambda_.created(KMSKeyArn=key))["KMSKeyArn"] == key
+    await lambda_.update_function_configuration(FunctionName="f", Timeout=9)
+    assert (await lambda_.updated())["KMSKeyArn"] == key
+    assert (await lambda_.list_functions())["Functions"][0]["KMSKeyArn"] == key
+    await lambda_.update_function_configuration(FunctionName="f", KMSKeyArn="")
+    assert "KMSKeyArn" not in await lambda_.updated()
+
+
+async def test_a_key_that_is_no_arn_is_refused(lambda_: Lambda) -> None:
+    status, code, message = await lambda_.refused("create_function", **creation("f"), KMSKeyArn="my-key")
+    assert (status, code) == (400, "ValidationException")
+    assert message == (
+        "1 validation error detected: Value 'my-key' at 'kMSKeyArn' failed to satisfy constraint: Member must satisfy"
+        " regular expression pattern: (arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"
+    )

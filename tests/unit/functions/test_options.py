@@ -85,7 +85,6 @@ OFF: list[dict[str, Any]] = [
     {"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False}},
     {"DeadLetterConfig": {"TargetArn": ""}},
     {"DeadLetterConfig": {}},
-    {"KMSKeyArn": ""},
     {"TracingConfig": {"Mode": "PassThrough"}},
     {"Layers": []},
     {"FileSystemConfigs": []},

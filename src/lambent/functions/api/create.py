@@ -90,6 +90,7 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         ephemeral_storage_mb=(parameters.get("EphemeralStorage") or {}).get("Size") or 512,
         architecture=architecture_of(parameters) or "x86_64",
         variables=variables_of(parameters),
+        kms_key_arn=parameters.get("KMSKeyArn") or None,
         state=State.PENDING,
         state_reason=revise.CREATING_REASON,
         state_reason_code=revise.CREATING,

@@ -40,7 +40,7 @@ EFFECTIVE: Final = frozenset(
         *("FunctionName", "Role", "Handler", "Runtime", "Description", "Timeout", "MemorySize", "Publish"),
         *("Code", "Code.ZipFile", "ZipFile", "DryRun", "RevisionId", "Tags", "Architectures"),
         *("S3Bucket", "S3Key", "S3ObjectVersion", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion"),
-        *("Environment", "Environment.Variables", "EphemeralStorage", "EphemeralStorage.Size"),
+        *("Environment", "Environment.Variables", "KMSKeyArn", "EphemeralStorage", "EphemeralStorage.Size"),
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
         # Refused elsewhere in the words of AWS: they need LogFormat JSON and PackageType Image.
         *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel", "ImageUri"),
@@ -58,7 +58,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "VpcConfig": _all_empty,
     "PackageType": _one_of("Zip"),
     "DeadLetterConfig": _all_empty,
-    "KMSKeyArn": _empty,
     "TracingConfig.Mode": _one_of("PassThrough"),
     "Layers": _empty,
     "FileSystemConfigs": _empty,

@@ -32,6 +32,8 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
     }
     if version.variables is not None:
         shape["Environment"] = {"Variables": dict(version.variables)}
+    if version.kms_key_arn is not None:
+        shape["KMSKeyArn"] = version.kms_key_arn
     if not listed:
         shape |= _state(version)
         if version.runtime_version_arn is not None:

@@ -124,7 +124,10 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         "variables": variables_of(parameters),
         "logging": logging_of(parameters, current.logging),
     }
-    return {name: value for name, value in sent.items() if value is not None}
+    changes = {name: value for name, value in sent.items() if value is not None}
+    if (key_arn := parameters.get("KMSKeyArn")) is not None:
+        changes["kms_key_arn"] = key_arn or None
+    return changes
 
 
 def _update(
