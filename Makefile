@@ -51,8 +51,9 @@ wheel: venv-dev  ## build dist/*.whl and try it in an empty environment
 	@rm -rf dist && $(BIN)/python -m build --no-isolation --wheel . >/dev/null && ls dist/*.whl
 	@scripts/try-wheel dist/*.whl
 
-docs: venv-dev  ## write docs/coverage.md anew
+docs: venv-dev  ## write docs/coverage.md and docs/quotas.md anew
 	@$(BIN)/python -m lambent.testing.registered docs/coverage.md
+	@$(BIN)/python -m lambent.cli.quotas docs/quotas.md
 
 lock:  ## write the lock files anew (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -32,7 +32,7 @@ from lambent.functions.api import options
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
-from lambent.functions.quotas import Quotas
+from lambent.functions.quotas import configured
 from lambent.gateway.app import Gateway
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
@@ -89,6 +89,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         stack.push_async_callback(server.close, 0.0)
         clock = SystemClock()
         data_dir = host.data_dir
+        quotas = configured(settings.quotas, settings.account_concurrency)
 
         database = Database.open(data_dir.database)
         stack.push_async_callback(database.close)
@@ -121,7 +122,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             runtime_support=host.catalog,
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
-            quotas=Quotas(concurrent_executions=settings.account_concurrency),
+            quotas=quotas,
         )
         stack.push_async_callback(control_plane.close)
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "logs": Entry("lambent.cli.logs:logs", "Show a function's log."),
     "function": Entry("lambent.cli.function:function", "List functions, or show one."),
     "runtimes": Entry("lambent.cli.runtimes:runtimes", "List the runtime identifiers and what serves them."),
+    "quotas": Entry("lambent.cli.quotas:quotas", "List the limits and the values in force."),
     "env": Entry("lambent.cli.env:env", "Print the exports that point AWS clients here."),
     "doctor": Entry("lambent.cli.doctor:doctor", "Say what this machine can and cannot do, and what mends it."),
 }

@@ -1,13 +1,14 @@
 """Options that several subcommands share, and the settings that result from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lambent.cli.failure import USAGE, Failure
-from lambent.core.settings import Settings, SettingsError, load
+from lambent.core.settings import Given, Settings, SettingsError, load, numbers
+from lambent.functions.quotas import configured
 
 endpoint = click.option(
     "--endpoint", metavar="URL", help="The server; default LAMBENT_ENDPOINT, AWS_ENDPOINT_URL, http://127.0.0.1:4566."
@@ -29,9 +30,24 @@ class FunctionName(click.ParamType[str]):
         return value
 
 
+quota = click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A limit of functions, as max_timeout_s=60; `lambent quotas` lists them.",
+)
+
+
 def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """The settings in force; one line instead where they cannot be used."""
     try:
-        return load(flags, config=config)
+        found = load({**flags, "quotas": _quotas(flags.get("quotas") or ())}, config=config)
+        configured(found.quotas, found.account_concurrency)
     except SettingsError as error:
         raise Failure(str(error), USAGE) from error
+    return found
+
+
+def _quotas(texts: Sequence[str]) -> Mapping[str, Given] | None:
+    return {name: given for text in texts for name, given in numbers(text, "--quota").items()} or None

@@ -74,6 +74,7 @@ UNUSABLE_PATH = frozenset(
 @click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
 @click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Of the server's own log.  [default: warning]")
+@options.quota
 @options.config
 def up(config: Path | None, **flags: Any) -> None:
     """Start the server in the foreground. SIGTERM or Ctrl-C drains and stops it; a second one kills it."""

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 CONFIG_FILE = Path("lambent.toml")
 PREFIX = "LAMBENT_"
@@ -25,6 +25,13 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 class SettingsError(ValueError):
     """A setting that cannot be used. The message is for the user and names the key and where it was read."""
+
+
+class Given(NamedTuple):
+    """A number that somebody else than this module knows the name of, and where it was given."""
+
+    value: int
+    place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,8 @@ class Settings:
     log_disk_mb: int = 1024
     """What all logs of functions may take on disk; beyond it the oldest go first."""
     log_level: str = "warning"
+    quotas: Mapping[str, Given] = field(default_factory=dict)
+    """Limits by name; `functions.quotas` knows them. Each name comes from the highest source that gives it."""
 
 
 KEYS = tuple(f.name for f in fields(Settings))
@@ -68,10 +77,11 @@ def load(
     current folder is read if it is there. Raises `SettingsError`.
     """
     environ = os.environ if environ is None else environ
-    values = _from_file(config, environ)
-    values |= _from_variables(environ)
-    values |= {key: value for key, value in (flags or {}).items() if value is not None}
-    return Settings(**values)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    sources = (_from_file(config, environ), _from_variables(environ), given)
+    values = {key: value for source in sources for key, value in source.items()}
+    quotas = {name: number for source in sources for name, number in source.get("quotas", {}).items()}
+    return Settings(**values | {"quotas": quotas})
 
 
 def _from_file(config: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -143,6 +153,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _texts(value, place)
         case "interpreters":
             return _interpreters(value, place)
+        case "quotas":
+            return numbers(value, place)
         case _:
             return _text(value, place)
 
@@ -214,3 +226,23 @@ def _interpreters(value: object, place: str) -> tuple[tuple[str, Path], ...]:
     if not all(isinstance(name, str) and name and isinstance(path, str) and path for name, path in pairs):
         raise SettingsError(f"{place} must map runtime identifiers to executables, not {value!r}")
     return tuple((str(name), Path(str(path)).expanduser()) for name, path in pairs)
+
+
+def numbers(value: object, place: str) -> dict[str, Given]:
+    """A TOML table `name = 7`, or `name=7,other=8` in a variable or flag. Raises `SettingsError`."""
+    pairs: list[tuple[object, object]]
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, str):
+        pairs = [
+            (name.strip(), number.strip()) for name, _, number in (part.partition("=") for part in value.split(","))
+        ]
+    else:
+        pairs = []
+    if not pairs or not all(isinstance(name, str) and name for name, _ in pairs):
+        raise SettingsError(f"{place} must map names to whole numbers, not {value!r}")
+    found = {}
+    for name, number in pairs:
+        text = f"{place}, {name}"
+        found[str(name).replace("-", "_")] = Given(_integer(number, text, 0, None), text)
+    return found

@@ -1,25 +1,75 @@
-"""Limits of the control plane, as numbers. Defaults are AWS's."""
+"""Limits as numbers, in one table. Defaults are AWS's; every one can be set by the user (docs/quotas.md).
 
-from dataclasses import dataclass
+A limit is read from here and nowhere else, by whoever enforces it. Refuses names that are no quota.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from lambent.core.settings import Given, SettingsError
+
+
+def number(default: int, meaning: str, *, low: int = 1) -> Any:
+    """A quota: its default, what it limits (for docs/quotas.md and `lambent quotas`), and the lowest value."""
+    return field(default=default, metadata={"meaning": meaning, "low": low})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    min_timeout_s: int = 1
-    max_timeout_s: int = 900
-    min_memory_mb: int = 128
-    max_memory_mb: int = 10_240
-    min_ephemeral_storage_mb: int = 512
-    max_ephemeral_storage_mb: int = 10_240
-    max_variables_bytes: int = 4096
-    max_zipped_bytes: int = 52_428_800
-    """Of an archive sent in the request."""
-    max_unzipped_bytes: int = 262_144_000
-    max_package_entries: int = 65_535
-    """Files and folders of one package. Ours: AWS publishes none, and each costs an inode here."""
-    max_code_storage_bytes: int = 80_530_636_800
-    max_tags: int = 50
-    max_name_length: int = 64
-    page_size: int = 50
-    concurrent_executions: int = 1000
-    code_url_s: int = 600
+    concurrent_executions: int = number(1000, "Invocations at one time, in each account and region")
+    min_timeout_s: int = number(1, "Timeout of a function, from")
+    max_timeout_s: int = number(900, "Timeout of a function, to")
+    min_memory_mb: int = number(128, "Memory of a function, from")
+    max_memory_mb: int = number(10_240, "Memory of a function, to")
+    min_ephemeral_storage_mb: int = number(512, "/tmp of a function, from")
+    max_ephemeral_storage_mb: int = number(10_240, "/tmp of a function, to")
+    max_name_length: int = number(64, "Characters of a function's name")
+    max_variables_bytes: int = number(4096, "All environment variables of a function, as JSON", low=2)
+    max_tags: int = number(50, "Tags of a resource", low=0)
+    max_zipped_bytes: int = number(52_428_800, "Archive of code in a request")
+    max_unzipped_bytes: int = number(262_144_000, "Contents of an archive of code")
+    max_package_entries: int = number(
+        65_535, "Files and folders of an archive; AWS publishes none, each is an inode here"
+    )
+    max_code_storage_bytes: int = number(80_530_636_800, "All code of an account in a region", low=0)
+    page_size: int = number(50, "Entries of one page of a list")
+    code_url_s: int = number(600, "Seconds for which the URL of a function's code is good")
+
+
+SETTING_OF: Mapping[str, str] = {"concurrent_executions": "account_concurrency"}
+"""Quotas that are settings of their own name, and are not set a second way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One row of the table."""
+
+    name: str
+    default: int
+    meaning: str
+    low: int
+
+
+def table() -> Iterator[Quota]:
+    for each in fields(Quotas):
+        assert isinstance(each.default, int)
+        yield Quota(each.name, each.default, each.metadata["meaning"], each.metadata["low"])
+
+
+def configured(given: Mapping[str, Given], account_concurrency: int) -> Quotas:
+    """The quotas in force: `given` by name, the defaults of AWS otherwise. Raises `SettingsError`."""
+    known = {quota.name: quota for quota in table()}
+    values = {"concurrent_executions": account_concurrency}
+    for name, (value, place) in given.items():
+        if name in SETTING_OF:
+            raise SettingsError(f"{place}: {name} is set by {SETTING_OF[name]}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
+            perhaps = f"did you mean {near[0]}?" if near else "`lambent quotas` lists them"
+            raise SettingsError(f"{place}: unknown quota '{name}'; {perhaps}")
+        if value < known[name].low:
+            raise SettingsError(f"{place}: {name} must be {known[name].low} or more, not {value}")
+        values[name] = value
+    return Quotas(**values)

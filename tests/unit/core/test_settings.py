@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.core.settings import Settings, SettingsError, load
+from lambent.core.settings import Given, Settings, SettingsError, load
 
 
 @pytest.fixture
@@ -66,6 +66,18 @@ def test_variables_hold_lists_with_commas() -> None:
     assert settings.max_environments == 12
 
 
+def test_each_quota_comes_from_the_highest_source_that_gives_it(config: Path) -> None:
+    config.write_text("[quotas]\nmax_tags = 1\nmax-timeout-s = 1\npage_size = 1\n")
+    flags = {"quotas": {"max_tags": Given(3, "--quota")}}
+    settings = load(flags, {"LAMBENT_QUOTAS": "max_tags=2, max_timeout_s=2"}, config)
+    assert {name: given.value for name, given in settings.quotas.items()} == {
+        "max_tags": 3,
+        "max_timeout_s": 2,
+        "page_size": 1,
+    }
+    assert settings.quotas["max_timeout_s"].place == "variable LAMBENT_QUOTAS, max_timeout_s"
+
+
 def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
     others = {"LAMBENT_PORT": "", "LAMBENT_ENDPOINT": "http://127.0.0.1:1", "LAMBENT_TEST_SANDBOX": "process"}
     assert load({}, others).port == 4566
@@ -90,6 +102,9 @@ def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
         ("log_disk_mb = 0", "key 'log_disk_mb'"),
         ("log_retention_days = -1", "key 'log_retention_days'"),
         ("user = ''", "key 'user'"),
+        ("quotas = 7", "key 'quotas' must map names to whole numbers"),
+        ("[quotas]\nmax_tags = 'many'", "key 'quotas', max_tags must be a whole number"),
+        ("[quotas]\nmax_tags = -1", "key 'quotas', max_tags must be a whole number"),
         ("port = ", "not TOML"),
     ],
 )

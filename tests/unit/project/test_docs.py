@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lambent.cli import quotas
 from lambent.environments.states import NEXT, State
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +29,10 @@ def test_the_states_of_an_environment_are_those_of_the_code() -> None:
         f"| {state} | {', '.join(sorted(NEXT[state], key=lambda each: order.index(State(each))))} |" for state in order
     ]
     assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
+
+
+def test_the_page_of_quotas_is_the_table_of_the_code() -> None:
+    assert (ROOT / "docs/quotas.md").read_text() == quotas.page(), "make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -71,7 +71,8 @@ def check_variables(variables: Mapping[str, str], quotas: Quotas) -> None:
         raise invalid_parameter(f"{_UNABLE} contains a null character.")
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > quotas.max_variables_bytes:
-        raise invalid_parameter(f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}")
+        limit = f"{quotas.max_variables_bytes / 1024:g}KB"
+        raise invalid_parameter(f"{_UNABLE} exceeded the {limit} limit. String measured: {measured}")
 
 
 def check_levels(parameters: Parameters) -> None:
