@@ -2,6 +2,9 @@
 
 import os
 import secrets
+import string
+
+_LOWER = string.ascii_lowercase + string.digits
 
 
 def uuid4() -> str:
@@ -13,3 +16,8 @@ def uuid4() -> str:
 
 def hex32() -> str:
     return secrets.token_hex(16)
+
+
+def lower32() -> str:
+    """32 random characters of a-z and 0-9, for what becomes part of a host name."""
+    return "".join(secrets.choice(_LOWER) for _ in range(32))

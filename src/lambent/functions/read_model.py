@@ -6,17 +6,19 @@ in it is frozen; a change replaces a whole `Function`.
 
 from collections.abc import Iterable, Iterator
 
-from lambent.functions.records import CodePackage, Function, FunctionKey, FunctionVersion
+from lambent.functions.records import CodePackage, Function, FunctionKey, FunctionVersion, UrlConfig
 
 
 class ReadModel:
     def __init__(self) -> None:
         self._regions: dict[tuple[str, str], dict[str, Function]] = {}
+        self._urls: dict[str, tuple[FunctionKey, str]] = {}
         self.generation = 0
         """Changes with every change; what was derived from the model may be kept as long as it is the same."""
 
     def load(self, functions: Iterable[Function]) -> None:
         self._regions = {}
+        self._urls = {}
         for function in functions:
             self._put(function)
         self.generation += 1
@@ -27,11 +29,24 @@ class ReadModel:
 
     def _put(self, function: Function) -> None:
         key = function.latest.key
-        self._regions.setdefault((key.account, key.region), {})[key.name] = function
+        region = self._regions.setdefault((key.account, key.region), {})
+        self._forget_urls(region.get(key.name))
+        region[key.name] = function
+        for qualifier, config in function.all_attached(UrlConfig).items():
+            self._urls[config.url_id] = key, qualifier
 
     def remove(self, key: FunctionKey) -> None:
-        self._regions.get((key.account, key.region), {}).pop(key.name, None)
+        self._forget_urls(self._regions.get((key.account, key.region), {}).pop(key.name, None))
         self.generation += 1
+
+    def _forget_urls(self, function: Function | None) -> None:
+        if function is not None:
+            for config in function.all_attached(UrlConfig).values():
+                self._urls.pop(config.url_id, None)
+
+    def url(self, url_id: str) -> tuple[FunctionKey, str] | None:
+        """Whose URL it is, and of which alias; "": of the function itself. Ids are unique over all accounts."""
+        return self._urls.get(url_id)
 
     def get(self, key: FunctionKey) -> Function | None:
         region = self._regions.get((key.account, key.region))
