@@ -10,6 +10,7 @@ from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.functions import store
 from lambent.functions.api import account, create, delete, read, tags, update, url_configs, versions
+from lambent.functions.api.function_tags import FunctionTags
 from lambent.functions.api.parts import Parts
 from lambent.functions.changes import Changes
 from lambent.functions.code_source import NoS3Code
@@ -19,6 +20,7 @@ from lambent.functions.ports import (
     CodeSource,
     RuntimeSupport,
     RuntimeVersionArn,
+    Taggable,
     VersionObserver,
     no_runtime_version,
 )
@@ -59,6 +61,8 @@ class ControlPlane:
         self._unused_code = asyncio.Event()
         self._changes.on_unused_code = self._unused_code.set
         self.packages.on_released = self._released
+        self.taggables: dict[str, Taggable] = {"function": FunctionTags(self.read_model, self._changes)}
+        """By kind in an ARN; `app` adds those of others."""
         self._urls = CodeUrls(data_dir.secret("code-url"), clock, quotas.code_url_s)
         self._parts = Parts(
             read_model=self.read_model,
@@ -66,6 +70,7 @@ class ControlPlane:
             packages=self.packages,
             urls=self._urls,
             code_source=code_source or NoS3Code(),
+            taggables=self.taggables,
             runtime_version_arn=runtime_version_arn,
             clock=clock,
             quotas=quotas,

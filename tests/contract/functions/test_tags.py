@@ -1,10 +1,14 @@
-"""TagResource, UntagResource, ListTags."""
+"""TagResource, UntagResource, ListTags (spec 1.12)."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from tests.contract.functions.conftest import ARN, Lambda
+from lambent.aws.errors import not_found
+from lambent.aws.service import CallContext
+from lambent.functions.control_plane import ControlPlane
+from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
 
 IPV = "InvalidParameterValueException"
 
@@ -78,3 +82,77 @@ async def test_untagging_without_keys_is_a_validation_error(lambda_: Lambda) -> 
 async def test_tags_of_a_resource_that_is_not_built_are_501(lambda_: Lambda) -> None:
     resource = "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdefg"
     assert (await lambda_.refused("list_tags", Resource=resource))[0] == 501
+
+
+MAPPING = f"arn:aws:lambda:us-east-1:{ACCOUNT}:event-source-mapping:14e0db71-5d35-4eb5-b481-8945cf9d10c2"
+
+
+class Mappings:
+    """Another kind of resource, kept by somebody else."""
+
+    def __init__(self) -> None:
+        self.kept: Mapping[str, str] = {"a": "1"}
+
+    def tags(self, context: CallContext, operation: str, arn: str) -> Mapping[str, str]:
+        if arn != MAPPING:
+            raise not_found(f"Event source mapping not found: {arn}")
+        return self.kept
+
+    async def change_tags(
+        self,
+        context: CallContext,
+        operation: str,
+        arn: str,
+        decide: Callable[[Mapping[str, str]], Mapping[str, str]],
+    ) -> None:
+        self.kept = decide(self.tags(context, operation, arn))
+
+
+async def test_tags_of_other_kinds_go_to_who_keeps_them(lambda_: Lambda, plane: ControlPlane) -> None:
+    plane.taggables["event-source-mapping"] = mappings = Mappings()
+    await lambda_.tag_resource(Resource=MAPPING, Tags={"b": "2"})
+    await lambda_.untag_resource(Resource=MAPPING, TagKeys=["a"])
+    assert (await lambda_.list_tags(Resource=MAPPING))["Tags"] == mappings.kept == {"b": "2"}
+    other = MAPPING.replace("14e0", "0000")
+    assert await lambda_.refused("list_tags", Resource=other) == (
+        404,
+        "ResourceNotFoundException",
+        f"Event source mapping not found: {other}",
+    )
+    for tags, text in (
+        ({f"k{n}": "v" for n in range(50)}, "Number of tags exceeds resource tag limit."),
+        ({}, "An error occurred and the request cannot be processed."),
+        ({"aws:x": "y"}, "Tag keys that begin with aws: are reserved: aws:x"),
+    ):
+        assert await lambda_.refused("tag_resource", Resource=MAPPING, Tags=tags) == (400, IPV, text)
+    assert mappings.kept == {"b": "2"}
+
+
+@pytest.mark.parametrize(
+    "resource", ["capacity-provider:p", "network-connector:n", "code-signing-config:csc-" + "a" * 17]
+)
+async def test_tags_of_a_kind_that_is_not_built_are_501(lambda_: Lambda, resource: str) -> None:
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:{resource}"
+    assert (await lambda_.refused("list_tags", Resource=arn))[:2] == (501, "NotImplementedException")
+    assert (await lambda_.refused("tag_resource", Resource=arn, Tags={"a": "b"}))[:2] == (
+        501,
+        "NotImplementedException",
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "tags"),
+    [
+        (ARN + "f", {"": "v"}),
+        (ARN + "f", {"k" * 129: "v"}),
+        (ARN + "f", {"k": "v" * 257}),
+        (ARN + "f", {"k$": "v"}),
+        (f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:l", {"k": "v"}),
+    ],
+)
+async def test_tags_and_resources_that_the_model_forbids_are_validation_errors(
+    lambda_: Lambda, resource: str, tags: dict[str, str]
+) -> None:
+    await lambda_.create()
+    assert (await lambda_.refused("tag_resource", Resource=resource, Tags=tags))[:2] == (400, "ValidationException")
+    assert "Tags" not in await lambda_.get_function(FunctionName="f")

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from lambent.functions import store
 from lambent.functions.changes import Changes
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.packages import Packages
-from lambent.functions.ports import CodeSource, RuntimeVersionArn
+from lambent.functions.ports import CodeSource, RuntimeVersionArn, Taggable
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
@@ -31,6 +31,8 @@ class Parts:
     packages: Packages
     urls: CodeUrls
     code_source: CodeSource
+    taggables: Mapping[str, Taggable]
+    """By kind, as it stands in an ARN."""
     runtime_version_arn: RuntimeVersionArn
     clock: Clock
     quotas: Quotas

@@ -1,0 +1,48 @@
+"""Tags of functions. They change no revision and no deployment."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from lambent.aws.errors import invalid_parameter
+from lambent.aws.service import CallContext
+from lambent.functions import store
+from lambent.functions.api.parts import existing, refuse_while_updating, target
+from lambent.functions.changes import Change, Changes
+from lambent.functions.ports import Tags
+from lambent.functions.read_model import ReadModel
+from lambent.functions.records import FunctionKey
+
+
+class FunctionTags:
+    """`functions.ports.Taggable` for `function` in an ARN."""
+
+    def __init__(self, read_model: ReadModel, changes: Changes) -> None:
+        self._read_model = read_model
+        self._changes = changes
+
+    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
+        key = _key(context, operation, arn)
+        return existing(self._read_model.get(key), key).tags
+
+    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
+        key = _key(context, operation, arn)
+        existing(self._read_model.get(key), key)
+
+        def commit(connection: Connection) -> Change:
+            function = existing(store.load(connection, key), key)
+            refuse_while_updating(function)
+            tags = decide(function.tags)
+            store.put_tags(connection, key, tags)
+            return Change(key=key, tags=tags)
+
+        await self._changes.commit(commit)
+
+
+def _key(context: CallContext, operation: str, arn: str) -> FunctionKey:
+    found = target(context, operation, arn)
+    if found.qualifier is not None:
+        raise invalid_parameter(
+            "Tags on function aliases and versions are not supported. Please specify a function ARN."
+        )
+    return found.key
