@@ -145,7 +145,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         observers.append(pool)
         invocation = Invocation(
             resolver=control_plane.resolver,
-            router=Router(Concurrency(settings.account_concurrency), pool),
+            router=Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool),
             clock=clock,
         )
         # Functions call the services that invoke them: here the circle closes.

@@ -9,7 +9,17 @@ from lambent.aws.service import Operations
 from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.functions import store
-from lambent.functions.api import account, create, delete, read, tags, update, url_configs, versions
+from lambent.functions.api import (
+    account,
+    concurrency,
+    create,
+    delete,
+    read,
+    tags,
+    update,
+    url_configs,
+    versions,
+)
 from lambent.functions.api.function_tags import FunctionTags
 from lambent.functions.api.parts import Parts
 from lambent.functions.changes import Changes
@@ -93,7 +103,7 @@ class ControlPlane:
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""
         table = {}
-        for resource in (account, create, delete, read, tags, update, url_configs, versions):
+        for resource in (account, concurrency, create, delete, read, tags, update, url_configs, versions):
             table.update(resource.operations(self._parts))
         return table
 

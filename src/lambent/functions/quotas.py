@@ -19,6 +19,9 @@ def number(default: int, meaning: str, *, low: int = 1) -> Any:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
     concurrent_executions: int = number(1000, "Invocations at one time, in each account and region")
+    min_unreserved_executions: int = number(
+        100, "Concurrency that reservations must leave to the other functions", low=0
+    )
     min_timeout_s: int = number(1, "Timeout of a function, from")
     max_timeout_s: int = number(900, "Timeout of a function, to")
     min_memory_mb: int = number(128, "Memory of a function, from")

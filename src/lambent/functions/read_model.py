@@ -4,21 +4,34 @@ Filled at the start and changed only by `apply`, on the event loop, after the co
 in it is frozen; a change replaces a whole `Function`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
-from lambent.functions.records import CodePackage, Function, FunctionKey, FunctionVersion, UrlConfig
+from lambent.functions.records import (
+    CodePackage,
+    Function,
+    FunctionKey,
+    FunctionVersion,
+    ReservedConcurrency,
+    UrlConfig,
+)
+
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class ReadModel:
     def __init__(self) -> None:
         self._regions: dict[tuple[str, str], dict[str, Function]] = {}
         self._urls: dict[str, tuple[FunctionKey, str]] = {}
+        self._reserved: dict[tuple[str, str], dict[str, int]] = {}
         self.generation = 0
         """Changes with every change; what was derived from the model may be kept as long as it is the same."""
 
     def load(self, functions: Iterable[Function]) -> None:
         self._regions = {}
         self._urls = {}
+        self._reserved = {}
         for function in functions:
             self._put(function)
         self.generation += 1
@@ -34,10 +47,22 @@ class ReadModel:
         region[key.name] = function
         for qualifier, config in function.all_attached(UrlConfig).items():
             self._urls[config.url_id] = key, qualifier
+        self._note_reserved(key, function.attached(ReservedConcurrency))
 
     def remove(self, key: FunctionKey) -> None:
         self._forget_urls(self._regions.get((key.account, key.region), {}).pop(key.name, None))
+        self._note_reserved(key, None)
         self.generation += 1
+
+    def _note_reserved(self, key: FunctionKey, reserved: ReservedConcurrency | None) -> None:
+        if reserved is not None:
+            self._reserved.setdefault((key.account, key.region), {})[key.name] = reserved.executions
+        elif (of_region := self._reserved.get((key.account, key.region))) is not None:
+            of_region.pop(key.name, None)
+
+    def reserved(self, account: str, region: str) -> Mapping[str, int]:
+        """Reserved concurrency by function name, of the functions that have one. Read by every invocation."""
+        return self._reserved.get((account, region), _NOTHING)
 
     def _forget_urls(self, function: Function | None) -> None:
         if function is not None:

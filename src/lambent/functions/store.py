@@ -131,6 +131,21 @@ def load_attachments(connection: Connection, key: FunctionKey) -> dict[Attachmen
     return {(KINDS[row.kind], row.qualifier): _decode_attachment(row.kind, row.record) for row in rows}
 
 
+def reserved_by_others(connection: Connection, key: FunctionKey) -> int:
+    """The reserved concurrency of all other functions of the account and region together."""
+    reserved = _KIND_OF[ReservedConcurrency]
+    rows = connection.execute(
+        select(attachments.c.record).where(
+            attachments.c.account == key.account,
+            attachments.c.region == key.region,
+            attachments.c.name != key.name,
+            attachments.c.kind == reserved,
+        )
+    )
+    found = (_decode_attachment(reserved, row.record) for row in rows)
+    return sum(each.executions for each in found if isinstance(each, ReservedConcurrency))
+
+
 def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:
     record = connection.execute(
         select(versions.c.record)

@@ -65,6 +65,7 @@ async def functions(tmp_path: Path) -> AsyncIterator[Functions]:
             runtime_support=support,
             observers=[machine.pool],
         )
+        machine.concurrency._reservations = plane.read_model
         plane.start()
         invocation = Invocation(resolver=plane.resolver, router=machine.router, clock=SystemClock())
         operations = {**plane.operations(), **invocation.operations()}

@@ -19,8 +19,8 @@ async def get_account_settings(parts: Parts, context: CallContext, _parameters: 
             "CodeSizeUnzipped": quotas.max_unzipped_bytes,
             "CodeSizeZipped": quotas.max_zipped_bytes,
             "ConcurrentExecutions": quotas.concurrent_executions,
-            # Reserved and provisioned concurrency, which would lower it, are not built.
-            "UnreservedConcurrentExecutions": quotas.concurrent_executions,
+            "UnreservedConcurrentExecutions": quotas.concurrent_executions
+            - sum(parts.read_model.reserved(context.account, context.region).values()),
         },
         "AccountUsage": {
             "TotalCodeSize": sum(code.size_bytes for code in parts.read_model.code_of(context.account, context.region)),

@@ -7,7 +7,7 @@ from lambent.aws.errors import not_found
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions.api.parts import Parts, page, target
 from lambent.functions.api.shapes import configuration, version_arn
-from lambent.functions.records import Function, FunctionVersion
+from lambent.functions.records import Function, FunctionVersion, ReservedConcurrency
 from lambent.functions.resolve import Target
 
 
@@ -26,6 +26,8 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
         "Configuration": configuration(version, arn=found.arn),
         "Code": {"RepositoryType": "S3", "Location": parts.urls.sign(context.base_url, version)},
     }
+    if (reserved := function.attached(ReservedConcurrency)) is not None:
+        reply["Concurrency"] = {"ReservedConcurrentExecutions": reserved.executions}
     if function.tags:
         reply["Tags"] = dict(function.tags)
     return reply

@@ -1,0 +1,81 @@
+"""PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency: the reserved concurrency of a function.
+
+What it limits is the business of `invocation.concurrency`. It belongs to the whole function, never to a version.
+"""
+
+from functools import partial
+
+from sqlalchemy import Connection
+
+from lambent.aws.errors import invalid_parameter
+from lambent.aws.service import CallContext, Operations, Parameters, Result
+from lambent.functions import store
+from lambent.functions.api.parts import Parts, existing, target
+from lambent.functions.changes import Change
+from lambent.functions.records import FunctionKey, ReservedConcurrency
+
+
+def operations(parts: Parts) -> Operations:
+    return {
+        "PutFunctionConcurrency": partial(put_function_concurrency, parts),
+        "GetFunctionConcurrency": partial(get_function_concurrency, parts),
+        "DeleteFunctionConcurrency": partial(delete_function_concurrency, parts),
+    }
+
+
+async def put_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
+    key = _key(context, "PutFunctionConcurrency", parameters, by_policy=False)
+    existing(parts.read_model.get(key), key)
+    executions: int = parameters["ReservedConcurrentExecutions"]
+
+    def decide(connection: Connection) -> Change:
+        existing(store.load(connection, key), key)
+        _check_floor(parts, connection, key, executions)
+        reserved = ReservedConcurrency(executions)
+        store.put_attachment(connection, key, "", reserved)
+        return Change(key=key, attached={(ReservedConcurrency, ""): reserved})
+
+    await parts.changes.commit(decide)
+    return {"ReservedConcurrentExecutions": executions}
+
+
+async def get_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
+    key = _key(context, "GetFunctionConcurrency", parameters)
+    function = existing(parts.read_model.get(key), key)
+    reserved = function.attached(ReservedConcurrency)
+    return {} if reserved is None else {"ReservedConcurrentExecutions": reserved.executions}
+
+
+async def delete_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
+    key = _key(context, "DeleteFunctionConcurrency", parameters)
+    existing(parts.read_model.get(key), key)
+
+    def decide(connection: Connection) -> Change:
+        existing(store.load(connection, key), key)
+        store.remove_attachment(connection, key, ReservedConcurrency)
+        return Change(key=key, attached={(ReservedConcurrency, ""): None})
+
+    await parts.changes.commit(decide)
+    return {}
+
+
+def _key(context: CallContext, operation: str, parameters: Parameters, *, by_policy: bool = True) -> FunctionKey:
+    found = target(context, operation, parameters["FunctionName"], by_policy=by_policy)
+    if found.qualifier is not None:
+        raise invalid_parameter(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."
+            " Please specify either a function name or an unqualified function ARN."
+        )
+    return found.key
+
+
+def _check_floor(parts: Parts, connection: Connection, key: FunctionKey, executions: int) -> None:
+    """Reservations may not take the last of the pool that all other functions share."""
+    floor = parts.quotas.min_unreserved_executions
+    others = store.reserved_by_others(connection, key)
+    # Giving concurrency back is always possible, also when the account's limit was lowered since.
+    if executions and parts.quotas.concurrent_executions - others - executions < floor:
+        raise invalid_parameter(
+            "Specified ReservedConcurrentExecutions for function decreases account's"
+            f" UnreservedConcurrentExecution below its minimum value of [{floor}]."
+        )
