@@ -14,9 +14,10 @@ from lambent.services.logs.store import metadata as logs_metadata
 from lambent.store import migrations
 from lambent.store.migrations import snapshot
 from lambent.store.migrations.upgrade import upgrade
+from lambent.store.queue import metadata as queue_metadata
 from lambent.store.sqlite import writer_engine
 
-ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata]
+ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata, queue_metadata]
 """Every part that keeps rows is named here."""
 
 

@@ -90,4 +90,18 @@ CREATE TABLE function_attachments (
 	FOREIGN KEY(account, region, name) REFERENCES functions (account, region, name) ON DELETE CASCADE
 );
 
+CREATE TABLE queue_messages (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	queue VARCHAR(32) NOT NULL,
+	lane VARCHAR(160) NOT NULL,
+	visible_ms BIGINT NOT NULL,
+	takes INTEGER NOT NULL,
+	taken_by VARCHAR(36),
+	state TEXT NOT NULL,
+	body BLOB NOT NULL,
+	size INTEGER NOT NULL
+);
+
+CREATE INDEX queue_messages_visible ON queue_messages (queue, lane, visible_ms);
+
 INSERT INTO alembic_version (version_num) VALUES ('0008')

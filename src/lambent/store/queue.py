@@ -1,0 +1,327 @@
+"""The durable queue: messages in lanes, taken for a time, deleted when they are done.
+
+Owns order (within a lane, by the time from which a message may be taken), visibility and what a crash leaves. Whatever
+is put, deleted and delayed while a commit is on its way forms the next one. It knows neither what a message means nor
+when to try again: that is decided by the one who takes it.
+
+A taken message that is neither deleted, delayed nor extended in time can be taken again. At least once, never less.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from lambent.core import tasks
+from lambent.core.ids import uuid4
+from lambent.store.database import Database
+
+metadata = MetaData()
+
+messages = Table(
+    "queue_messages",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("queue", String(32), nullable=False),
+    Column("lane", String(160), nullable=False),
+    Column("visible_ms", BigInteger, nullable=False),
+    Column("takes", Integer, nullable=False),
+    Column("taken_by", String(36), nullable=True),
+    Column("state", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    # Numbers are never used twice: a stale receipt must not hit a new message.
+    sqlite_autoincrement=True,
+)
+Index("queue_messages_visible", messages.c.queue, messages.c.lane, messages.c.visible_ms)
+
+MAX_IN: Final = 500
+"""Ids in one statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """`state` is small text that may change with each delay, `body` stays as it is."""
+
+    queue: str
+    lane: str
+    visible_ms: int
+    state: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A taken message. `id` and `takes` together are its receipt: an older one has no effect any more."""
+
+    id: int
+    lane: str
+    takes: int
+    state: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    messages: tuple[Message, ...]
+    next_ms: int | None
+    """When the next message of the lane can be taken; None: there is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    name: str
+    messages: int
+    taken: int
+    next_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A message as it is shown to people."""
+
+    lane: str
+    visible_ms: int
+    taken: bool
+    state: str
+    size_bytes: int
+
+
+class Queue:
+    """One queue of that name in the database. `owner` names this server's run; what another run took is recovered."""
+
+    def __init__(self, database: Database, name: str, owner: str | None = None) -> None:
+        self.name = name
+        self._database = database
+        self._owner = owner or uuid4()
+        self._open: _Group | None = None
+        self._last: asyncio.Task[None] | None = None
+
+    async def put(self, *new: NewMessage) -> None:
+        """Return once the messages are on disk. Raises PlatformFault when they are not."""
+        group = self._group()
+        group.put.extend(new)
+        await asyncio.shield(group.done)
+
+    async def delete(self, message: Message, *new: NewMessage) -> None:
+        """The message is done; `new` ones, of any queue, take its place in the same commit."""
+        group = self._group()
+        group.delete.append(message)
+        group.put.extend(new)
+        await asyncio.shield(group.done)
+
+    async def delay(self, message: Message, until_ms: int, state: str | None = None) -> None:
+        """Give the message back, to be taken at `until_ms` or later."""
+        group = self._group()
+        group.delay.append((message if state is None else replace(message, state=state), until_ms))
+        await asyncio.shield(group.done)
+
+    async def take(self, lane: str, *, now_ms: int, until_ms: int, limit: int, max_bytes: int) -> Taken:
+        """Up to `limit` messages of the lane that may be taken now, hidden from others until `until_ms`.
+
+        Bodies have `max_bytes` at most together, but one message is always taken.
+        """
+        return await self._database.write(
+            lambda connection: self._take(connection, lane, now_ms, until_ms, limit, max_bytes)
+        )
+
+    async def extend(self, ids: Iterable[int], until_ms: int) -> None:
+        """Keep what this run has taken for longer."""
+        every = list(ids)
+
+        def work(connection: Connection) -> None:
+            for some in _chunks(every):
+                mine = and_(messages.c.id.in_(some), messages.c.taken_by == self._owner)
+                connection.execute(update(messages).where(mine).values(visible_ms=until_ms))
+
+        if every:
+            await self._database.write(work)
+
+    async def recover(self, now_ms: int) -> int:
+        """At the start: what an earlier run had taken can be taken again. Returns how many that were."""
+
+        def work(connection: Connection) -> int:
+            lost = and_(messages.c.queue == self.name, messages.c.taken_by != self._owner)
+            found = connection.execute(update(messages).where(lost).values(visible_ms=now_ms, taken_by=None))
+            return int(found.rowcount)
+
+        return await self._database.write(work)
+
+    async def lanes(self) -> list[Lane]:
+        """Every lane that has messages."""
+
+        def work(connection: Connection) -> list[Lane]:
+            rows = connection.execute(
+                select(
+                    messages.c.lane,
+                    func.count(),
+                    func.count(messages.c.taken_by),
+                    func.min(messages.c.visible_ms),
+                )
+                .where(messages.c.queue == self.name)
+                .group_by(messages.c.lane)
+                .order_by(messages.c.lane)
+            )
+            return [Lane(*row) for row in rows]
+
+        return await self._database.read(work)
+
+    async def listed(self, lane: str, limit: int) -> list[Listed]:
+        """The messages of a lane that come first."""
+
+        def work(connection: Connection) -> list[Listed]:
+            rows = connection.execute(
+                select(messages.c.visible_ms, messages.c.taken_by, messages.c.state, messages.c.size)
+                .where(messages.c.queue == self.name, messages.c.lane == lane)
+                .order_by(messages.c.visible_ms, messages.c.id)
+                .limit(limit)
+            )
+            return [
+                Listed(
+                    lane=lane,
+                    visible_ms=row.visible_ms,
+                    taken=row.taken_by is not None,
+                    state=row.state,
+                    size_bytes=row.size,
+                )
+                for row in rows
+            ]
+
+        return await self._database.read(work)
+
+    async def purge(self, lane: str | None = None) -> int:
+        """Drop all messages of a lane, or of the whole queue. Returns how many that were."""
+
+        def work(connection: Connection) -> int:
+            gone = delete(messages).where(messages.c.queue == self.name)
+            return int(connection.execute(gone if lane is None else gone.where(messages.c.lane == lane)).rowcount)
+
+        return await self._database.write(work)
+
+    def _take(self, connection: Connection, lane: str, now_ms: int, until_ms: int, limit: int, max_bytes: int) -> Taken:
+        here = and_(messages.c.queue == self.name, messages.c.lane == lane)
+        columns = messages.c.id, messages.c.takes, messages.c.state, messages.c.size
+        rows = connection.execute(
+            select(*columns)
+            .where(here, messages.c.visible_ms <= now_ms)
+            .order_by(messages.c.visible_ms, messages.c.id)
+            .limit(limit)
+        ).all()
+        rows = rows[: _fitting([row.size for row in rows], max_bytes)]
+        bodies: dict[int, bytes] = {}
+        for some in _chunks([row.id for row in rows]):
+            chosen = messages.c.id.in_(some)
+            found = connection.execute(select(messages.c.id, messages.c.body).where(chosen))
+            bodies |= {row.id: row.body for row in found}
+            values = {"visible_ms": until_ms, "takes": messages.c.takes + 1, "taken_by": self._owner}
+            connection.execute(update(messages).where(chosen).values(values))
+        not_mine = or_(messages.c.taken_by.is_(None), messages.c.taken_by != self._owner)
+        next_ms = connection.execute(
+            select(messages.c.visible_ms).where(here, not_mine).order_by(messages.c.visible_ms).limit(1)
+        ).scalar()
+        return Taken(
+            tuple(
+                Message(id=row.id, lane=lane, takes=row.takes + 1, state=row.state, body=bodies[row.id]) for row in rows
+            ),
+            next_ms,
+        )
+
+    # Group commit
+
+    def _group(self) -> "_Group":
+        if self._open is None:
+            group = self._open = _Group()
+            self._last = tasks.detach(f"queue {self.name}", self._commit(group, self._last))
+            group.done = self._last
+        return self._open
+
+    async def _commit(self, group: "_Group", before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.done():
+            # The group fills while the commit before it is on its way.
+            await asyncio.wait({before})
+        self._open = None
+        await self._database.write(group.write)
+
+
+class _Group:
+    """What waits for the same commit."""
+
+    __slots__ = ("delay", "delete", "done", "put")
+    done: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.put: list[NewMessage] = []
+        self.delete: list[Message] = []
+        self.delay: list[tuple[Message, int]] = []
+
+    def write(self, connection: Connection) -> None:
+        if self.put:
+            connection.execute(insert(messages), [_row(new) for new in self.put])
+        if self.delete:
+            connection.execute(_DELETE, [_receipt(message) for message in self.delete])
+        if self.delay:
+            connection.execute(
+                _DELAY,
+                [
+                    {**_receipt(message), "m_visible_ms": until_ms, "m_state": message.state}
+                    for message, until_ms in self.delay
+                ],
+            )
+
+
+def _row(new: NewMessage) -> dict[str, Any]:
+    return {
+        "queue": new.queue,
+        "lane": new.lane,
+        "visible_ms": new.visible_ms,
+        "takes": 0,
+        "state": new.state,
+        "body": new.body,
+        "size": len(new.body),
+    }
+
+
+def _receipt(message: Message) -> dict[str, Any]:
+    return {"m_id": message.id, "m_takes": message.takes}
+
+
+def _fitting(sizes: Sequence[int], max_bytes: int) -> int:
+    """How many of the first have `max_bytes` at most together; one at least."""
+    total = 0
+    for number, size in enumerate(sizes):
+        total += size
+        if total > max_bytes and number:
+            return number
+    return len(sizes)
+
+
+def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[at : at + MAX_IN] for at in range(0, len(ids), MAX_IN))
+
+
+_IS = and_(messages.c.id == bindparam("m_id"), messages.c.takes == bindparam("m_takes"))
+_DELETE = delete(messages).where(_IS)
+_DELAY = (
+    update(messages).where(_IS).values(visible_ms=bindparam("m_visible_ms"), state=bindparam("m_state"), taken_by=None)
+)

@@ -1,0 +1,185 @@
+"""What every database behind the durable queue has to keep to."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lambent.aws.errors import PlatformFault
+from lambent.store.database import Database
+from lambent.store.queue import Lane, NewMessage, Queue, Taken
+
+BIG = 1 << 30
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database.open(tmp_path / "lambent.db")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def queue(database: Database) -> Queue:
+    return Queue(database, "events")
+
+
+def new(body: str, *, lane: str = "a", queue: str = "events", visible_ms: int = 0, state: str = "") -> NewMessage:
+    return NewMessage(queue=queue, lane=lane, visible_ms=visible_ms, state=state, body=body.encode())
+
+
+async def take(queue: Queue, lane: str = "a", *, now_ms: int = 1, until_ms: int = 100, limit: int = 10) -> Taken:
+    return await queue.take(lane, now_ms=now_ms, until_ms=until_ms, limit=limit, max_bytes=BIG)
+
+
+def bodies(taken: Taken) -> list[str]:
+    return [message.body.decode() for message in taken.messages]
+
+
+async def test_messages_come_in_their_order_and_once(queue: Queue) -> None:
+    await queue.put(new("1"), new("2"), new("3"))
+    assert bodies(await take(queue, limit=2)) == ["1", "2"]
+    assert bodies(await take(queue, limit=2)) == ["3"]
+    assert await take(queue) == Taken((), None)
+
+
+async def test_lanes_and_queues_do_not_mix(database: Database, queue: Queue) -> None:
+    other = Queue(database, "deliveries")
+    await queue.put(new("1", lane="a"), new("2", lane="b"))
+    await other.put(new("3", lane="a", queue="deliveries"))
+    assert bodies(await take(queue, "b")) == ["2"]
+    assert bodies(await take(other, "a")) == ["3"]
+    assert bodies(await take(queue, "a")) == ["1"]
+
+
+async def test_a_deleted_message_is_gone(queue: Queue) -> None:
+    await queue.put(new("1"))
+    (message,) = (await take(queue)).messages
+    await queue.delete(message)
+    assert await take(queue, now_ms=1000) == Taken((), None)
+
+
+async def test_a_message_that_is_not_deleted_in_time_comes_again(queue: Queue) -> None:
+    await queue.put(new("1"))
+    first = (await take(queue, until_ms=100)).messages[0]
+    assert bodies(await take(queue, now_ms=99)) == []
+    second = (await take(queue, now_ms=100, until_ms=200)).messages[0]
+    assert (second.id, second.takes) == (first.id, 2)
+    # The receipt of the first taker has no effect any more.
+    await queue.delete(first)
+    assert bodies(await take(queue, now_ms=200)) == ["1"]
+
+
+async def test_what_is_extended_stays_hidden(queue: Queue) -> None:
+    await queue.put(new("1"))
+    message = (await take(queue, until_ms=100)).messages[0]
+    await queue.extend([message.id], 300)
+    assert bodies(await take(queue, now_ms=299)) == []
+    assert bodies(await take(queue, now_ms=300)) == ["1"]
+
+
+async def test_a_delayed_message_comes_later_with_its_new_state(queue: Queue) -> None:
+    await queue.put(new("1", state="first"))
+    message = (await take(queue)).messages[0]
+    await queue.delay(message, 500, "second")
+    taken = await take(queue, now_ms=499)
+    assert (taken.messages, taken.next_ms) == ((), 500)
+    (again,) = (await take(queue, now_ms=500)).messages
+    assert (again.state, again.body) == ("second", b"1")
+
+
+async def test_what_follows_a_message_is_put_in_the_commit_that_deletes_it(database: Database, queue: Queue) -> None:
+    other = Queue(database, "deliveries")
+    await queue.put(new("1"))
+    message = (await take(queue)).messages[0]
+    await queue.delete(message, new("2", queue="deliveries"), new("3"))
+    assert bodies(await take(other)) == ["2"]
+    assert bodies(await take(queue)) == ["3"]
+
+
+async def test_a_take_has_no_more_bytes_than_asked_for_but_one_message_always(queue: Queue) -> None:
+    await queue.put(new("x" * 60), new("y" * 60), new("z" * 200))
+
+    async def sizes() -> list[int]:
+        taken = await queue.take("a", now_ms=1, until_ms=100, limit=10, max_bytes=100)
+        return [len(message.body) for message in taken.messages]
+
+    assert [await sizes() for _ in range(4)] == [[60], [60], [200], []]
+
+
+async def test_the_next_time_of_a_lane_is_told(queue: Queue) -> None:
+    await queue.put(new("now"), new("later", visible_ms=700), new("soon", visible_ms=50))
+    assert (await take(queue)).next_ms == 50
+    assert (await take(queue, now_ms=60)).next_ms == 700
+
+
+async def test_lanes_are_counted(queue: Queue) -> None:
+    await queue.put(new("1"), new("2"), new("3", lane="b", visible_ms=9))
+    await take(queue, limit=1, until_ms=100)
+    assert await queue.lanes() == [Lane("a", 2, 1, 0), Lane("b", 1, 0, 9)]
+
+
+async def test_messages_can_be_listed_without_taking_them(queue: Queue) -> None:
+    await queue.put(new("1", state="s"), new("22", visible_ms=9))
+    await take(queue, limit=1, until_ms=100)
+    listed = await queue.listed("a", 10)
+    assert [(each.visible_ms, each.taken, each.state, each.size_bytes) for each in listed] == [
+        (9, False, "", 2),
+        (100, True, "s", 1),
+    ]
+
+
+async def test_a_purge_drops_one_lane_or_all(queue: Queue) -> None:
+    await queue.put(new("1"), new("2"), new("3", lane="b"), new("4", lane="c"))
+    assert await queue.purge("a") == 2
+    assert [lane.name for lane in await queue.lanes()] == ["b", "c"]
+    assert await queue.purge() == 2
+
+
+async def test_what_a_dead_server_had_taken_is_there_again(database: Database, queue: Queue) -> None:
+    await queue.put(new("1"), new("2"))
+    await take(queue, limit=1, until_ms=10_000)
+    again = Queue(database, "events")
+    assert bodies(await take(again)) == ["2"]
+    assert await again.recover(now_ms=5) == 1
+    assert bodies(await take(again, now_ms=5)) == ["1"]
+    assert await again.recover(now_ms=5) == 0
+
+
+async def test_an_acknowledged_message_is_on_disk(tmp_path: Path, queue: Queue) -> None:
+    """As another process would find it after this one was killed."""
+    await asyncio.gather(*(queue.put(new(str(number))) for number in range(200)))
+    with sqlite3.connect(tmp_path / "lambent.db") as connection:
+        assert connection.execute("SELECT count(*) FROM queue_messages").fetchone() == (200,)
+    connection.close()
+
+
+async def test_many_puts_need_few_commits(database: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = 0
+    write = database.write
+
+    async def counted(*work: object, **options: object) -> object:
+        nonlocal commits
+        commits += 1
+        return await write(*work, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(database, "write", counted)
+    await asyncio.gather(*(queue.put(new(str(number))) for number in range(500)))
+    assert commits <= 3
+
+
+async def test_a_put_that_cannot_be_written_is_refused(database: Database, queue: Queue) -> None:
+    await database.close()
+    with pytest.raises(PlatformFault):
+        await queue.put(new("1"))
+
+
+async def test_a_caller_that_goes_away_does_not_hurt_the_others(queue: Queue) -> None:
+    first = asyncio.create_task(queue.put(new("1")))
+    second = asyncio.create_task(queue.put(new("2")))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert bodies(await take(queue)) == ["1", "2"]
