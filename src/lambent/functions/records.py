@@ -44,6 +44,35 @@ class CodePackage:
     unpacked_bytes: int
 
 
+NO_PACKAGE = CodePackage("", 0, 0)
+"""Of a version whose code is a container image."""
+
+_DIGEST = "@sha256:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """What replaces the image's own settings. None: not sent."""
+
+    entry_point: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A container image as the caller named it, and what the function overrides of it."""
+
+    uri: str
+    config: ImageConfig | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """64 hex digits when the URI names one; nobody asks the registry."""
+        _, named, digest = self.uri.partition(_DIGEST)
+        return digest if named else None
+
+
 @dataclass(frozen=True, slots=True)
 class LayerReference:
     """A layer version as a function version uses it: what it holds stays, also after the layer version is deleted."""
@@ -77,6 +106,7 @@ class FunctionVersion:
     handler: str
     role: str
     code: CodePackage
+    """`NO_PACKAGE` where there is an `image`; runtime and handler are empty then."""
     deployment_id: str
     revision_id: str
     last_modified: datetime
@@ -100,6 +130,7 @@ class FunctionVersion:
     last_update_status: UpdateStatus | None = UpdateStatus.SUCCESSFUL
     last_update_reason: str | None = None
     last_update_reason_code: str | None = None
+    image: Image | None = None
     runtime_version_arn: str | None = None
     """The build of the runtime that was found when the version settled."""
     published_from: str | None = None

@@ -38,6 +38,16 @@ class BrokenPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class NoImages:
+    """The code is a container image."""
+
+    reason: str = (
+        "This Lambent cannot run container images yet. The function is kept as it is; use PackageType Zip to run it."
+    )
+    code: str = "InvalidImage"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a check found."""
 
@@ -103,6 +113,8 @@ class Transitions:
         return True
 
     async def _verdict(self, version: FunctionVersion) -> Verdict:
+        if version.image is not None:
+            return Verdict(NoImages())
         try:
             code_dir = await self._packages.ready(version.code)
         except BadPackage as error:

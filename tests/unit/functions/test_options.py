@@ -43,7 +43,6 @@ def test_no_table_names_a_member_that_does_not_exist() -> None:
 
 
 ON: dict[str, Any] = {
-    "PackageType": "Image",
     "TracingConfig.Mode": "Active",
     "SnapStart.ApplyOn": "PublishedVersions",
     "LoggingConfig.LogFormat": "JSON",
@@ -88,8 +87,6 @@ OFF: list[dict[str, Any]] = [
     {"TracingConfig": {"Mode": "PassThrough"}},
     {"Layers": []},
     {"FileSystemConfigs": []},
-    {"ImageConfig": {}},
-    {"PackageType": "Zip"},
     {"SnapStart": {"ApplyOn": "None"}},
     {"LoggingConfig": {"LogFormat": "Text", "LogGroup": "/g"}},
 ]

@@ -8,7 +8,15 @@ from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import revise, store
-from lambent.functions.api.code import archive_of, check_source
+from lambent.functions.api.code import (
+    IMAGE,
+    accepted,
+    archive_of,
+    check_image,
+    check_kind,
+    check_source,
+    image_config_of,
+)
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import Parts, check_storage, target, to_its_end
 from lambent.functions.api.shapes import configuration
@@ -19,9 +27,8 @@ from lambent.functions.api.validation import (
     logging_of,
     variables_of,
 )
-from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change
-from lambent.functions.records import LATEST, CodePackage, FunctionKey, FunctionVersion, LoggingConfig, State
+from lambent.functions.records import LATEST, CodePackage, FunctionKey, FunctionVersion, Image, LoggingConfig, State
 
 
 def operations(parts: Parts) -> Operations:
@@ -39,16 +46,13 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
     return configuration(await to_its_end(_accept(parts, found.key, parameters, archive)))
 
 
-async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes) -> FunctionVersion:
+async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> FunctionVersion:
     publish = bool(parameters.get("Publish"))
     tags = parameters.get("Tags") or {}
-    try:
-        async with parts.packages.accept(archive) as code:
-            check_storage(parts, key, code)
-            version = _new_version(parts, key, parameters, code)
-            change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish))
-    except BadPackage as error:
-        raise invalid_parameter(str(error)) from error
+    async with accepted(parts, archive) as code:
+        check_storage(parts, key, code)
+        version = _new_version(parts, key, parameters, code)
+        change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish))
     assert change.reply is not None
     return change.reply
 
@@ -59,25 +63,33 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
             f"1 validation error detected: Value '{key.name}' at 'functionName' failed to satisfy constraint:"
             f" Member must have length less than or equal to {parts.quotas.max_name_length}"
         )
-    refuse_without_effect(parameters)
-    if not parameters.get("Runtime") or not parameters.get("Handler"):
+    is_image = parameters.get("PackageType") == IMAGE
+    if not is_image and (not parameters.get("Runtime") or not parameters.get("Handler")):
         raise invalid_parameter(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
-    check_settings(parameters, parts.quotas)
+    check_kind(parameters, is_image)
+    check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime"))
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)
-    check_source(parameters["Code"], parts.quotas)
+    if is_image:
+        check_image(parameters["Code"], "creating")
+    else:
+        check_source(parameters["Code"], parts.quotas)
+    # Last: what AWS refuses too is refused in its words.
+    refuse_without_effect(parameters)
 
 
 def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: CodePackage) -> FunctionVersion:
+    is_image = parameters.get("PackageType") == IMAGE
+    runtime = parameters.get("Runtime") or ""
     return FunctionVersion(
         account=key.account,
         region=key.region,
         name=key.name,
         version=LATEST,
-        runtime=parameters["Runtime"],
-        handler=parameters["Handler"],
+        runtime=runtime,
+        handler=parameters.get("Handler") or "",
         role=parameters["Role"],
         code=code,
         deployment_id=uuid4(),
@@ -95,7 +107,8 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         state_reason=revise.CREATING_REASON,
         state_reason_code=revise.CREATING,
         last_update_status=None,
-        runtime_version_arn=parts.runtime_version_arn(parameters["Runtime"], key.region),
+        image=Image(uri=parameters["Code"]["ImageUri"], config=image_config_of(parameters)) if is_image else None,
+        runtime_version_arn=None if is_image else parts.runtime_version_arn(runtime, key.region),
     )
 
 

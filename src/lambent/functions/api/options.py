@@ -42,27 +42,26 @@ EFFECTIVE: Final = frozenset(
         *("S3Bucket", "S3Key", "S3ObjectVersion", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion"),
         *("Environment", "Environment.Variables", "KMSKeyArn", "EphemeralStorage", "EphemeralStorage.Size"),
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
-        # Refused elsewhere in the words of AWS: they need LogFormat JSON and PackageType Image.
-        *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel", "ImageUri"),
+        *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
+        "ImageConfig.WorkingDirectory",
+        # Refused elsewhere in the words of AWS: they need LogFormat JSON.
+        *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel"),
     }
 )
 """Members with an effect, dotted; the containers too."""
 
 REFUSED: Final[Mapping[str, IsOff]] = {
     "Code.S3ObjectStorageMode": _one_of("COPY"),
-    "Code.ImageUri": _empty,
     "Code.SourceKMSKeyArn": _empty,
     "S3ObjectStorageMode": _one_of("COPY"),
     "SourceKMSKeyArn": _empty,
     "PublishTo": _never,
     "VpcConfig": _all_empty,
-    "PackageType": _one_of("Zip"),
     "DeadLetterConfig": _all_empty,
     "TracingConfig.Mode": _one_of("PassThrough"),
     "Layers": _empty,
     "FileSystemConfigs": _empty,
     "CodeSigningConfigArn": _empty,
-    "ImageConfig": _all_empty,
     "SnapStart.ApplyOn": _one_of("None"),
     "LoggingConfig.LogFormat": _one_of("Text"),
     "TenancyConfig": _never,

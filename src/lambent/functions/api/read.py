@@ -6,7 +6,7 @@ from typing import Any
 from lambent.aws.errors import not_found
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions.api.parts import Parts, page, target
-from lambent.functions.api.shapes import configuration, version_arn
+from lambent.functions.api.shapes import code_location, configuration, version_arn
 from lambent.functions.records import Function, FunctionVersion, ReservedConcurrency
 from lambent.functions.resolve import Target
 
@@ -24,7 +24,7 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
     function, version = _described(parts, found)
     reply: dict[str, Any] = {
         "Configuration": configuration(version, arn=found.arn),
-        "Code": {"RepositoryType": "S3", "Location": parts.urls.sign(context.base_url, version)},
+        "Code": code_location(version, parts.urls.sign(context.base_url, version)),
     }
     if (reserved := function.attached(ReservedConcurrency)) is not None:
         reply["Concurrency"] = {"ReservedConcurrentExecutions": reserved.executions}

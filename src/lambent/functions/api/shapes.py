@@ -4,7 +4,7 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from lambent.functions.records import LATEST, FunctionVersion
+from lambent.functions.records import LATEST, FunctionVersion, ImageConfig
 
 
 def configuration(version: FunctionVersion, *, arn: str | None = None, listed: bool = False) -> dict[str, Any]:
@@ -12,24 +12,27 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
     shape: dict[str, Any] = {
         "FunctionName": version.name,
         "FunctionArn": arn or version.function_arn,
-        "Runtime": version.runtime,
         "Role": version.role,
-        "Handler": version.handler,
         "CodeSize": version.code.size_bytes,
         "Description": version.description,
         "Timeout": version.timeout_s,
         "MemorySize": version.memory_mb,
         "LastModified": timestamp(version.last_modified),
-        "CodeSha256": code_sha256(version),
         "Version": version.version,
         "TracingConfig": {"Mode": version.tracing_mode},
         "RevisionId": version.revision_id,
-        "PackageType": "Zip",
+        "PackageType": "Zip" if version.image is None else "Image",
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
         "LoggingConfig": {"LogFormat": version.logging.format, "LogGroup": version.logging.group},
     }
+    if version.image is None:
+        shape |= {"Runtime": version.runtime, "Handler": version.handler}
+    elif version.image.config is not None:
+        shape["ImageConfigResponse"] = {"ImageConfig": _image_config(version.image.config)}
+    if digest := code_sha256(version):
+        shape["CodeSha256"] = digest
     if version.variables is not None:
         shape["Environment"] = {"Variables": dict(version.variables)}
     if version.kms_key_arn is not None:
@@ -39,6 +42,23 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         if version.runtime_version_arn is not None:
             shape["RuntimeVersionConfig"] = {"RuntimeVersionArn": version.runtime_version_arn}
     return shape
+
+
+def code_location(version: FunctionVersion, url: str) -> dict[str, Any]:
+    """FunctionCodeLocation; `url` is where the archive of a package is, and means nothing for an image."""
+    if version.image is None:
+        return {"RepositoryType": "S3", "Location": url}
+    shape = {"RepositoryType": "ECR", "ImageUri": version.image.uri}
+    return shape if version.image.digest is None else shape | {"ResolvedImageUri": version.image.uri}
+
+
+def _image_config(config: ImageConfig) -> dict[str, Any]:
+    members = {
+        "EntryPoint": config.entry_point and list(config.entry_point),
+        "Command": config.command and list(config.command),
+        "WorkingDirectory": config.working_directory,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _state(version: FunctionVersion) -> dict[str, Any]:
@@ -59,6 +79,9 @@ def timestamp(moment: datetime) -> str:
 
 
 def code_sha256(version: FunctionVersion) -> str:
+    """Empty for an image whose digest nobody knows."""
+    if version.image is not None:
+        return version.image.digest or ""
     return base64.b64encode(bytes.fromhex(version.code.sha256)).decode()
 
 

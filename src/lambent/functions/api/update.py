@@ -15,7 +15,14 @@ from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import revise, store
-from lambent.functions.api.code import archive_of, check_source
+from lambent.functions.api.code import (
+    accepted,
+    archive_of,
+    check_image,
+    check_kind,
+    check_source,
+    image_config_of,
+)
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
@@ -29,6 +36,7 @@ from lambent.functions.api.parts import (
     to_its_end,
 )
 from lambent.functions.api.shapes import configuration
+from lambent.functions.api.stuck import cancel_if_stuck
 from lambent.functions.api.validation import (
     architecture_of,
     check_settings,
@@ -38,7 +46,7 @@ from lambent.functions.api.validation import (
 from lambent.functions.api.versions import publish
 from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change
-from lambent.functions.records import CodePackage, Function, FunctionKey, FunctionVersion, State
+from lambent.functions.records import NO_PACKAGE, CodePackage, Function, FunctionKey, FunctionVersion, State
 
 
 def operations(parts: Parts) -> Operations:
@@ -51,18 +59,15 @@ def operations(parts: Parts) -> Operations:
 async def update_function_code(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     key = latest_only(target(context, "UpdateFunctionCode", parameters["FunctionName"]))
     function = existing(parts.read_model.get(key), key)
-    _check_code(parts, parameters)
-    architecture = architecture_of(parameters)
+    _check_code(parts, function.latest, parameters)
+    await cancel_if_stuck(parts, key)
     refuse_while_in_transition(function)
     refuse_other_revision(function, parameters.get("RevisionId"))
     archive = await archive_of(parts, context, parameters)
-    try:
-        if parameters.get("DryRun"):
-            code = await parts.packages.check(archive)
-            return configuration(replace(function.latest, **_code(code, architecture)))
-        change = await to_its_end(_accept(parts, key, parameters, archive))
-    except BadPackage as error:
-        raise invalid_parameter(str(error)) from error
+    if parameters.get("DryRun"):
+        code = NO_PACKAGE if archive is None else await _checked(parts, archive)
+        return configuration(replace(function.latest, **_code(function.latest, code, parameters)))
+    change = await to_its_end(_accept(parts, key, parameters, archive))
     assert change.reply is not None
     return configuration(change.reply, arn=change.reply.qualified_arn if change.published else None)
 
@@ -70,9 +75,11 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
 async def update_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, "UpdateFunctionConfiguration", parameters["FunctionName"], by_policy=False)
     key = latest_only(found)
-    existing(parts.read_model.get(key), key)
+    current = existing(parts.read_model.get(key), key).latest
+    check_kind(parameters, current.image is not None)
+    check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
     refuse_without_effect(parameters)
-    check_settings(parameters, parts.quotas)
+    await cancel_if_stuck(parts, key)
     now = parts.clock.now()
     revision_id = parameters.get("RevisionId")
     runtime = parameters.get("Runtime")
@@ -87,27 +94,44 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     return configuration(change.reply)
 
 
-async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes) -> Change:
-    architecture = architecture_of(parameters)
+async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> Change:
     publishing = bool(parameters.get("Publish"))
-    async with parts.packages.accept(archive) as code:
+    async with accepted(parts, archive) as code:
         check_storage(parts, key, code)
-        changes = _code(code, architecture)
         now = parts.clock.now()
-        return await parts.changes.commit(
-            lambda connection: _update(connection, key, parameters.get("RevisionId"), changes, now, publishing)
-        )
+
+        def update(connection: Connection) -> Change:
+            function = changeable(connection, key, parameters.get("RevisionId"))
+            begun = _begin(connection, function, _code(function.latest, code, parameters), now)
+            return publish(connection, key, begun, None) if publishing else begun
+
+        return await parts.changes.commit(update)
 
 
-def _check_code(parts: Parts, parameters: Parameters) -> None:
-    if parameters.get("ImageUri"):
+async def _checked(parts: Parts, archive: bytes) -> CodePackage:
+    try:
+        return await parts.packages.check(archive)
+    except BadPackage as error:
+        raise invalid_parameter(str(error)) from error
+
+
+def _check_code(parts: Parts, current: FunctionVersion, parameters: Parameters) -> None:
+    architecture_of(parameters)
+    if current.image is not None:
+        check_image(parameters, "updating")
+    elif parameters.get("ImageUri"):
         raise invalid_parameter("Please don't provide ImageUri when updating a function with packageType Zip.")
+    else:
+        check_source(parameters, parts.quotas)
     refuse_without_effect(parameters)
-    check_source(parameters, parts.quotas)
 
 
-def _code(code: CodePackage, architecture: str | None) -> dict[str, Any]:
-    return {"code": code} if architecture is None else {"code": code, "architecture": architecture}
+def _code(current: FunctionVersion, code: CodePackage, parameters: Parameters) -> dict[str, Any]:
+    """Fields of the record that new code replaces."""
+    changes: dict[str, Any] = {"code": code, "architecture": architecture_of(parameters) or current.architecture}
+    if current.image is not None:
+        changes["image"] = replace(current.image, uri=parameters["ImageUri"])
+    return changes
 
 
 def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_arn: str | None) -> Mapping[str, Any]:
@@ -125,21 +149,11 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         "logging": logging_of(parameters, current.logging),
     }
     changes = {name: value for name, value in sent.items() if value is not None}
+    if current.image is not None and parameters.get("ImageConfig") is not None:
+        changes["image"] = replace(current.image, config=image_config_of(parameters))
     if (key_arn := parameters.get("KMSKeyArn")) is not None:
         changes["kms_key_arn"] = key_arn or None
     return changes
-
-
-def _update(
-    connection: Connection,
-    key: FunctionKey,
-    revision_id: str | None,
-    changes: Mapping[str, Any],
-    now: datetime,
-    publishing: bool,
-) -> Change:
-    begun = _begin(connection, changeable(connection, key, revision_id), changes, now)
-    return publish(connection, key, begun, None) if publishing else begun
 
 
 def _begin(connection: Connection, function: Function, changes: Mapping[str, Any], now: datetime) -> Change:

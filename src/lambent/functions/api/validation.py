@@ -21,6 +21,14 @@ RESERVED_VARIABLES: Final = frozenset(
 )
 """Reserved: "Defined runtime environment variables" of AWS's guide."""
 
+SNAP_START_RUNTIMES: Final = frozenset(
+    {
+        *("java11", "java17", "java21", "java25", "java11.al2023", "java17.al2023"),
+        *("python3.12", "python3.13", "python3.14", "python3.15", "dotnet8", "dotnet10"),
+    }
+)
+"""Those that AWS has snapshots for."""
+
 _UNABLE: Final = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided"
 )
@@ -30,8 +38,11 @@ _LEVEL_NEEDS_JSON: Final = (
 )
 
 
-def check_settings(parameters: Parameters, quotas: Quotas) -> None:
-    """Ranges that the model has wider, for kinds of functions that Lambent does not have."""
+def check_settings(parameters: Parameters, quotas: Quotas, *, runtime: str | None) -> None:
+    """Rules of single members, ranges first: the model has them wider, for kinds of functions that are not here.
+
+    `runtime`: what the function has or will have; None or empty for an image.
+    """
     _check_range("Timeout", parameters.get("Timeout"), quotas.min_timeout_s, quotas.max_timeout_s)
     _check_range("MemorySize", parameters.get("MemorySize"), quotas.min_memory_mb, quotas.max_memory_mb)
     storage = (parameters.get("EphemeralStorage") or {}).get("Size")
@@ -41,6 +52,7 @@ def check_settings(parameters: Parameters, quotas: Quotas) -> None:
     if (variables := variables_of(parameters)) is not None:
         check_variables(variables, quotas)
     check_levels(parameters)
+    check_snap_start(parameters, runtime)
 
 
 def _check_range(member: str, value: int | None, low: int, high: int) -> None:
@@ -77,8 +89,14 @@ def check_variables(variables: Mapping[str, str], quotas: Quotas) -> None:
 
 def check_levels(parameters: Parameters) -> None:
     logging = parameters.get("LoggingConfig") or {}
-    if logging.get("ApplicationLogLevel") or logging.get("SystemLogLevel"):
+    if logging.get("LogFormat") != "JSON" and (logging.get("ApplicationLogLevel") or logging.get("SystemLogLevel")):
         raise invalid_parameter(_LEVEL_NEEDS_JSON)
+
+
+def check_snap_start(parameters: Parameters, runtime: str | None) -> None:
+    wanted = (parameters.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
+    if wanted and runtime and runtime not in SNAP_START_RUNTIMES:
+        raise invalid_parameter(f"{runtime} is not supported for SnapStart enabled functions.")
 
 
 def logging_of(parameters: Parameters, current: LoggingConfig) -> LoggingConfig:

@@ -14,6 +14,7 @@ from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import Parts, changeable, existing, latest_only, page, refuse_in_state, target
 from lambent.functions.api.read import list_key
 from lambent.functions.api.shapes import code_sha256, configuration
+from lambent.functions.api.stuck import cancel_if_stuck
 from lambent.functions.changes import Change
 from lambent.functions.records import Function, FunctionKey, State
 
@@ -29,6 +30,7 @@ async def publish_version(parts: Parts, context: CallContext, parameters: Parame
     key = latest_only(target(context, "PublishVersion", parameters["FunctionName"]))
     existing(parts.read_model.get(key), key)
     refuse_without_effect(parameters)
+    await cancel_if_stuck(parts, key)
 
     def decide(connection: Connection) -> Change:
         function = changeable(connection, key, parameters.get("RevisionId"))
