@@ -33,12 +33,15 @@ from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
 from lambent.functions.quotas import configured
+from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
+from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer, Listener
 from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.function_url import FunctionUrls
 from lambent.invocation.report import TextJournals
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
@@ -143,13 +146,19 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         observers.append(pool)
-        invocation = Invocation(
-            resolver=control_plane.resolver,
-            router=Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool),
-            clock=clock,
-        )
+        router = Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool)
+        invocation = Invocation(resolver=control_plane.resolver, router=router, clock=clock)
         # Functions call the services that invoke them: here the circle closes.
         lambda_operations |= invocation.operations()
+        gateway.urls = UrlRoute(
+            FunctionUrls(
+                functions=control_plane.read_model,
+                resolver=control_plane.resolver,
+                router=router,
+                access=UrlPolicies(control_plane.read_model),
+                clock=clock,
+            )
+        )
 
         control_plane.start()
         logs.start()

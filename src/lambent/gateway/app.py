@@ -20,6 +20,7 @@ from lambent.core.ids import uuid4
 from lambent.gateway.authenticate import Authenticator, Unchecked
 from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
 from lambent.gateway.dispatch import Api, Apis, answered
+from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.reply import Send, respond
@@ -45,16 +46,20 @@ class Gateway:
         *,
         routes: Mapping[str, RouteHandler] | None = None,
         allowed_hosts: tuple[str, ...] = (),
+        urls: UrlRoute | None = None,
     ) -> None:
-        """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below."""
+        """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below.
+        `urls`: function URLs, on public listeners alone."""
         self.apis = Apis(services)
         self.routes = dict(sorted((routes or {}).items(), key=lambda item: -len(item[0])))
         self.budget = Budget()
         self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
         self.allowed_hosts = allowed_hosts
+        self.urls = urls
+        """May be set until the first public listener is made."""
 
     def public(self) -> "Front":
-        return Front(self.apis, Unchecked(), HostRule(self.allowed_hosts), self.routes, self.budget)
+        return Front(self.apis, Unchecked(), HostRule(self.allowed_hosts), self.routes, self.budget, self.urls)
 
     def private(self, authenticator: Authenticator) -> "Front":
         """For a listener inside a sandbox: AWS APIs only."""
@@ -65,7 +70,7 @@ class Gateway:
 class Front:
     """The ASGI callable of one kind of listener."""
 
-    __slots__ = ("_apis", "_authenticator", "_budget", "_hosts", "_routes")
+    __slots__ = ("_apis", "_authenticator", "_budget", "_hosts", "_routes", "_urls")
 
     def __init__(
         self,
@@ -74,12 +79,14 @@ class Front:
         hosts: HostRule,
         routes: Mapping[str, RouteHandler],
         budget: Budget,
+        urls: UrlRoute | None = None,
     ) -> None:
         self._apis = apis
         self._budget = budget
         self._authenticator = authenticator
         self._hosts = hosts
         self._routes = routes
+        self._urls = urls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -92,6 +99,7 @@ class Front:
             headers,
             b"",
             f"{scope['scheme']}://{headers.get('host', '')}",
+            (scope.get("client") or ("", 0))[0],
         )
         try:
             response = await answered(None, head, self._answer(head, request_id, body))
@@ -102,6 +110,8 @@ class Front:
             body.release()
 
     async def _answer(self, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
+        if self._urls is not None and (address := self._urls.address(head, self._hosts)) is not None:
+            return await self._urls.answer(address, head, request_id, body, self._authenticator)
         self._hosts.check(head.headers.get("host"), head.headers.get("origin"))
         if head.path.startswith(ADMIN) or head.path == ADMIN[:-1]:
             return await self._extra(head, body)
@@ -176,5 +186,8 @@ def headers_of(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        if name in headers:
+            # Cookies are a list of their own: a comma may stand in the value of one.
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ','}{value}"
+        headers[name] = value
     return headers

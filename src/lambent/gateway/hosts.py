@@ -46,9 +46,13 @@ class HostRule:
         self._suffixes = tuple(name[1:].lower() for name in allowed if name.startswith("*."))
         self._known: set[str] = set()
 
+    def serves(self, host: str | None) -> bool:
+        """`host` is the header, with its port."""
+        return host is not None and (host in self._known or self._admit(host))
+
     def check(self, host: str | None, origin: str | None) -> None:
         """Raises `ApiError` AccessDeniedException 403. `host` is the header, with its port."""
-        if host is None or (host not in self._known and not self._admit(host)):
+        if not self.serves(host):
             raise ApiError(
                 "AccessDeniedException",
                 f"The host {(host or '')[:200]!r} is not served here. Start with --allowed-host to serve it.",

@@ -19,6 +19,7 @@ class HttpRequest:
     body: bytes
     base_url: str
     """Scheme, host and port by which the client reached us; no trailing slash."""
+    source_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
+from lambent.aws.service import Identity
 from lambent.environments.environment import Environment
-from lambent.functions.records import FunctionVersion
+from lambent.functions.records import FunctionKey, FunctionVersion
 
 
 class Resolution(Protocol):
@@ -29,4 +30,13 @@ class Resolver(Protocol):
 class Placement(Protocol):
     async def acquire(self, version: FunctionVersion) -> Environment:
         """An environment that nobody else has; see `environments.pool.Pool.acquire`."""
+        ...
+
+
+class UrlAccess(Protocol):
+    def may_call_url(self, key: FunctionKey, qualifier: str, auth_type: str, caller: Identity | None) -> bool:
+        """Whether policies let `caller` (None: anybody, unsigned) call the URL of the function or alias `qualifier`.
+
+        Needs both lambda:InvokeFunctionUrl and lambda:InvokeFunction, the second with lambda:InvokedViaFunctionUrl.
+        """
         ...

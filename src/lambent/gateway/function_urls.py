@@ -1,0 +1,110 @@
+"""Requests to function URLs, on public listeners: by Host, or by path where a client knows no such host.
+
+Reads the body, has the signer authenticated, and hands the rest to `invocation.function_url`. Every reply is in the
+form of function URLs, not of an AWS API. Not served inside sandboxes.
+"""
+
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from lambent.aws.errors import ApiError
+from lambent.aws.service import Identity
+from lambent.functions.url_address import Address, address_of, domain
+from lambent.gateway.authenticate import Authenticator
+from lambent.gateway.body import BodyReader, TooLarge
+from lambent.gateway.hosts import HostRule
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.sigv4 import credential_of
+from lambent.invocation.function_url import FunctionUrls, Url, forbidden, too_large, unknown
+from lambent.invocation.payload import MAX_SYNC_BYTES
+from lambent.invocation.url_event import UrlRequest
+from lambent.invocation.url_response import UrlResponse, message
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class UrlRoute:
+    def __init__(self, urls: FunctionUrls) -> None:
+        self._urls = urls
+
+    def address(self, head: HttpRequest, hosts: HostRule) -> Address | None:
+        """Where the request leads when it is for a function URL. Its Origin is the business of the URL's owner."""
+        found = address_of(head.headers.get("host", ""), head.path)
+        # `--allowed-host` may name the host of the server, or all names below another.
+        served = found is not None and (hosts.serves(found.host) or hosts.serves(head.headers.get("host")))
+        return found if served else None
+
+    async def answer(
+        self, address: Address, head: HttpRequest, request_id: str, body: BodyReader, authenticator: Authenticator
+    ) -> HttpResponse:
+        """Raises `Disconnected`, and PlatformFault."""
+        try:
+            response = await self._answer(address, head, request_id, body, authenticator)
+        except TooLarge:
+            response = too_large()
+        except ApiError as error:
+            # Of the signature, or of the memory for bodies.
+            response = message(error.status or 403, error.code, {"message": error.message})
+            response = response.adding(*error.headers.items())
+        return HttpResponse(response.status, response.headers, response.body)
+
+    async def _answer(
+        self, address: Address, head: HttpRequest, request_id: str, body: BodyReader, authenticator: Authenticator
+    ) -> UrlResponse:
+        url = self._urls.find(address.url_id, address.region)
+        if url is None:
+            return unknown()
+        preflight = self._urls.preflight(url, head.method, head.headers)
+        if preflight is not None:
+            return preflight
+        content, caller = b"", None
+        if url.signed:
+            # The signature covers the body.
+            content = await body.read(MAX_SYNC_BYTES)
+            caller = self._caller(url, head, content, authenticator)
+            if caller is None:
+                return forbidden()
+        refusal = self._urls.refusal(url, caller)
+        if refusal is not None:
+            return refusal
+        if not url.signed:
+            content = await body.read(MAX_SYNC_BYTES)
+        return await self._urls.answer(url, _request(address, url, head, request_id, content, caller))
+
+    def _caller(self, url: Url, head: HttpRequest, content: bytes, authenticator: Authenticator) -> Identity | None:
+        """Who has signed; None when nobody has. Raises `ApiError` for a signature that is wrong."""
+        if "authorization" not in head.headers and "X-Amz-Credential=" not in head.query:
+            return None
+        credential = credential_of(head.headers, head.query)
+        if (credential.service, credential.region) != ("lambda", url.key.region):
+            return None
+        signed = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
+        return authenticator.authenticate(signed, credential)
+
+
+def _request(
+    address: Address, url: Url, head: HttpRequest, request_id: str, content: bytes, caller: Identity | None
+) -> UrlRequest:
+    reached = urlsplit(head.base_url)
+    return UrlRequest(
+        method=head.method,
+        path=address.path,
+        query=head.query,
+        headers=head.headers,
+        body=content,
+        domain=domain(address.host, url.config.url_id, url.key.region),
+        scheme=reached.scheme,
+        port=_port(reached),
+        source_ip=head.source_ip,
+        request_id=request_id,
+        caller=caller,
+    )
+
+
+def _port(reached: SplitResult) -> int:
+    default = _PORTS.get(reached.scheme, 80)
+    try:
+        return reached.port or default
+    except ValueError:
+        # A number that no port has: the client's invention.
+        return default
