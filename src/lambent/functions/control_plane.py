@@ -15,6 +15,7 @@ from lambent.functions.api import (
     create,
     delete,
     read,
+    runtime_management,
     tags,
     update,
     url_configs,
@@ -42,6 +43,20 @@ from lambent.store.blobs import Blobs
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.store.vault import Vault
+
+RESOURCES = (
+    account,
+    concurrency,
+    create,
+    delete,
+    read,
+    runtime_management,
+    tags,
+    update,
+    url_configs,
+    versions,
+)
+"""The modules of the API, each with its table of operations."""
 
 
 class ControlPlane:
@@ -103,7 +118,7 @@ class ControlPlane:
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""
         table = {}
-        for resource in (account, concurrency, create, delete, read, tags, update, url_configs, versions):
+        for resource in RESOURCES:
             table.update(resource.operations(self._parts))
         return table
 

@@ -73,6 +73,9 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
+_REFUSED_ELSEWHERE: Final = {"PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"]}
+
+
 def refuse_without_effect(parameters: Parameters) -> None:
     """InvalidParameterValueException that names the first member which asks for something not built."""
     for path, is_off in REFUSED.items():
@@ -101,7 +104,8 @@ def partial() -> dict[str, list[str]]:
     """By operation, the members of `REFUSED` that its request has."""
     model = service_model("lambda")
     found = {name: model.operation_model(name).input_shape for name in GUARDED}
-    return {name: [path for path in REFUSED if _has(shape, path.split("."))] for name, shape in found.items()}
+    members = {name: [path for path in REFUSED if _has(shape, path.split("."))] for name, shape in found.items()}
+    return members | _REFUSED_ELSEWHERE
 
 
 def _has(shape: Shape | None, path: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ def operations(parts: Parts) -> Operations:
 
 async def get_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, "GetFunction", parameters["FunctionName"], parameters.get("Qualifier"))
-    function, version = _described(parts, found)
+    function, version = described(parts, found)
     reply: dict[str, Any] = {
         "Configuration": configuration(version, arn=found.arn),
         "Code": code_location(version, parts.urls.sign(context.base_url, version)),
@@ -35,7 +35,7 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
 
 async def get_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, "GetFunctionConfiguration", parameters["FunctionName"], parameters.get("Qualifier"))
-    _, version = _described(parts, found)
+    _, version = described(parts, found)
     return configuration(version, arn=found.arn)
 
 
@@ -65,7 +65,7 @@ def list_key(version: FunctionVersion) -> str:
     return f"{version.name}:{number}"
 
 
-def _described(parts: Parts, found: Target) -> tuple[Function, FunctionVersion]:
+def described(parts: Parts, found: Target) -> tuple[Function, FunctionVersion]:
     function = parts.read_model.get(found.key)
     version = None if function is None else function.version(found.qualifier)
     if function is None or version is None:
