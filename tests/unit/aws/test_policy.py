@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lambent.aws.policy import ANONYMOUS, Decision, PolicyError, Principal, Request, decide, parse
+from lambent.aws.policy import ANONYMOUS, Decision, Principal, Request, decide, parse
+from lambent.aws.policy_text import PolicyError
 
 ROOT = "arn:aws:iam::111111111111:root"
 ROLE = "arn:aws:iam::111111111111:role/service/worker"
@@ -207,6 +208,33 @@ def test_deny_wins_over_allow_in_any_order_and_document() -> None:
 
 GOOD: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "lambda:*", "Resource": "*"}
 
+BAD_CHANGES: list[dict[str, Any]] = [
+    {"Effect": "allow"},
+    {"Effect": None},
+    {"Effect": ["Allow"]},
+    {"Action": []},
+    {"Action": "Invoke"},
+    {"Action": 1},
+    {"NotAction": "s3:*"},
+    {"NotPrincipal": "*"},
+    {"NotResource": "*"},
+    {"Resource": ""},
+    {"Principal": "111111111111"},
+    {"Principal": {}},
+    {"Principal": {"AWS": "me"}},
+    {"Principal": {"AWS": "arn:aws:iam::111111111111:role/*"}},
+    {"Principal": {"Robot": "x"}},
+    {"Condition": []},
+    {"Condition": {"StringEquals": "a"}},
+    {"Condition": {"StringSame": {"a": "b"}}},
+    {"Condition": {"NullIfExists": {"a": "true"}}},
+    {"Condition": {"ForSome:StringEquals": {"a": "b"}}},
+    {"Condition": {":StringEquals": {"a": "b"}}},
+    {"Condition": {"StringEquals": {"": "b"}}},
+    {"Condition": {"StringEquals": {"a": {}}}},
+    {"Extra": 1},
+]
+
 
 @pytest.mark.parametrize(
     "document",
@@ -226,35 +254,7 @@ GOOD: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "lambda:*
         json.dumps({"Statement": [GOOD | {"Sid": 1}]}),
         '{"Statement":[],"Statement":[]}',
         "[" * 100_000,
-        *(
-            json.dumps({"Statement": [GOOD | change]})
-            for change in (
-                {"Effect": "allow"},
-                {"Effect": None},
-                {"Effect": ["Allow"]},
-                {"Action": []},
-                {"Action": "Invoke"},
-                {"Action": 1},
-                {"NotAction": "s3:*"},
-                {"NotPrincipal": "*"},
-                {"NotResource": "*"},
-                {"Resource": ""},
-                {"Principal": "111111111111"},
-                {"Principal": {}},
-                {"Principal": {"AWS": "me"}},
-                {"Principal": {"AWS": "arn:aws:iam::111111111111:role/*"}},
-                {"Principal": {"Robot": "x"}},
-                {"Condition": []},
-                {"Condition": {"StringEquals": "a"}},
-                {"Condition": {"StringSame": {"a": "b"}}},
-                {"Condition": {"NullIfExists": {"a": "true"}}},
-                {"Condition": {"ForSome:StringEquals": {"a": "b"}}},
-                {"Condition": {":StringEquals": {"a": "b"}}},
-                {"Condition": {"StringEquals": {"": "b"}}},
-                {"Condition": {"StringEquals": {"a": {}}}},
-                {"Extra": 1},
-            )
-        ),
+        *(json.dumps({"Statement": [GOOD | change]}) for change in BAD_CHANGES),
         json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Resource": "*"}]}),
     ],
 )
