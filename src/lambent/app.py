@@ -29,12 +29,15 @@ from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.sandbox import probe
 from lambent.functions.api import options
+from lambent.functions.code_source import S3Code
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
 from lambent.functions.quotas import configured
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
+from lambent.gateway.caller import InProcessCaller
+from lambent.gateway.elsewhere import Elsewhere
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
@@ -48,6 +51,7 @@ from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.catalog import Catalog
 from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
+from lambent.services.neighbours.neighbours import Neighbours
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 
@@ -116,6 +120,11 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
 
+        neighbours = Neighbours(data_dir.root / "run")
+        stack.push_async_callback(neighbours.close)
+        elsewhere = Elsewhere(neighbours)
+        caller = InProcessCaller(elsewhere)
+
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
         observers: list[VersionObserver] = []
         control_plane = ControlPlane(
@@ -125,16 +134,23 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             runtime_support=host.catalog,
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
+            code_source=S3Code(caller, quotas),
             quotas=quotas,
         )
         stack.push_async_callback(control_plane.close)
 
-        admin = Admin(host, choice, control_plane, logs)
+        admin = Admin(host, choice, control_plane, logs, neighbours)
         routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
         if settings.allow_reset:
             routes["/_lambent/reset"] = admin.reset
         lambda_operations = dict(control_plane.operations())
-        gateway = Gateway(services(lambda_operations, logs), routes=routes, allowed_hosts=settings.allowed_hosts)
+        gateway = Gateway(
+            services(lambda_operations, logs),
+            routes=routes,
+            allowed_hosts=settings.allowed_hosts,
+            elsewhere=elsewhere,
+        )
+        caller.apis = gateway.apis
         pool = Pool(
             driver=choice.driver,
             programs=Programs(host.catalog, control_plane.packages),
@@ -187,11 +203,19 @@ def services(lambda_operations: Operations, logs: LogsService) -> dict[str, Serv
 class Admin:
     """Lambent's own routes, on public listeners alone."""
 
-    def __init__(self, host: Host, choice: probe.Choice, control_plane: ControlPlane, logs: LogsService) -> None:
+    def __init__(
+        self,
+        host: Host,
+        choice: probe.Choice,
+        control_plane: ControlPlane,
+        logs: LogsService,
+        neighbours: Neighbours,
+    ) -> None:
         self._host = host
         self._choice = choice
         self._control_plane = control_plane
         self._logs = logs
+        self._neighbours = neighbours
 
     async def health(self, request: HttpRequest) -> HttpResponse:
         return _json(
@@ -209,6 +233,7 @@ class Admin:
             return _json(405, {"message": "POST /_lambent/reset drops all state."})
         await self._control_plane.reset()
         await self._logs.reset()
+        await self._neighbours.reset()
         return _json(200, {"status": "ok"})
 
     async def code(self, request: HttpRequest) -> HttpResponse:

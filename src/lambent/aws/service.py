@@ -47,9 +47,11 @@ Operations = Mapping[str, Handler]
 class Service:
     """`name` is botocore's name of the service; `operations` maps the model's operation names to handlers.
 
-    `partial` names, by operation, the members that are refused because their effect does not exist yet.
+    `partial` names, by operation, the members that are refused because their effect does not exist yet. The other
+    operations of a `shared` service are answered by the neighbour.
     """
 
     name: str
     operations: Operations
     partial: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shared: bool = False

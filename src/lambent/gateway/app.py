@@ -15,11 +15,13 @@ from botocore.model import OperationModel
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
 from lambent.aws.models import signed_as
+from lambent.aws.outside import REQUEST_BYTES, Outside, UnknownService
 from lambent.aws.service import CallContext, Service
 from lambent.core.ids import uuid4
 from lambent.gateway.authenticate import Authenticator, Unchecked
 from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
 from lambent.gateway.dispatch import Api, Apis, answered
+from lambent.gateway.elsewhere import Elsewhere, passed_on
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
@@ -47,10 +49,12 @@ class Gateway:
         routes: Mapping[str, RouteHandler] | None = None,
         allowed_hosts: tuple[str, ...] = (),
         urls: UrlRoute | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below.
         `urls`: function URLs, on public listeners alone."""
         self.apis = Apis(services)
+        self.elsewhere = elsewhere or Elsewhere()
         self.routes = dict(sorted((routes or {}).items(), key=lambda item: -len(item[0])))
         self.budget = Budget()
         self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
@@ -59,22 +63,24 @@ class Gateway:
         """May be set until the first public listener is made."""
 
     def public(self) -> "Front":
-        return Front(self.apis, Unchecked(), HostRule(self.allowed_hosts), self.routes, self.budget, self.urls)
+        hosts = HostRule(self.allowed_hosts)
+        return Front(self.apis, self.elsewhere, Unchecked(), hosts, self.routes, self.budget, self.urls)
 
     def private(self, authenticator: Authenticator) -> "Front":
         """For a listener inside a sandbox: AWS APIs only."""
         budget = Budget(ENVIRONMENT_BODIES_BYTES, part_of=self.sandbox_budget)
-        return Front(self.apis, authenticator, HostRule(), {}, budget)
+        return Front(self.apis, self.elsewhere, authenticator, HostRule(), {}, budget)
 
 
 class Front:
     """The ASGI callable of one kind of listener."""
 
-    __slots__ = ("_apis", "_authenticator", "_budget", "_hosts", "_routes", "_urls")
+    __slots__ = ("_apis", "_authenticator", "_budget", "_elsewhere", "_hosts", "_routes", "_urls")
 
     def __init__(
         self,
         apis: Apis,
+        elsewhere: Elsewhere,
         authenticator: Authenticator,
         hosts: HostRule,
         routes: Mapping[str, RouteHandler],
@@ -82,6 +88,7 @@ class Front:
         urls: UrlRoute | None = None,
     ) -> None:
         self._apis = apis
+        self._elsewhere = elsewhere
         self._budget = budget
         self._authenticator = authenticator
         self._hosts = hosts
@@ -127,10 +134,33 @@ class Front:
 
     async def _aws(self, api: Api | None, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         credential = credential_of(head.headers, head.query)
+        if (redirected := self._elsewhere.redirected(credential.service)) is not None:
+            return await self._outside(redirected, credential, head, body)
         api = api or self._apis.by_signing_name(credential.service)
         if api is None:
-            raise await _absent(credential.service)
+            return await self._neighbour(credential, head, body)
         return await answered(api, head, self._operation(api, credential, head, request_id, body))
+
+    async def _neighbour(self, credential: Credential, head: HttpRequest, body: BodyReader) -> HttpResponse:
+        """A service that is not ours: a word of AWS, or of nobody."""
+        signing_name = credential.service
+        names = await asyncio.to_thread(signed_as, signing_name)
+        if not names:
+            raise ApiError("UnknownOperationException", f"No service is called {signing_name[:64]!r}", status=404)
+        if self._elsewhere.neighbour is not None:
+            try:
+                return await self._outside(self._elsewhere.neighbour, credential, head, body)
+            except UnknownService:
+                pass
+        name = signing_name if signing_name in names else names[0]
+        raise not_built(name, f"The service {name}")
+
+    async def _outside(
+        self, outside: Outside, credential: Credential, head: HttpRequest, body: BodyReader
+    ) -> HttpResponse:
+        request = replace(head, body=await read_body(body, REQUEST_BYTES, credential.service))
+        identity = self._authenticator.authenticate(request, credential)
+        return await passed_on(outside, request, identity, credential)
 
     async def _operation(
         self, api: Api, credential: Credential, head: HttpRequest, request_id: str, body: BodyReader
@@ -149,15 +179,6 @@ class Front:
             trace_header=head.headers.get("x-amzn-trace-id"),
         )
         return await api.call(context, match, request)
-
-
-async def _absent(signing_name: str) -> ApiError:
-    """For a service that is not here: a word of AWS, or of nobody."""
-    names = await asyncio.to_thread(signed_as, signing_name)
-    if not names:
-        return ApiError("UnknownOperationException", f"No service is called {signing_name[:64]!r}", status=404)
-    name = signing_name if signing_name in names else names[0]
-    return not_built(name, f"The service {name}")
 
 
 def _adopted(headers: Headers) -> str | None:

@@ -13,7 +13,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, service_model
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Result, Service
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result, Service
 from lambent.aws.validation import failures
 from lambent.gateway.body import Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
@@ -49,6 +49,10 @@ class Api:
             return match
         return self.router.match(request.method, request.path, request.query, request.headers.get("x-amz-target"))
 
+    def leaves(self, operation_name: str) -> bool:
+        """Whether an operation of this service of ours is the neighbour's."""
+        return self.service.shared and operation_name not in self.service.operations
+
     def limit_bytes(self, operation: OperationModel) -> int:
         """The size that a request of this operation may have: what carries a blob may carry a zip file."""
         return CODE_REQUEST_BYTES if _carries_blob(operation.input_shape) else PLAIN_REQUEST_BYTES
@@ -56,9 +60,7 @@ class Api:
     async def call(self, context: CallContext, match: Match, request: HttpRequest) -> HttpResponse:
         """Raises `ApiError`, and whatever the handler raises."""
         operation = match.operation
-        handler = self.service.operations.get(operation.name)
-        if handler is None or operation.has_event_stream_output or operation.has_event_stream_input:
-            raise not_built(operation.name)
+        handler = self._handler(operation)
         if match.parameters is not None and self._short_way is not None:
             if request.body:
                 match.parameters["Payload"] = request.body
@@ -66,10 +68,29 @@ class Api:
             response = self._short_way.serialise(result)
             return self._serialised(operation, result) if response is None else response
         parameters = self.protocol.parse(operation, request, match.labels)
+        self._check(operation, parameters)
+        return self._serialised(operation, await handler(context, parameters))
+
+    async def call_in_process(self, context: CallContext, operation_name: str, parameters: Parameters) -> Result:
+        """The same for a caller of this process, without the wire. Raises as `call` does."""
+        if operation_name not in self.model.operation_names:
+            raise not_built(operation_name)
+        operation = self.model.operation_model(operation_name)
+        handler = self._handler(operation)
+        self._check(operation, parameters)
+        result = await handler(context, parameters)
+        return {name: value for name, value in result.items() if name != RESPONSE_HEADERS and value is not None}
+
+    def _handler(self, operation: OperationModel) -> Handler:
+        handler = self.service.operations.get(operation.name)
+        if handler is None or operation.has_event_stream_output or operation.has_event_stream_input:
+            raise not_built(operation.name)
+        return handler
+
+    def _check(self, operation: OperationModel, parameters: Parameters) -> None:
         error = refusal(self._quirks, operation.name, parameters, failures(operation.input_shape, parameters))
         if error is not None:
             raise error
-        return self._serialised(operation, await handler(context, parameters))
 
     def _serialised(self, operation: OperationModel, result: Result) -> HttpResponse:
         members = {name: value for name, value in result.items() if name != RESPONSE_HEADERS}
@@ -113,6 +134,7 @@ class Apis:
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         apis = [Api(service) for service in services.values()]
+        self._by_name = {api.service.name: api for api in apis}
         self._by_target = {api.target_prefix: api for api in apis if api.target_prefix is not None}
         self._by_signing_name = {api.signing_name: api for api in reversed(apis)}
 
@@ -121,3 +143,7 @@ class Apis:
 
     def by_signing_name(self, name: str) -> Api | None:
         return self._by_signing_name.get(name)
+
+    def by_name(self, name: str) -> Api | None:
+        """By botocore's name of the service."""
+        return self._by_name.get(name)

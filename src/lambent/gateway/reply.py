@@ -24,7 +24,8 @@ async def respond(send: Send, response: HttpResponse, request_id: str, body: Bod
         await _respond_file(send, response, response.body, request_id)
         return
     headers = _headers(response, request_id)
-    if response.status not in _NO_LENGTH:
+    # The reply to a HEAD that was passed on has the length of what GET would bring.
+    if response.status not in _NO_LENGTH and not any(name.lower() == "content-length" for name, _ in response.headers):
         headers.append((b"content-length", b"%d" % len(response.body)))
     if body.complete:
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -86,12 +86,22 @@ def credential_of(headers: Mapping[str, str], query: str) -> Credential:
     elif "X-Amz-Credential=" in query:
         parameters = dict(parse_qsl(query, keep_blank_values=True))
         algorithm, scope = parameters.get("X-Amz-Algorithm", ALGORITHM), parameters.get("X-Amz-Credential", "")
+    elif "AWSAccessKeyId=" in query:
+        return _before_version_4(query)
     else:
         raise missing_token()
     if algorithm == ASYMMETRIC:
         region_set = headers.get("x-amz-region-set", "us-east-1").split(",")[0].strip()
         return _without_region(scope, "us-east-1" if region_set == "*" else region_set)
     return credential_from_scope(scope)
+
+
+def _before_version_4(query: str) -> Credential:
+    """URLs of S3 that SDKs still presign without a region; it is S3's default one."""
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    if not all(parameters.get(name) for name in ("AWSAccessKeyId", "Signature", "Expires")):
+        raise missing_token()
+    return Credential(parameters["AWSAccessKeyId"], "", "us-east-1", "s3")
 
 
 def signing_name(request: HttpRequest) -> str | None:

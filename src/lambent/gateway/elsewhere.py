@@ -1,0 +1,42 @@
+"""Services that are answered outside this process: which they are, and how a request is passed on.
+
+A redirected service goes to its endpoint, also one of ours; a service that is not ours goes to the neighbours. The
+caller is known and the signature verified, as for every other request, before anything is passed on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lambent.aws.outside import Outside, OutsideRequest
+from lambent.aws.service import Identity
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.sigv4 import Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    neighbour: Outside | None = None
+    """Answers what is neither ours nor redirected."""
+    redirects: Mapping[str, Outside] = field(default_factory=dict)
+    """By the name that requests are signed for."""
+
+    def redirected(self, signing_name: str) -> Outside | None:
+        return self.redirects.get(signing_name) if self.redirects else None
+
+
+async def passed_on(outside: Outside, request: HttpRequest, identity: Identity, credential: Credential) -> HttpResponse:
+    """Raises what `Outside.forward` raises."""
+    reply = await outside.forward(
+        OutsideRequest(
+            service=credential.service,
+            account=identity.account,
+            region=credential.region,
+            access_key_id=credential.access_key_id,
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            body=request.body,
+        )
+    )
+    return HttpResponse(reply.status, reply.headers, reply.body)

@@ -1,0 +1,120 @@
+"""Services that are not ours, as the gateway calls them: `aws.outside.Outside` over moto's process.
+
+Owns when that process runs: from the first call on, again after its end. What was in its memory is lost with it.
+"""
+
+import asyncio
+import logging
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from lambent.aws.errors import ApiError
+from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService
+from lambent.services.neighbours import frames
+from lambent.services.neighbours.process import MotoProcess, ProcessEnded
+
+logger = logging.getLogger(__name__)
+
+_BUCKET_HOST: Final = re.compile(
+    r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\.(?:s3(?:[.-][a-z0-9-]+)*\.)?localhost(?::\d+)?"
+)
+_DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding", "keep-alive", "x-amzn-requestid"})
+"""Of a reply: what belongs to a connection, or is the gateway's to say."""
+
+
+class Neighbours:
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._process: MotoProcess | None = None
+        self._starting = asyncio.Lock()
+
+    async def forward(self, request: OutsideRequest) -> OutsideReply:
+        process = await self._running()
+        return await self._ask(process, request, {})
+
+    def processes(self) -> list[int]:
+        """Ids of the processes that run now: none before the first call."""
+        return [] if self._process is None or self._process.ended else [self._process.pid]
+
+    async def reset(self) -> None:
+        """Forget everything of every service."""
+        async with self._starting:
+            await self._end()
+
+    async def close(self) -> None:
+        async with self._starting:
+            await self._end()
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await process.close()
+
+    async def _running(self) -> MotoProcess:
+        if self._process is not None and not self._process.ended:
+            return self._process
+        async with self._starting:
+            if self._process is not None and self._process.ended:
+                logger.warning("moto's process has ended; the state of all services but IAM is lost. It starts again.")
+                await self._end()
+            if self._process is None:
+                self._scratch.mkdir(mode=0o700, exist_ok=True)
+                self._process = await MotoProcess.start(self._scratch)
+            return self._process
+
+    async def _ask(self, process: MotoProcess, request: OutsideRequest, repeat: frames.Head) -> OutsideReply:
+        try:
+            head, body = await process.call({**_head(request), **repeat}, request.body)
+        except ProcessEnded as error:
+            text = f"The process that answers {request.service} ended. Its state is lost; try again."
+            raise ApiError("ServiceUnavailable", text, status=503) from error
+        failure = head.get("failure")
+        if failure is not None:
+            raise _refused(failure, head, request)
+        if len(body) > REPLY_BYTES:
+            text = f"Replies of more than {REPLY_BYTES} bytes are not passed on. Read the object in ranges."
+            raise ApiError("NotImplementedException", text, status=501)
+        return OutsideReply(head["status"], _kept(head["headers"], request.method), body)
+
+
+def _head(request: OutsideRequest) -> frames.Head:
+    # moto reads the key with a pattern of its own, and splits at slashes.
+    key = request.access_key_id if request.access_key_id.isalnum() else "unknown"
+    credential = f"{key}/20260101/{request.region}/{request.service}/aws4_request"
+    return {
+        "service": request.service,
+        "account": request.account,
+        "region": request.region,
+        "authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0",
+        "method": request.method,
+        "path": _with_bucket(request),
+        "query": request.query,
+        "headers": request.headers,
+    }
+
+
+def _with_bucket(request: OutsideRequest) -> str:
+    """`bucket.localhost/key` and `bucket.s3.localhost/key` as `/bucket/key`."""
+    if request.service != "s3":
+        return request.path
+    host = _BUCKET_HOST.fullmatch(request.headers.get("host", ""))
+    if host is None or host["bucket"].startswith("s3."):
+        return request.path
+    return f"/{host['bucket']}{request.path}"
+
+
+def _kept(headers: list[tuple[str, str]], method: str) -> list[tuple[str, str]]:
+    # The length of a body is the gateway's to say; to HEAD it is the length of what GET would bring.
+    dropped = _DROPPED if method == "HEAD" else _DROPPED | {"content-length"}
+    return [(name, str(value)) for name, value in headers if name.lower() not in dropped]
+
+
+def _refused(failure: str, head: dict[str, Any], request: OutsideRequest) -> Exception:
+    if failure == "unknown":
+        return UnknownService(request.service)
+    if failure == "not built":
+        text = f"{request.service} is answered by moto, which has not built this: {head['message']}"
+        return ApiError("NotImplementedException", text, status=501)
+    text = f"moto, which answers {request.service}, failed: {head['message']}"
+    return ApiError("InternalFailure", text, status=500)

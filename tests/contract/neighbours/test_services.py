@@ -1,0 +1,252 @@
+"""boto3 against services that are not ours: every protocol, in the caller's account and region."""
+
+import json
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.session import Session
+
+from lambent.aws.models import metadata
+from tests.contract.neighbours.conftest import World
+
+ACCOUNT = "123456789012"
+TRUSTED = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [TRUSTED]})
+TABLE = {
+    "TableName": "orders",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+Row = tuple[str, str, str, Mapping[str, Any], Callable[[Any], Any], Any]
+CALLS: list[Row] = [
+    (
+        "iam",
+        "query",
+        "create_role",
+        {"RoleName": "reader", "AssumeRolePolicyDocument": TRUST},
+        lambda reply: reply["Role"]["Arn"],
+        f"arn:aws:iam::{ACCOUNT}:role/reader",
+    ),
+    (
+        "ssm",
+        "json",
+        "put_parameter",
+        {"Name": "/app/colour", "Value": "blue", "Type": "String"},
+        lambda reply: reply["Version"],
+        1,
+    ),
+    ("kms", "json", "create_key", {}, lambda reply: reply["KeyMetadata"]["AWSAccountId"], ACCOUNT),
+    ("ec2", "ec2", "create_vpc", {"CidrBlock": "10.0.0.0/16"}, lambda reply: reply["Vpc"]["CidrBlock"], "10.0.0.0/16"),
+    (
+        "dynamodb",
+        "json",
+        "create_table",
+        TABLE,
+        lambda reply: reply["TableDescription"]["TableArn"],
+        f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/orders",
+    ),
+    (
+        "sns",
+        "query",
+        "create_topic",
+        {"Name": "news"},
+        lambda reply: reply["TopicArn"],
+        f"arn:aws:sns:us-east-1:{ACCOUNT}:news",
+    ),
+    (
+        "secretsmanager",
+        "json",
+        "create_secret",
+        {"Name": "password", "SecretString": "x"},
+        lambda reply: reply["ARN"].rpartition("-")[0],
+        f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:password",
+    ),
+    (
+        "events",
+        "json",
+        "put_rule",
+        {"Name": "daily", "ScheduleExpression": "rate(1 day)"},
+        lambda reply: reply["RuleArn"],
+        f"arn:aws:events:us-east-1:{ACCOUNT}:rule/daily",
+    ),
+    ("kinesis", "json", "create_stream", {"StreamName": "clicks", "ShardCount": 1}, lambda reply: None, None),
+    (
+        "ecr",
+        "json",
+        "create_repository",
+        {"repositoryName": "images"},
+        lambda reply: reply["repository"]["registryId"],
+        ACCOUNT,
+    ),
+    (
+        "signer",
+        "rest-json",
+        "put_signing_profile",
+        {"profileName": "mine", "platformId": "AWSLambda-SHA384-ECDSA"},
+        lambda reply: reply["arn"],
+        f"arn:aws:signer:us-east-1:{ACCOUNT}:/signing-profiles/mine",
+    ),
+    ("efs", "rest-json", "create_file_system", {"CreationToken": "a"}, lambda reply: reply["OwnerId"], ACCOUNT),
+    ("stepfunctions", "json", "list_state_machines", {}, lambda reply: reply["stateMachines"], []),
+    ("cloudwatch", "smithy-rpc-v2-cbor", "list_metrics", {}, lambda reply: reply["Metrics"], []),
+    ("autoscaling", "query", "describe_auto_scaling_groups", {}, lambda reply: reply["AutoScalingGroups"], []),
+    ("route53", "rest-xml", "list_hosted_zones", {}, lambda reply: reply["HostedZones"], []),
+]
+
+
+@pytest.mark.parametrize(("service", "protocol", "operation", "parameters", "read", "expected"), CALLS)
+def test_boto3_gets_what_the_service_answers(
+    world: World,
+    service: str,
+    protocol: str,
+    operation: str,
+    parameters: Mapping[str, Any],
+    read: Callable[[Any], Any],
+    expected: Any,
+) -> None:
+    assert metadata(service)["protocol"] == protocol
+    reply = getattr(world.client(service), operation)(**parameters)
+    assert read(reply) == expected
+    assert reply["ResponseMetadata"]["HTTPHeaders"]["x-amzn-requestid"].count("-") == 4
+
+
+def test_a_queue_answers_at_the_url_that_it_was_given(world: World) -> None:
+    sqs = world.client("sqs")
+    url = sqs.create_queue(QueueName="jobs")["QueueUrl"]
+    assert url == f"http://127.0.0.1:{world.port}/{ACCOUNT}/jobs"
+    sqs.send_message(QueueUrl=url, MessageBody="one")
+    assert [m["Body"] for m in sqs.receive_message(QueueUrl=url)["Messages"]] == ["one"]
+
+
+def test_accounts_and_regions_do_not_see_each_other(world: World) -> None:
+    world.client("ssm").put_parameter(Name="apart", Value="1", Type="String")
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        world.client("ssm", account="222222222222").get_parameter(Name="apart")
+    paris = client_of(world, "ssm", region="eu-west-3")
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        paris.get_parameter(Name="apart")
+    paris.put_parameter(Name="apart", Value="2", Type="String")
+    assert paris.get_parameter(Name="apart")["Parameter"]["ARN"] == f"arn:aws:ssm:eu-west-3:{ACCOUNT}:parameter/apart"
+
+
+def test_a_client_cannot_name_another_account_or_drive_moto(world: World) -> None:
+    client = world.client("ssm")
+    client.meta.events.register(
+        "before-send", lambda request, **_: request.headers.update({"X-Moto-Account-Id": "999999999999"})
+    )
+    client.put_parameter(Name="whose", Value="mine", Type="String")
+    assert world.client("ssm").get_parameter(Name="whose")["Parameter"]["Value"] == "mine"
+    with pytest.raises(ClientError) as raised:
+        world.client("s3").put_object(Bucket="moto-api", Key="reset", Body=b"")
+    assert raised.value.response["Error"]["Code"] == "NoSuchBucket"
+
+
+def test_a_service_whose_part_of_moto_is_not_installed_is_not_built(world: World) -> None:
+    with pytest.raises(ClientError) as raised:
+        world.client("apigateway").get_rest_apis()
+    assert raised.value.response["Error"]["Code"] == "NotImplementedException"
+
+
+def test_what_moto_does_not_build_is_501_by_name(world: World) -> None:
+    with pytest.raises(ClientError) as raised:
+        world.client("ec2").describe_fast_launch_images()
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert "moto" in raised.value.response["Error"]["Message"]
+
+
+def test_a_service_that_moto_does_not_know_is_not_built(world: World) -> None:
+    with pytest.raises(ClientError) as raised:
+        world.client("gameliftstreams").list_applications()
+    assert raised.value.response["Error"]["Code"] == "NotImplementedException"
+    assert raised.value.response["Error"]["Message"].startswith("The service gameliftstreams is not built")
+
+
+class TestS3:
+    def test_objects_with_ranges_metadata_and_strange_keys(self, world: World) -> None:
+        s3 = world.client("s3")
+        s3.create_bucket(Bucket="photographs")
+        key = "a folder/ü+ %2F?.jpg"
+        s3.put_object(Bucket="photographs", Key=key, Body=b"0123456789", Metadata={"my_key": "v"}, ContentType="x/y")
+        found = s3.get_object(Bucket="photographs", Key=key, Range="bytes=2-4")
+        assert found["Body"].read() == b"234"
+        assert found["Metadata"] == {"my_key": "v"}
+        head = s3.head_object(Bucket="photographs", Key=key)
+        assert (head["ContentLength"], head["ContentType"]) == (10, "x/y")
+        assert [item["Key"] for item in s3.list_objects_v2(Bucket="photographs")["Contents"]] == [key]
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            s3.get_object(Bucket="photographs", Key="other")
+
+    @pytest.mark.parametrize("host", ["localhost", "s3.localhost", "s3.us-east-1.localhost"])
+    def test_a_bucket_in_the_host_name(self, world: World, host: str) -> None:
+        world.client("s3").create_bucket(Bucket="byhost")
+        client = client_of(world, "s3", host=host, s3={"addressing_style": "virtual"})
+        seen: list[str] = []
+        client.meta.events.register("before-send", lambda request, **_: to_loopback(request, seen))
+        client.put_object(Bucket="byhost", Key="k", Body=host.encode())
+        assert client.get_object(Bucket="byhost", Key="k")["Body"].read() == host.encode()
+        assert seen[0] == f"byhost.{host}:{world.port}"
+
+    @pytest.mark.parametrize("version", ["s3v4", "s3"])
+    def test_presigned_urls(self, world: World, version: str) -> None:
+        world.client("s3").create_bucket(Bucket="presigned")
+        client = client_of(world, "s3", signature_version=version)
+        put = client.generate_presigned_url("put_object", Params={"Bucket": "presigned", "Key": "a/b"})
+        with urllib.request.urlopen(urllib.request.Request(put, b"content", method="PUT"), timeout=20) as reply:
+            assert reply.status == 200
+        got = client.generate_presigned_url("get_object", Params={"Bucket": "presigned", "Key": "a/b"})
+        with urllib.request.urlopen(got, timeout=20) as reply:
+            assert reply.read() == b"content"
+
+    def test_a_body_in_aws_chunks(self, world: World) -> None:
+        s3 = world.client("s3")
+        s3.create_bucket(Bucket="chunked")
+        client = world.client("s3")
+        client.meta.events.register("before-send", in_chunks)
+        client.put_object(Bucket="chunked", Key="k", Body=b"hello")
+        assert s3.get_object(Bucket="chunked", Key="k")["Body"].read() == b"hello"
+
+    def test_a_large_object_comes_back_whole(self, world: World) -> None:
+        s3 = world.client("s3")
+        s3.create_bucket(Bucket="large")
+        content = bytes(range(256)) * (48 * 4096)
+        s3.put_object(Bucket="large", Key="k", Body=content)
+        assert s3.get_object(Bucket="large", Key="k")["Body"].read() == content
+
+
+def client_of(world: World, service: str, *, region: str = "us-east-1", host: str = "127.0.0.1", **config: Any) -> Any:
+    return Session().create_client(
+        service,
+        region_name=region,
+        endpoint_url=f"http://{host}:{world.port}",
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="x",
+        config=Config(**config),
+    )
+
+
+def to_loopback(request: Any, seen: list[str]) -> None:
+    """Not every machine resolves names below localhost."""
+    netloc = request.url.split("/")[2]
+    seen.append(netloc)
+    request.headers["Host"] = netloc
+    request.url = request.url.replace(netloc, f"127.0.0.1:{netloc.rpartition(':')[2]}", 1)
+
+
+def in_chunks(request: Any, **_: Any) -> None:
+    request.body = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
+    changed = {
+        "Content-Encoding": "aws-chunked",
+        "X-Amz-Decoded-Content-Length": "5",
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "Content-Length": str(len(request.body)),
+    }
+    for name, value in changed.items():
+        if name in request.headers:
+            del request.headers[name]
+        request.headers[name] = value
