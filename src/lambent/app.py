@@ -159,11 +159,12 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             aws_endpoint=SandboxEndpoint(gateway, server, clock),
             max_environments=settings.max_environments,
             idle_environment_s=settings.idle_environment_s,
+            quotas=quotas,
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         observers.append(pool)
         router = Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool)
-        invocation = Invocation(resolver=control_plane.resolver, router=router, clock=clock)
+        invocation = Invocation(resolver=control_plane.resolver, router=router, clock=clock, quotas=quotas)
         # Functions call the services that invoke them: here the circle closes.
         lambda_operations |= invocation.operations()
         gateway.urls = UrlRoute(
@@ -173,6 +174,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
                 router=router,
                 access=UrlPolicies(control_plane.read_model),
                 clock=clock,
+                max_body_bytes=quotas.max_payload_bytes,
             )
         )
 

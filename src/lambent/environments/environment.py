@@ -32,9 +32,9 @@ from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import NEXT, State
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion
 
-INIT_LIMIT_S = 10.0
 SAMPLE_EVERY_S = 0.05
 """Of the memory of a function that runs for longer than this."""
 FREEZE_AFTER_S = 0.0075
@@ -59,6 +59,7 @@ class Surroundings:
     gate: StartGate
     keeper: Keeper
     aws_endpoint: AwsEndpoint | None
+    quotas: Quotas = field(default_factory=Quotas)
     turns: Turns = field(default_factory=Turns)
 
 
@@ -274,6 +275,7 @@ class Environment:
             events=self,
             exited=lambda: self._signals.put_nowait(Signal.EXITED),
             turns=surroundings.turns,
+            max_response_bytes=surroundings.quotas.max_response_bytes,
         )
         await self._domain.serve(surroundings.aws_endpoint)
 
@@ -286,7 +288,7 @@ class Environment:
                 runtime_version_arn=program.runtime_version_arn,
             )
         )
-        end = await self.domain.initialise(Phase.INIT, INIT_LIMIT_S)
+        end = await self.domain.initialise(Phase.INIT, self._surroundings.quotas.init_limit_s)
         if end.status is Status.SUCCESS:
             self._init_duration_ms = end.duration_ms
         self.state = step(NEXT, self.state, State.READY)

@@ -11,9 +11,6 @@ import orjson
 from lambent.aws.errors import FunctionFault
 from lambent.environments.ports import ProcessExit
 
-MAX_RESPONSE_BYTES = 6_291_556
-"""6 MiB + 100 bytes; a longer response is an error of the function, the environment stays."""
-
 _KNOWN_TYPE = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 
 # The texts of Go's syscall.Signal: Lambda's own supervisor is written in Go and prints those.
@@ -59,9 +56,9 @@ def exit_text(end: ProcessExit, *, out_of_memory: bool) -> str:
     return "Runtime exited without providing a reason"
 
 
-def response_too_large() -> FunctionFault:
+def response_too_large(limit_bytes: int) -> FunctionFault:
     error_type = "Function.ResponseSizeTooLarge"
-    message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+    message = f"Response payload size exceeded maximum allowed payload size ({limit_bytes} bytes)."
     return FunctionFault(error_type, orjson.dumps({"errorMessage": message, "errorType": error_type}))
 
 

@@ -24,6 +24,7 @@ from lambent.environments.ports import (
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
 from lambent.environments.waiting import Waiter, WaitingLine, no_room
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion
 
 SWEEP_EVERY_S = 5.0
@@ -59,6 +60,7 @@ class Pool:
         aws_endpoint: AwsEndpoint | None = None,
         max_environments: int | None = None,
         idle_environment_s: float = 600.0,
+        quotas: Quotas | None = None,
         available_memory: Callable[[], float] = capacity.available_memory,
     ) -> None:
         self._journals = journals
@@ -70,6 +72,7 @@ class Pool:
             gate=StartGate(clock),
             keeper=self,
             aws_endpoint=aws_endpoint,
+            quotas=quotas or Quotas(),
         )
         self._capacity = max_environments or capacity.max_environments(
             capacity.machine_memory_bytes(), capacity.open_files_limit()

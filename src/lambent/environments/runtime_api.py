@@ -34,15 +34,6 @@ _INVALID_ID = encode_json(400, b'{"errorMessage":"Invalid request ID","errorType
 _INVALID_MODE = encode_json(
     400, b'{"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}'
 )
-_TOO_LARGE = encode_json(
-    413,
-    orjson.dumps(
-        {
-            "errorMessage": f"Exceeded maximum allowed payload size ({faults.MAX_RESPONSE_BYTES} bytes).",
-            "errorType": "RequestEntityTooLarge",
-        }
-    ),
-)
 _NOT_FOUND = encode(404, b"text/plain", b"404 page not found\n")
 _NOT_ALLOWED = encode(405, b"text/plain", b"")
 _PONG = encode(200, b"text/plain", b"pong")
@@ -85,6 +76,7 @@ class RuntimeApi:
         "_connections",
         "_drained",
         "_events",
+        "_max_response_bytes",
         "_parked",
         "_pending",
         "_rest",
@@ -94,8 +86,9 @@ class RuntimeApi:
         "state",
     )
 
-    def __init__(self, events: RuntimeEvents) -> None:
+    def __init__(self, events: RuntimeEvents, max_response_bytes: int) -> None:
         self._events = events
+        self._max_response_bytes = max_response_bytes
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._parked: Connection | None = None
@@ -184,6 +177,10 @@ class RuntimeApi:
         for connection in self._connections:
             connection.read_on()
 
+    def _too_large(self) -> bytes:
+        text = f"Exceeded maximum allowed payload size ({self._max_response_bytes} bytes)."
+        return encode_json(413, orjson.dumps({"errorMessage": text, "errorType": "RequestEntityTooLarge"}))
+
     def body_limit(self, method: bytes, path: bytes) -> int:
         """How many bytes of the request's body are worth keeping: none where the request will be refused."""
         if method != b"POST":
@@ -192,7 +189,7 @@ class RuntimeApi:
             wanted = path.startswith(_INVOCATION + self.request.request_id.encode())
         else:
             wanted = self.state is RuntimeState.STARTED and path == _INIT_ERROR
-        return faults.MAX_RESPONSE_BYTES if wanted else 0
+        return self._max_response_bytes if wanted else 0
 
     def handle(self, connection: Connection, request: HttpRequest) -> bytes | None:
         """The reply to one complete request; None when it is a `/next` that was parked."""
@@ -237,8 +234,8 @@ class RuntimeApi:
             return _INVALID_ID
         self.state = RuntimeState.RESPONSE_SENT
         if request.oversized:
-            self._fail(faults.response_too_large())
-            return _TOO_LARGE
+            self._fail(faults.response_too_large(self._max_response_bytes))
+            return self._too_large()
         if is_error:
             self._events.runtime_answered(Answer(request.body, _error_type(request)))
             return _ACCEPTED
@@ -253,7 +250,7 @@ class RuntimeApi:
         if self.state is not RuntimeState.STARTED:
             return self._refused(RuntimeState.INIT_ERROR)
         if request.oversized:
-            return _TOO_LARGE
+            return self._too_large()
         self.state = RuntimeState.INIT_ERROR
         self._events.runtime_init_failed(Answer(request.body, _error_type(request)))
         return _ACCEPTED

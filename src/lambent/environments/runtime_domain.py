@@ -55,13 +55,14 @@ class RuntimeDomain:
         events: RuntimeEvents,
         exited: Callable[[], None],
         turns: Turns,
+        max_response_bytes: int,
     ) -> None:
         self.initialised = False
         """A runtime is up and past its Init."""
         self.frozen = False
         self.starting: Initialisation | None = None
         """The Init that runs now."""
-        self.api = RuntimeApi(events)
+        self.api = RuntimeApi(events, max_response_bytes)
         self.output = Output(sandbox.output_fd, lambda line: journal.output(clock.epoch_ms(), line), turns)
         self._identity = identity
         self._memory_mb = version.memory_mb

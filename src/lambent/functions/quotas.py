@@ -37,6 +37,11 @@ class Quotas:
         65_535, "Files and folders of an archive; AWS publishes none, each is an inode here"
     )
     max_code_storage_bytes: int = number(80_530_636_800, "All code of an account in a region", low=0)
+    max_payload_bytes: int = number(6_291_456, "Event of a synchronous invocation, body of a function URL", low=2)
+    max_event_payload_bytes: int = number(1_048_576, "Event of an asynchronous invocation", low=2)
+    max_response_bytes: int = number(6_291_556, "What a function returns; 16,777,216 is the most that is kept", low=2)
+    max_client_context_bytes: int = number(3583, "ClientContext of an invocation, in base64", low=0)
+    init_limit_s: int = number(10, "Seconds that the Init phase may take before it is done again in the invocation")
     page_size: int = number(50, "Entries of one page of a list")
     code_url_s: int = number(600, "Seconds for which the URL of a function's code is good")
 

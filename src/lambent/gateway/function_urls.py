@@ -16,7 +16,6 @@ from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import credential_of
 from lambent.invocation.function_url import FunctionUrls, Url, forbidden, too_large, unknown
-from lambent.invocation.payload import MAX_SYNC_BYTES
 from lambent.invocation.url_event import UrlRequest
 from lambent.invocation.url_response import UrlResponse, message
 
@@ -41,7 +40,7 @@ class UrlRoute:
         try:
             response = await self._answer(address, head, request_id, body, authenticator)
         except TooLarge:
-            response = too_large()
+            response = too_large(self._urls.max_body_bytes)
         except ApiError as error:
             # Of the signature, or of the memory for bodies.
             response = message(error.status or 403, error.code, {"message": error.message})
@@ -60,7 +59,7 @@ class UrlRoute:
         content, caller = b"", None
         if url.signed:
             # The signature covers the body.
-            content = await body.read(MAX_SYNC_BYTES)
+            content = await body.read(self._urls.max_body_bytes)
             caller = self._caller(url, head, content, authenticator)
             if caller is None:
                 return forbidden()
@@ -68,7 +67,7 @@ class UrlRoute:
         if refusal is not None:
             return refusal
         if not url.signed:
-            content = await body.read(MAX_SYNC_BYTES)
+            content = await body.read(self._urls.max_body_bytes)
         return await self._urls.answer(url, _request(address, url, head, request_id, content, caller))
 
     def _caller(self, url: Url, head: HttpRequest, content: bytes, authenticator: Authenticator) -> Identity | None:

@@ -13,19 +13,20 @@ from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_built
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result
 from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion, State
 from lambent.invocation import payload, trace
 from lambent.invocation.ports import Resolver
 from lambent.invocation.router import Router
 
-MAX_CLIENT_CONTEXT_BYTES = 3583
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Invocation:
     """The handlers of invocation; `operations` is what `app` adds to the `lambda` service."""
 
-    def __init__(self, *, resolver: Resolver, router: Router, clock: Clock) -> None:
+    def __init__(self, *, resolver: Resolver, router: Router, clock: Clock, quotas: Quotas | None = None) -> None:
+        self._quotas = quotas or Quotas()
         self._resolver = resolver
         self._router = router
         self._clock = clock
@@ -36,14 +37,14 @@ class Invocation:
     async def invoke(self, context: CallContext, parameters: Parameters) -> Result:
         invocation_type = parameters.get("InvocationType") or "RequestResponse"
         body: bytes = parameters.get("Payload") or b""
-        payload.check_size(len(body), invocation_type)
+        payload.check_size(len(body), invocation_type, self._quotas)
         resolution = self._resolver.resolve(
             context.account, context.region, parameters["FunctionName"], parameters.get("Qualifier")
         )
         version = resolution.function
         _refuse_unknown(parameters)
         event = payload.checked(body)
-        client_context = _client_context(parameters.get("ClientContext"))
+        client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
         if invocation_type == "Event":
             raise not_built("Invoke", "InvocationType Event")
         require_active(version)
@@ -92,14 +93,14 @@ def require_active(version: FunctionVersion) -> None:
         )
 
 
-def _client_context(encoded: str | None) -> str:
+def _client_context(encoded: str | None, limit: int) -> str:
     """The JSON text for the runtime's header. Line breaks can only stand between its tokens: a space means the same."""
     if not encoded:
         return ""
-    if len(encoded) > MAX_CLIENT_CONTEXT_BYTES:
+    if len(encoded) > limit:
         raise ApiError(
             "InvalidRequestContentException",
-            f"Client context value must be less than or equal to {MAX_CLIENT_CONTEXT_BYTES} bytes.",
+            f"Client context value must be less than or equal to {limit} bytes.",
         )
     try:
         text = base64.b64decode(encoded, validate=True)

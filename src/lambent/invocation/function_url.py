@@ -17,7 +17,6 @@ from lambent.environments.request import InvokeRequest
 from lambent.functions.records import Function, FunctionKey, UrlConfig
 from lambent.invocation import trace
 from lambent.invocation.api import require_active
-from lambent.invocation.payload import MAX_SYNC_BYTES
 from lambent.invocation.ports import Resolver, UrlAccess
 from lambent.invocation.router import Router
 from lambent.invocation.url_cors import is_preflight, preflight, with_cors
@@ -55,8 +54,16 @@ class Url:
 
 class FunctionUrls:
     def __init__(
-        self, *, functions: Functions, resolver: Resolver, router: Router, access: UrlAccess, clock: Clock
+        self,
+        *,
+        functions: Functions,
+        resolver: Resolver,
+        router: Router,
+        access: UrlAccess,
+        clock: Clock,
+        max_body_bytes: int,
     ) -> None:
+        self.max_body_bytes = max_body_bytes
         self._functions = functions
         self._resolver = resolver
         self._router = router
@@ -111,8 +118,8 @@ class FunctionUrls:
             trace_id=request.headers.get("x-amzn-trace-id") or trace_header.partition(";")[0],
             epoch_ms=epoch_ms,
         )
-        if len(event.get("body", "")) > MAX_SYNC_BYTES:
-            return too_large()
+        if len(event.get("body", "")) > self.max_body_bytes:
+            return too_large(self.max_body_bytes)
         result = await self._router.invoke(
             version,
             InvokeRequest(
@@ -134,9 +141,9 @@ def forbidden() -> UrlResponse:
     return message(403, _DENIED, {"Message": _FORBIDDEN})
 
 
-def too_large() -> UrlResponse:
+def too_large(limit_bytes: int) -> UrlResponse:
     """In base64 a body counts as it is handed to the function."""
-    text = f"Request must be smaller than {MAX_SYNC_BYTES} bytes for the InvokeFunction operation"
+    text = f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation"
     return message(413, "RequestEntityTooLargeException", {"Message": text})
 
 

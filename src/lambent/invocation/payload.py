@@ -9,10 +9,9 @@ import msgspec
 import orjson
 
 from lambent.aws.errors import ApiError
+from lambent.functions.quotas import Quotas
 
 EMPTY_EVENT = b"{}"
-MAX_SYNC_BYTES = 6_291_456
-MAX_EVENT_BYTES = 1_048_576
 
 _SOURCE = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {line}, column: {column}]"
 _VALUE = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
@@ -26,8 +25,8 @@ _WORD_BEFORE = re.compile(rb"[A-Za-z_$]+\Z")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*("?)|[\[\]{}]', re.DOTALL)
 
 
-def check_size(size_bytes: int, invocation_type: str) -> None:
-    limit = MAX_EVENT_BYTES if invocation_type == "Event" else MAX_SYNC_BYTES
+def check_size(size_bytes: int, invocation_type: str, quotas: Quotas) -> None:
+    limit = quotas.max_event_payload_bytes if invocation_type == "Event" else quotas.max_payload_bytes
     if size_bytes > limit:
         raise ApiError(
             "RequestEntityTooLargeException",

@@ -21,6 +21,7 @@ from lambent.core.clock import SystemClock
 from lambent.functions import store
 from lambent.functions.changes import Change
 from lambent.functions.control_plane import ControlPlane
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import Alias, Attachment, FunctionKey, Policy, ReservedConcurrency
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
@@ -154,6 +155,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
             router=machine.router,
             access=UrlPolicies(plane.read_model),
             clock=clock,
+            max_body_bytes=Quotas().max_payload_bytes,
         )
         gateway = Gateway({"lambda": Service("lambda", plane.operations())}, urls=UrlRoute(urls))
         app = gateway.public()

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from lambent.environments.states import State
+from lambent.functions.quotas import Quotas
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.scripted_runtime import (
     Die,
@@ -254,6 +255,20 @@ async def test_a_response_over_the_limit_is_an_error_and_the_environment_stays_w
         assert (reply.status, orjson.loads(reply.body)["errorType"]) == (413, "RequestEntityTooLarge")
         assert (await machine.invoke(b"2")).payload == b"2"
         assert machine.driver.sandboxes[0].starts == 1
+
+
+async def test_the_limits_of_an_init_and_of_a_response_are_quotas() -> None:
+    clock = ManualClock()
+    quotas = Quotas(init_limit_s=3, max_response_bytes=4)
+    async with Machine(((Hang(),), (Next(), Respond(b'"abc"'), Echo())), clock=clock, quotas=quotas) as machine:
+        invoked = asyncio.create_task(machine.invoke(version=function_version(timeout_s=2)))
+        await clock.someone_sleeps()
+        await clock.advance(3)
+        result = await within(invoked)
+        assert orjson.loads(result.payload)["errorMessage"] == (
+            "Response payload size exceeded maximum allowed payload size (4 bytes)."
+        )
+        assert machine.log.lines[1] == "INIT_REPORT Init Duration: 3000.00 ms\tPhase: init\tStatus: timeout\n"
 
 
 async def test_the_tail_is_the_end_of_the_log_with_the_report() -> None:

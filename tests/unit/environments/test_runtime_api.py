@@ -84,7 +84,7 @@ class Client:
 class Api:
     def __init__(self) -> None:
         self.events = Events()
-        self.api = RuntimeApi(self.events)
+        self.api = RuntimeApi(self.events, 6_291_556)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lambent.aws.errors import ApiError
+from lambent.functions.quotas import Quotas
 from lambent.invocation.payload import check_size, checked
 
 SOURCE = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {}, column: {}]"
@@ -83,12 +84,13 @@ def test_a_refusal_of_a_large_body_is_quick() -> None:
 
 
 def test_a_payload_over_six_megabytes_is_refused_in_lambdas_words() -> None:
-    check_size(6_291_456, "RequestResponse")
+    check_size(6_291_456, "RequestResponse", Quotas())
     with pytest.raises(ApiError) as refused:
-        check_size(6_291_457, "RequestResponse")
+        check_size(6_291_457, "RequestResponse", Quotas())
     assert (refused.value.code, refused.value.status) == ("RequestEntityTooLargeException", 413)
     assert refused.value.message == (
         "6291457 byte payload is too large for the RequestResponse invocation type (limit 6291456 bytes)"
     )
     with pytest.raises(ApiError, match=r"Event invocation type \(limit 1048576 bytes\)"):
-        check_size(1_048_577, "Event")
+        check_size(1_048_577, "Event", Quotas())
+    check_size(1_048_577, "Event", Quotas(max_event_payload_bytes=2_000_000))
