@@ -14,7 +14,7 @@ from benchmarks.peer import Peer
 from benchmarks.plan import QUICK, Plan
 from benchmarks.samples import Results
 from benchmarks.serverless_offline import ServerlessOffline
-from lambent.testing.server import ServerFailed
+from lambent.testing.running_server import ServerFailed
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from benchmarks.api import Api
 from benchmarks.conditions import cpu_s, descendants, memory_mb
 from benchmarks.plan import Plan
 from benchmarks.samples import Results
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 
 
 def measure(results: Results, plan: Plan, *, sandbox: str) -> None:

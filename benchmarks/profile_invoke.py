@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import load
 from benchmarks.api import Api
 from benchmarks.conditions import cpu_s
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 
 SAMPLER = Path(__file__).with_name("sampler.py")
 

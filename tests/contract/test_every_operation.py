@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lambent.aws.models import service_model
 from lambent.aws.validation import constraints
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 from tests.e2e.packages import ECHO, create_function, zip_of
 from tests.property.gateway.shape_values import SECONDS, structure
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 
 SANDBOX = os.environ.get("LAMBENT_TEST_SANDBOX", "auto")
 """The sandbox driver under test."""

@@ -16,7 +16,7 @@ import pytest
 
 import lambent
 from lambent import __version__
-from lambent.testing.server import READY, Server
+from lambent.testing.running_server import READY, Server
 from tests.e2e.conftest import SANDBOX
 
 COMMAND = str(Path(sys.executable).parent / "lambent")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambent.testing.server import Server, ServerFailed
+from lambent.testing.running_server import Server, ServerFailed
 from tests.e2e.census import Census, Process, census, eventually
 from tests.e2e.conftest import SANDBOX
 from tests.e2e.ledger import Writer, read

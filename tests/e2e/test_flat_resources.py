@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 from tests.e2e.census import Census, census, eventually, resources
 from tests.e2e.packages import create_function
 

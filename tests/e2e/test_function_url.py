@@ -11,7 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 from tests.e2e.packages import create_function
 
 SITE = """

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 from tests.e2e.census import resources
 from tests.e2e.packages import create_function
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.server import Server
+from lambent.testing.running_server import Server
 from tests.e2e.packages import ECHO, create_function, wait_updated, zip_of
 
 CALLS_ANOTHER = """

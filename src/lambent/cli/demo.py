@@ -32,10 +32,11 @@ from lambent.cli import options
 from lambent.cli.child import serving
 from lambent.cli.failure import CANNOT_START, FUNCTION_FAILED, USAGE, Failure
 from lambent.cli.machine import command
-from lambent.cli.package import build
 from lambent.cli.progress import Progress
 from lambent.cli.runtimes import Served, survey
 from lambent.core.settings import SANDBOXES, Settings
+from lambent.packaging import archive, requirements
+from lambent.packaging.folder import PackagingError
 
 NAME = "thumbnail"
 MEMORY_MB = 512
@@ -70,9 +71,7 @@ def run(settings: Settings, example: Path, runtime: Served, work: Path, output: 
     progress.result("A photograph through a sandboxed function, with an unmodified boto3")
     progress.show("packaging the function with Pillow")
     begun = time.perf_counter()
-    (work / "build").mkdir()
-    version = runtime.identifier.removeprefix("python")
-    package = build(example, example / "requirements.txt", version, work / "build")
+    package = build(example, runtime.identifier.removeprefix("python"), work / "requirements")
     progress.result(
         row("package", f"{example.name}/handler.py with Pillow, {len(package) / 1e6:.1f} MB zip", since(begun))
     )
@@ -108,6 +107,14 @@ def run(settings: Settings, example: Path, runtime: Served, work: Path, output: 
     progress.result(row("written", str(output / "thumbnail.jpg")))
     name = command()
     progress.result(f'\nEverything is stopped. Next: {name} up, and in another terminal: eval "$({name} env)"')
+
+
+def build(example: Path, python: str, cache: Path) -> bytes:
+    try:
+        below = requirements.installed(example / requirements.FILE, python, cache)
+        return archive.of_files(example, ["handler.py"], below)
+    except PackagingError as error:
+        raise Failure(str(error), FUNCTION_FAILED) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def logs(
     reader = Reader(Client.choose(endpoint), function, text)
     if limit is None and since_ms is None:
         limit = NEWEST
-    show = _show_json if as_json else _show
+    show = _show_json if as_json else show_event
     for event in reader.forward(since_ms or 0) if limit is None else reader.newest(limit, since_ms):
         show(event)
     if follow and reader.cut:
@@ -194,7 +194,7 @@ def _phrase(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _show(event: Event) -> None:
+def show_event(event: Event) -> None:
     moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
     stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{event['timestamp'] % 1000:03d}Z"
     message = event["message"].rstrip("\n")

@@ -19,7 +19,7 @@ def test_version_is_that_of_the_package(run: Run) -> None:
 
 def test_help_lists_every_command_and_the_exit_codes(run: Run) -> None:
     shown = run("--help").out
-    for name in ("up", "demo", "invoke", "logs", "function", "runtimes", "env", "doctor"):
+    for name in ("up", "demo", "deploy", "invoke", "logs", "function", "runtimes", "env", "doctor"):
         assert f"\n  {name} " in shown
     assert "130 interrupted" in shown
 
@@ -35,9 +35,9 @@ def test_help_imports_neither_the_server_nor_an_aws_library() -> None:
 
 
 def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
-    outcome = run("deploy")
+    outcome = run("no-such-command")
     assert outcome.code == 2
-    assert "deploy" in outcome.err
+    assert "no-such-command" in outcome.err
 
 
 def test_a_server_that_does_not_run_is_named_with_the_command_that_starts_it(run: Run) -> None:

@@ -1,10 +1,8 @@
 """The parts of `lambent demo` that need no server; tests/e2e/test_demo.py runs the whole."""
 
 import contextlib
-import io
 import platform
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from lambent.cli.child import serving
 from lambent.cli.demo import Answer, check_output, choose_runtime, describe_cost, example_folder, remove, write
 from lambent.cli.failure import Failure
-from lambent.cli.package import archive, build
 from lambent.cli.runtimes import Served
 
 REPORT = (
@@ -57,28 +54,6 @@ def test_a_report_without_a_billed_duration_is_a_fault() -> None:
 def test_the_example_is_found_and_complete() -> None:
     names = {file.name for file in example_folder().iterdir()}
     assert {"handler.py", "requirements.txt", "grace_hopper.jpg"} <= names
-
-
-def test_equal_folders_give_equal_archives(tmp_path: Path) -> None:
-    packages = []
-    for name in ("a", "b"):
-        folder = tmp_path / name
-        (folder / "lib" / "__pycache__").mkdir(parents=True)
-        (folder / "lib" / "x.py").write_text("x = 1\n")
-        (folder / "lib" / "__pycache__" / "x.pyc").write_text(name)
-        packages.append(archive(folder))
-    assert packages[0] == packages[1]
-    assert zipfile.ZipFile(io.BytesIO(packages[0])).namelist() == ["lib/x.py"]
-
-
-def test_requirements_that_pip_cannot_install_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("lambent-no-such-package==1 --hash=sha256:" + "0" * 64 + "\n")
-    (tmp_path / "build").mkdir()
-    with pytest.raises(Failure, match=r"cannot install requirements\.txt of the function: ") as caught:
-        build(tmp_path, requirements, "3.11", tmp_path / "build")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_server_that_ends_at_once_is_one_line_with_its_last_words(

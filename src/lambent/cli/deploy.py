@@ -1,0 +1,227 @@
+"""`lambent deploy`: a folder becomes a function, or the new code of one; `--watch` goes on at every saved file."""
+
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from lambent.cli import options
+from lambent.cli.client import Client, Credentials
+from lambent.cli.deployment import Configuration, Deployment, Wanted, code_sha256
+from lambent.cli.failure import CANNOT_START, USAGE, Failure
+from lambent.cli.progress import Progress
+from lambent.packaging import archive, requirements
+from lambent.packaging.folder import PackagingError
+from lambent.packaging.handlers import candidates, guess
+
+MACHINES: Final = {"arm64": "arm64", "aarch64": "arm64"}
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--name", help="Of the function; default the name of the folder.")
+@click.option("--handler", metavar="MODULE.FUNCTION", help="Default what the sources make clear.")
+@click.option("--runtime", metavar="ID", help="As python3.12; default one that the server has.")
+@click.option("--role", metavar="ARN", help="The execution role; default a name that no role needs to have.")
+@click.option("--memory", type=int, metavar="MB")
+@click.option("--timeout", type=int, metavar="SECONDS")
+@click.option("--env", "variables", multiple=True, metavar="K=V", help="Set an environment variable. Repeatable.")
+@click.option("--layer", "layers", multiple=True, metavar="ARN", help="Use a layer version. Repeatable, in order.")
+@click.option("--watch", is_flag=True, help="Deploy again whenever a file is saved, until Ctrl-C.")
+@click.option("--logs", is_flag=True, help="With --watch: show the function's log meanwhile.")
+@options.endpoint
+def deploy(
+    folder: Path,
+    name: str | None,
+    handler: str | None,
+    runtime: str | None,
+    role: str | None,
+    memory: int | None,
+    timeout: int | None,
+    variables: tuple[str, ...],
+    layers: tuple[str, ...],
+    watch: bool,
+    logs: bool,
+    endpoint: str | None,
+) -> None:
+    """Package the folder DIR and create or update its function.
+
+    A requirements.txt in DIR is installed into the package, for the function's Python. `.lambentignore` names files to
+    leave out. What is not given stays as it is in a function that exists.
+    """
+    if logs and not watch:
+        raise Failure("--logs goes with --watch; else: lambent logs NAME --follow", USAGE)
+    if not folder.is_dir():
+        raise Failure(f"{folder} is no folder", USAGE)
+    wanted = Wanted(
+        name=name or name_of(folder),
+        runtime=runtime,
+        handler=handler,
+        role=role,
+        memory_mb=memory,
+        timeout_s=timeout,
+        variables=parse_variables(variables),
+        layers=layers,
+    )
+    client = Client.choose(endpoint)
+    with Progress() as progress:
+        begun = time.perf_counter()
+        deployment = Deployment(client, wanted.name, progress.show)
+        current = deployment.find()
+        wanted = completed(wanted, folder, current, client)
+        sources = Sources(folder, wanted.runtime or "")
+        package = sources.package(progress)
+        outcome = apply(deployment, wanted, package, current)
+        for line in report(outcome, package, current, time.perf_counter() - begun):
+            progress.result(line)
+    if watch:
+        from lambent.cli.watch import watch_folder
+
+        watch_folder(folder, sources, deployment, client, outcome, logs=logs)
+
+
+@dataclass(slots=True)
+class Sources:
+    """A folder and its requirements; what is installed is remembered."""
+
+    folder: Path
+    runtime: str
+    _installed: tuple[str | None, bytes] | None = None
+
+    def package(self, progress: Progress) -> bytes:
+        """Raises `Failure` when the folder cannot be packaged."""
+        try:
+            return archive.of_folder(self.folder, self._requirements(progress))
+        except PackagingError as error:
+            raise Failure(str(error), USAGE) from error
+
+    def _requirements(self, progress: Progress) -> bytes | None:
+        file = self.folder / requirements.FILE
+        if not self.runtime.startswith("python") or not file.is_file():
+            return None
+        python = self.runtime.removeprefix("python")
+        digest = requirements.digest(file, python)
+        if self._installed is None or digest is None or self._installed[0] != digest:
+            if not requirements.is_kept(file, python):
+                progress.show(f"installing {requirements.FILE} for {self.runtime}")
+            self._installed = digest, requirements.installed(file, python)
+        return self._installed[1]
+
+
+def name_of(folder: Path) -> str:
+    name = re.sub(r"[^a-zA-Z0-9_-]+", "-", folder.resolve().name).strip("-")[:64]
+    if not name:
+        raise Failure(f"the folder {folder} gives no name for a function; give one with --name", USAGE)
+    return name
+
+
+def parse_variables(texts: tuple[str, ...]) -> Mapping[str, str]:
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise Failure(f"--env '{text}' is no variable; write NAME=VALUE", USAGE)
+        found[name] = value
+    return found
+
+
+def completed(wanted: Wanted, folder: Path, current: Configuration | None, client: Client) -> Wanted:
+    """With what was not given: as the function is, else as the folder and the server make clear."""
+    runtime = wanted.runtime or (current or {}).get("Runtime") or choose_runtime(client)
+    handler = wanted.handler
+    if handler is None and (current is None or runtime.startswith("python")):
+        handler = _handler(folder, None if current is None else current["Handler"])
+    if current is not None:
+        return replace(wanted, runtime=runtime, handler=handler)
+    role = wanted.role or _role()
+    architecture = MACHINES.get(platform.machine(), "x86_64")
+    return replace(wanted, runtime=runtime, handler=handler, role=role, architecture=architecture)
+
+
+def _handler(folder: Path, current: str | None) -> str:
+    try:
+        # A path or a package in the name is the user's own choice, and not ours to doubt.
+        if current is not None and (current.count(".") != 1 or "/" in current or current in candidates(folder)):
+            return current
+        return guess(folder)
+    except PackagingError as error:
+        raise Failure(str(error), USAGE) from error
+
+
+def choose_runtime(client: Client) -> str:
+    """That of our own Python where the server has it, else its newest."""
+    served = [name for name in client.health()["runtimes"] if name.startswith("python")]
+    if not served:
+        raise Failure("the server has no Python runtime; see: lambent doctor", CANNOT_START)
+    own = "python" + ".".join(platform.python_version_tuple()[:2])
+    return own if own in served else max(served, key=lambda name: int(name.rpartition(".")[2]))
+
+
+def _role() -> str:
+    key = Credentials.from_variables(os.environ).access_key
+    account = key if re.fullmatch(r"\d{12}", key) else "000000000000"
+    return f"arn:aws:iam::{account}:role/lambent-deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    configuration: Configuration
+    changed: tuple[str, ...]
+    """Members of the configuration, and `code`; empty: nothing was done."""
+    created: bool
+
+
+def apply(deployment: Deployment, wanted: Wanted, package: bytes, current: Configuration | None) -> Outcome:
+    if current is None:
+        return Outcome(deployment.create(wanted, package), (), created=True)
+    if current.get("State") == "Pending" or current.get("LastUpdateStatus") == "InProgress":
+        current = deployment.settled()
+    changed: list[str] = []
+    after = current
+    # The configuration first: code of the new package may need it, and old code has its handler until then.
+    if settings := wanted.settings(current):
+        after = deployment.configure(settings)
+        changed += settings
+    # After a failed update the same code may be what mends it.
+    if code_sha256(package) != current.get("CodeSha256") or current.get("LastUpdateStatus") == "Failed":
+        after = deployment.put_code(package)
+        changed.append("code")
+    return Outcome(after, tuple(changed), created=False)
+
+
+def report(outcome: Outcome, package: bytes, before: Configuration | None, took_s: float) -> list[str]:
+    after = outcome.configuration
+    name = after["FunctionName"]
+    what = "created" if outcome.created else "updated" if outcome.changed else "unchanged"
+    lines = [
+        _row(what, f"{name} ({after.get('Runtime')}, {after.get('Handler')}) in {took_s:.2f} s"),
+        _row("arn", after["FunctionArn"]),
+        _row("package", f"{_size(len(package))} zip"),
+    ]
+    if outcome.changed:
+        lines.append(_row("changed", ", ".join(_change(each, before or {}, after) for each in outcome.changed)))
+    lines.append(_row("invoke", f"lambent invoke {name} '{{}}' --log"))
+    return lines
+
+
+def _change(member: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if member == "Environment":
+        # Values may be secrets.
+        return "environment variables"
+    if member in ("code", "Layers"):
+        return member.lower()
+    return f"{member} {before.get(member)} -> {after.get(member)}"
+
+
+def _row(subject: str, text: str) -> str:
+    return f"{subject:<10}{text}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
