@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.server import Server, ServerFailed
+from lambent.testing.running_server import Server, ServerFailed
 from tests.e2e.packages import create_function, wait_updated, zip_of
 
 ANSWERS_ITS_SECRET = "import os\ndef handler(event, context):\n    return os.environ['SECRET']\n"
