@@ -28,6 +28,7 @@ from lambent.core.settings import Settings
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.sandbox import probe
+from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.api import options
 from lambent.functions.code_source import S3Code
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
@@ -138,12 +139,17 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             quotas=quotas,
         )
         stack.push_async_callback(control_plane.close)
+        mappings = EventSourceMappings(
+            database=database, clock=clock, functions=control_plane.read_model, caller=caller, quotas=quotas
+        )
+        stack.push_async_callback(mappings.close)
+        control_plane.taggables["event-source-mapping"] = mappings.taggable
 
-        admin = Admin(host, choice, control_plane, logs, neighbours)
+        admin = Admin(host, choice, control_plane, mappings, logs, neighbours)
         routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
         if settings.allow_reset:
             routes["/_lambent/reset"] = admin.reset
-        lambda_operations = dict(control_plane.operations())
+        lambda_operations = {**control_plane.operations(), **mappings.operations()}
         gateway = Gateway(
             services(lambda_operations, logs),
             routes=routes,
@@ -179,6 +185,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         )
 
         control_plane.start()
+        mappings.start()
         logs.start()
         eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
         stack.callback(eviction.cancel)
@@ -210,12 +217,14 @@ class Admin:
         host: Host,
         choice: probe.Choice,
         control_plane: ControlPlane,
+        mappings: EventSourceMappings,
         logs: LogsService,
         neighbours: Neighbours,
     ) -> None:
         self._host = host
         self._choice = choice
         self._control_plane = control_plane
+        self._mappings = mappings
         self._logs = logs
         self._neighbours = neighbours
 
@@ -233,6 +242,7 @@ class Admin:
     async def reset(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return _json(405, {"message": "POST /_lambent/reset drops all state."})
+        await self._mappings.reset()
         await self._control_plane.reset()
         await self._logs.reset()
         await self._neighbours.reset()

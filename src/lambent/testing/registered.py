@@ -14,6 +14,7 @@ from typing import Any
 from lambent.app import services
 from lambent.aws.service import Service
 from lambent.core.clock import SystemClock
+from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.control_plane import ControlPlane
 from lambent.gateway.coverage import coverage_page
 from lambent.invocation.api import Invocation
@@ -32,10 +33,12 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     # What runs functions is not needed to know which operations there are.
     nothing: Any = None
     control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
+    mappings = EventSourceMappings(database=database, clock=clock, functions=control_plane.read_model)
     invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock)
     try:
-        yield services({**control_plane.operations(), **invocation.operations()}, logs)
+        yield services({**control_plane.operations(), **mappings.operations(), **invocation.operations()}, logs)
     finally:
+        await mappings.close()
         await control_plane.close()
         await logs.close()
         await database.close()

@@ -7,6 +7,7 @@ import pytest
 
 from lambent.cli import quotas
 from lambent.environments.states import NEXT, State
+from lambent.event_sources import records as mappings
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -29,6 +30,14 @@ def test_the_states_of_an_environment_are_those_of_the_code() -> None:
         f"| {state} | {', '.join(sorted(NEXT[state], key=lambda each: order.index(State(each))))} |" for state in order
     ]
     assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
+
+
+def test_the_states_of_a_mapping_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/event-source-mappings.md").read_text()
+    order = list(mappings.NEXT)
+    for state, following in mappings.NEXT.items():
+        names = ", ".join(sorted(following, key=lambda each: order.index(mappings.State(each)))) or "gone"
+        assert f"\n| {state} | {names} |\n" in page
 
 
 def test_the_page_of_quotas_is_the_table_of_the_code() -> None:

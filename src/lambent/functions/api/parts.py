@@ -123,13 +123,15 @@ def refuse_other_revision(function: Function, revision_id: str | None) -> None:
 
 
 def page(
-    items: Sequence[T], parameters: Parameters, quotas: Quotas, key: Callable[[T], str]
+    items: Sequence[T], parameters: Parameters, quotas: Quotas, key: Callable[[T], str], cap: int | None = None
 ) -> tuple[list[T], str | None]:
     """Cut one page out of `items`, sorted by `key`; and the marker of the next page, or None.
 
-    The marker names the last item of a page, so items that come and go between pages move nothing else.
+    `cap`: entries of a page, where that is not `page_size`. The marker names the last item of a page, so items that
+    come and go between pages move nothing else.
     """
-    size = min(parameters.get("MaxItems") or quotas.page_size, quotas.page_size)
+    cap = cap or quotas.page_size
+    size = min(parameters.get("MaxItems") or cap, cap)
     marker = parameters.get("Marker")
     after = _from_marker(marker) if marker else None
     rest = [item for item in items if after is None or key(item) > after]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError, invalid_parameter
@@ -32,7 +33,16 @@ def refusal(operation: str, parameters: Mapping[str, Any], failures: Sequence[Fa
         # The pattern is reported first, and alone.
         patterns = [failure for failure in name_failures if failure.constraint.startswith(_PATTERN)]
         return ApiError("ValidationException", message_of(patterns or name_failures), status=400)
+    if operation == "CreateEventSourceMapping" and any(failure.path == "startingPosition" for failure in failures):
+        return ApiError("ValidationException", message_of([*map(_in_order_of_aws, failures)]), status=400)
     return _bad_runtime(operation, failures)
+
+
+def _in_order_of_aws(failure: Failure) -> Failure:
+    """AWS prints the positions in another order than its model has them."""
+    if failure.path != "startingPosition":
+        return failure
+    return replace(failure, constraint=f"{_ENUM}LATEST, AT_TIMESTAMP, TRIM_HORIZON]")
 
 
 def is_bare(name: str) -> bool:

@@ -90,6 +90,18 @@ CREATE TABLE function_attachments (
 	FOREIGN KEY(account, region, name) REFERENCES functions (account, region, name) ON DELETE CASCADE
 );
 
+CREATE TABLE event_source_mappings (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	uuid VARCHAR(36) NOT NULL,
+	function_name VARCHAR(140) NOT NULL,
+	record TEXT NOT NULL,
+	sealed_filters TEXT,
+	PRIMARY KEY (account, region, uuid)
+);
+
+CREATE INDEX event_source_mappings_by_function ON event_source_mappings (account, region, function_name);
+
 CREATE TABLE queue_messages (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	queue VARCHAR(32) NOT NULL,
