@@ -32,15 +32,6 @@ def of_files(folder: Path, paths: Iterable[str], below: bytes | None = None) -> 
     return out.getvalue()
 
 
-def of_sources(sources: dict[str, str]) -> bytes:
-    """A package of texts by path."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as package:
-        for path in sorted(sources):
-            package.writestr(_item(path, stat.S_IFREG | 0o644), sources[path])
-    return out.getvalue()
-
-
 def _add(package: zipfile.ZipFile, folder: Path, path: str) -> None:
     place = folder / path
     try:

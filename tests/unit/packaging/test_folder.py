@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.packaging.archive import of_folder, of_sources
+from lambent.packaging.archive import of_folder
 from lambent.packaging.folder import PackagingError, files, folders
 
 
@@ -65,8 +65,10 @@ def test_executable_is_the_one_mode_that_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_folders_own_file_counts_where_the_requirements_have_one_of_the_same_name(tmp_path: Path) -> None:
-    write(tmp_path, "x.py")
-    package = of_folder(tmp_path, of_sources({"x.py": "theirs", "y.py": "theirs"}))
+    write(tmp_path / "theirs", "x.py", "y.py")
+    (tmp_path / "theirs" / "x.py").write_text("theirs")
+    write(tmp_path / "ours", "x.py")
+    package = of_folder(tmp_path / "ours", of_folder(tmp_path / "theirs"))
     with zipfile.ZipFile(io.BytesIO(package)) as found:
         assert sorted(found.namelist()) == ["x.py", "y.py"]
         assert found.read("x.py") == b"x.py\n"

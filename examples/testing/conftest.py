@@ -1,0 +1,3 @@
+from lambent.testing import server
+
+lambent_server = server()

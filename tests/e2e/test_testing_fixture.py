@@ -1,0 +1,92 @@
+"""`lambent.testing.server` as its users have it: their pytest, their conftest."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambent.testing.lambent_server import FunctionFailed, LambentServer
+from tests.e2e.conftest import SANDBOX
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "testing"
+
+
+def run_pytest(*arguments: str, folder: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        *arguments,
+        str(folder),
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            **os.environ,
+            "TMPDIR": str(folder.parent if folder != EXAMPLE else "/tmp"),
+            "LAMBENT_SANDBOX": "nonsense",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambentServer]:
+    folder = tmp_path_factory.mktemp("testing")
+    with LambentServer.start(folder, ["--sandbox", SANDBOX]) as started:
+        yield started
+
+
+def test_the_example_passes_with_two_workers(tmp_path: Path) -> None:
+    done = run_pytest("-n", "2", folder=EXAMPLE, scratch=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "....." in done.stdout
+    assert [item.name for item in tmp_path.glob("lambent-test-*")] == []
+
+
+def test_a_server_that_does_not_start_is_an_error_with_its_log_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(
+        "from lambent.testing import server\nlambent_server = server(arguments=['--host', '192.0.2.1'])\n"
+    )
+    (folder / "test_it.py").write_text("def test_it(lambent_server):\n    raise AssertionError('it ran')\n")
+    done = run_pytest(folder=folder, scratch=tmp_path)
+    assert done.returncode == 1
+    assert "Lambent did not start: " in done.stdout
+    assert "192.0.2.1" in done.stdout
+    assert "it ran" not in done.stdout
+    assert [item.name for item in tmp_path.glob("lambent-test-*")] == []
+
+
+def test_a_function_is_updated_by_its_name_and_its_failure_is_told(running: LambentServer) -> None:
+    first = running.deploy("def handler(event, context):\n    return 1\n", name="f")
+    assert (first.invoke(), first.arn) == (1, "arn:aws:lambda:us-east-1:000000000000:function:f")
+    texts = {"main.py": "from words import word\ndef run(event, context):\n    raise ValueError(word)\n"}
+    second = running.deploy({**texts, "words.py": "word = 'no'\n"}, name="f", Timeout=7)
+    with pytest.raises(FunctionFailed, match="ValueError: no") as failed:
+        second.invoke({"a": 1})
+    assert failed.value.type == "ValueError"
+    assert running.client("lambda").get_function_configuration(FunctionName="f")["Timeout"] == 7
+
+
+def test_a_reset_leaves_no_function_and_no_log(running: LambentServer) -> None:
+    function = running.deploy("def handler(event, context):\n    print('hello')\n", name="g")
+    assert function.logs() == []
+    function.invoke()
+    assert "hello\n" in function.logs()
+    running.reset()
+    assert running.client("lambda").list_functions()["Functions"] == []
+    assert running.logs("g") == []
