@@ -6,16 +6,19 @@ the policy allows and nothing more. Verdicts are kept until the read model chang
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from lambent.aws import policy
-from lambent.aws.policy import Decision, Principal, Request
+from lambent.aws.errors import ApiError
+from lambent.aws.policy import Decision, Document, Principal, Request
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import Policy
-from lambent.functions.resolve import Target
+from lambent.functions.resolve import INVOKE, Target, denied
 
-INVOKE: Final = "lambda:InvokeFunction"
 _NOTHING: Final[Mapping[str, str]] = {}
+_DIRECT: Final = {"lambda:InvokedViaFunctionUrl": "false"}
+"""Of a call of the API."""
 
 
 class Authorizer:
@@ -42,6 +45,19 @@ class Authorizer:
             return decision is not Decision.DENIED
         return decision is Decision.ALLOWED
 
+    def admit(self, target: Target, caller_arn: str, action: str) -> None:
+        """Raise `ApiError` 403 unless the caller of an API operation may do this. `functions.resolve.Admit`."""
+        decision = self.decide(target, Principal.of_arn(caller_arn), action, _DIRECT)
+        if decision is Decision.DENIED:
+            raise ApiError(
+                "AccessDeniedException",
+                f"User: {caller_arn} is not authorized to perform: {action} on resource: {target.arn}"
+                " with an explicit deny in a resource-based policy",
+                status=403,
+            )
+        if decision is Decision.SILENT and Principal.of_arn(caller_arn).account != target.key.account:
+            raise denied(target.arn, action, caller_arn)
+
     def decide(
         self, target: Target, principal: Principal, action: str, context: Mapping[str, str] = _NOTHING
     ) -> Decision:
@@ -50,8 +66,13 @@ class Authorizer:
         found = None if function is None else function.attached(Policy, "" if qualifier == "$LATEST" else qualifier)
         if found is None:
             return Decision.SILENT
-        known = {**context, **_keys(principal), "lambda:FunctionArn": target.arn}
-        return policy.decide([policy.parse(found.document)], Request(principal, action, target.arn, known))
+        known: dict[str, str] = {**context, **_keys(principal), "lambda:FunctionArn": target.arn}
+        return policy.decide([_parsed(found.document)], Request(principal, action, target.arn, known))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(document: str) -> Document:
+    return policy.parse(document)
 
 
 def _keys(principal: Principal) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The control plane put together: what `app` starts, asks and stops."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lambent.aws.errors import not_found
@@ -11,6 +12,7 @@ from lambent.core.clock import Clock
 from lambent.functions import store
 from lambent.functions.api import (
     account,
+    aliases,
     concurrency,
     create,
     delete,
@@ -23,6 +25,7 @@ from lambent.functions.api import (
 )
 from lambent.functions.api.function_tags import FunctionTags
 from lambent.functions.api.parts import Parts
+from lambent.functions.authorize import Authorizer
 from lambent.functions.changes import Changes
 from lambent.functions.code_source import NoS3Code
 from lambent.functions.code_urls import CodeUrls
@@ -46,6 +49,7 @@ from lambent.store.vault import Vault
 
 RESOURCES = (
     account,
+    aliases,
     concurrency,
     create,
     delete,
@@ -73,12 +77,14 @@ class ControlPlane:
         observers: Sequence[VersionObserver] = (),
         code_source: CodeSource | None = None,
         quotas: Quotas | None = None,
+        random: Callable[[], float] = random.random,
     ) -> None:
         quotas = quotas or Quotas()
         self._database = database
         database.carry(**{store.VAULT: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
-        self.resolver = Resolver(self.read_model)
+        self.authorizer = Authorizer(self.read_model)
+        self.resolver = Resolver(self.read_model, self.authorizer.admit, random)
         self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
         self._changes = Changes(database, self.read_model, observers)
         self._transitions = Transitions(self._changes, self.packages, runtime_support, runtime_version_arn, clock)

@@ -252,7 +252,9 @@ class Function:
         return self.serving or self.latest
 
     def version(self, qualifier: str | None) -> FunctionVersion | None:
-        """The version as it is described; None when there is no such version."""
+        """The version as it is described, by number or by an alias of it; None when there is no such version."""
+        if qualifier is not None and (alias := self.attached(Alias, qualifier)) is not None:
+            qualifier = alias.version
         return self.latest if qualifier in (None, LATEST) else self.published.get(str(qualifier))
 
     def attached(self, kind: type[A], qualifier: str = "") -> A | None:

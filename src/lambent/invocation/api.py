@@ -39,7 +39,11 @@ class Invocation:
         body: bytes = parameters.get("Payload") or b""
         payload.check_size(len(body), invocation_type, self._quotas)
         resolution = self._resolver.resolve(
-            context.account, context.region, parameters["FunctionName"], parameters.get("Qualifier")
+            context.account,
+            context.region,
+            parameters["FunctionName"],
+            parameters.get("Qualifier"),
+            context.identity.arn,
         )
         version = resolution.function
         _refuse_unknown(parameters)

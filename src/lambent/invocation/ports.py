@@ -22,8 +22,20 @@ class Resolution(Protocol):
 
 
 class Resolver(Protocol):
-    def resolve(self, account: str, region: str, function_name: str, qualifier: str | None = None) -> Resolution:
-        """From memory. Raises ApiError in the words of Invoke (a missing function is printed with `:$LATEST`)."""
+    def resolve(
+        self,
+        account: str,
+        region: str,
+        function_name: str,
+        qualifier: str | None = None,
+        caller_arn: str | None = None,
+    ) -> Resolution:
+        """From memory; each call draws anew where an alias has weights.
+
+        Raises ApiError in the words of Invoke (a missing function is printed with `:$LATEST`), and 403 when policies
+        do not let the caller. Without `caller_arn` the function must be of `account`, and nobody is asked: give it
+        for whoever called us, leave it out when Lambda itself carries on what was accepted before.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from tests.unit.environments.kit import Machine
 from tests.unit.functions.conftest import creation
 
 ACCOUNT = "123456789012"
+OTHER_ACCOUNT = "999999999999"
 ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
 
 MOODS: dict[str, Script] = {
@@ -34,10 +35,16 @@ MOODS: dict[str, Script] = {
 class Functions:
     """What a test may do, and the machine behind it. Functions answer `"echo"`, `"fail"`, ... as MOODS says."""
 
-    def __init__(self, client: AsyncClient, support: FakeRuntimeSupport, machine: Machine) -> None:
+    def __init__(
+        self, client: AsyncClient, support: FakeRuntimeSupport, machine: Machine, other: AsyncClient, draws: list[float]
+    ) -> None:
         self.client = client
         self.support = support
         self.machine = machine
+        self.other = other
+        """A client of another account."""
+        self.draws = draws
+        """The next random numbers of aliases with weights; 0.99 when there is none."""
 
     async def create(self, name: str = "f", **parameters: Any) -> None:
         await self.client.create_function(**(creation(name) | parameters))
@@ -57,6 +64,7 @@ async def functions(tmp_path: Path) -> AsyncIterator[Functions]:
     data_dir = DataDir.open(tmp_path / "data")
     database = Database.open(data_dir.database)
     support = FakeRuntimeSupport()
+    draws: list[float] = []
     async with Machine(((Obey(MOODS),),)) as machine:
         plane = ControlPlane(
             data_dir=data_dir,
@@ -64,13 +72,17 @@ async def functions(tmp_path: Path) -> AsyncIterator[Functions]:
             clock=SystemClock(),
             runtime_support=support,
             observers=[machine.pool],
+            random=lambda: draws.pop(0) if draws else 0.99,
         )
         machine.concurrency._reservations = plane.read_model
         plane.start()
         invocation = Invocation(resolver=plane.resolver, router=machine.router, clock=SystemClock())
         operations = {**plane.operations(), **invocation.operations()}
-        async with aws_client("lambda", operations, account=ACCOUNT) as client:
-            yield Functions(client, support, machine)
+        async with (
+            aws_client("lambda", operations, account=ACCOUNT) as client,
+            aws_client("lambda", operations, account=OTHER_ACCOUNT) as other,
+        ):
+            yield Functions(client, support, machine, other, draws)
         support.release()
         await plane.close()
         await database.close()

@@ -35,7 +35,14 @@ class OneFunction:
 
     function: FunctionVersion
 
-    def resolve(self, account: str, region: str, function_name: str, qualifier: str | None = None) -> Resolved:
+    def resolve(
+        self,
+        account: str,
+        region: str,
+        function_name: str,
+        qualifier: str | None = None,
+        caller_arn: str | None = None,
+    ) -> Resolved:
         if function_name != "thumbnail":
             raise not_found(f"Function not found: arn:aws:lambda:{region}:{account}:function:{function_name}:$LATEST")
         return Resolved(self.function, f"{ARN}:{qualifier}" if qualifier else ARN)

@@ -4,12 +4,12 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from lambent.aws.errors import invalid_parameter
+from lambent.aws.errors import conflict, invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, target
 from lambent.functions.changes import Change
-from lambent.functions.records import LATEST, FunctionKey
+from lambent.functions.records import LATEST, Alias, FunctionKey, Policy
 
 _DELETED: Result = {"StatusCode": 204}
 
@@ -44,6 +44,15 @@ def _delete(connection: Connection, key: FunctionKey) -> Change:
 
 
 def _delete_version(connection: Connection, key: FunctionKey, number: str) -> Change:
-    """A version that is not there is as good as deleted."""
+    """With its policy. A version that is not there is as good as deleted."""
+    function = existing(store.load(connection, key), key)
+    aliases = [
+        name
+        for name, alias in function.all_attached(Alias).items()
+        if number == alias.version or number in alias.weights
+    ]
+    if aliases:
+        raise conflict(f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]")
     store.remove_version(connection, key, number)
-    return Change(key=key, unpublished=frozenset({number}))
+    store.remove_attachment(connection, key, Policy, number)
+    return Change(key=key, unpublished=frozenset({number}), attached={(Policy, number): None})

@@ -114,7 +114,11 @@ def check_storage(parts: Parts, key: FunctionKey, code: CodePackage) -> None:
 
 
 def refuse_other_revision(function: Function, revision_id: str | None) -> None:
-    if revision_id is not None and revision_id != function.latest.revision_id:
+    refuse_stale(function.latest.revision_id, revision_id)
+
+
+def refuse_stale(newest: str, revision_id: str | None) -> None:
+    if revision_id is not None and revision_id != newest:
         raise ApiError(
             "PreconditionFailedException",
             "The Revision Id provided does not match the latest Revision Id."
