@@ -45,6 +45,7 @@ from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer, Listener
 from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.function_url import FunctionUrls
 from lambent.invocation.report import TextJournals
 from lambent.invocation.router import Router
@@ -170,7 +171,22 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         stack.push_async_callback(pool.close, DRAIN_S)
         observers.append(pool)
         router = Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool)
-        invocation = Invocation(resolver=control_plane.resolver, router=router, clock=clock, quotas=quotas)
+        events = EventQueue(
+            database=database,
+            clock=clock,
+            functions=control_plane.read_model,
+            resolver=control_plane.resolver,
+            router=router,
+            caller=caller,
+            # The other half is for those who wait for an answer.
+            budget=max(1, min(settings.account_concurrency, pool.capacity) // 2),
+            quotas=quotas,
+        )
+        admin.events = events
+        stack.push_async_callback(events.close)
+        invocation = Invocation(
+            resolver=control_plane.resolver, router=router, clock=clock, events=events, quotas=quotas
+        )
         # Functions call the services that invoke them: here the circle closes.
         lambda_operations |= invocation.operations()
         gateway.urls = UrlRoute(
@@ -187,6 +203,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         control_plane.start()
         mappings.start()
         logs.start()
+        await events.start()
         eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
         stack.callback(eviction.cancel)
 
@@ -196,6 +213,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         ready(_url(settings.host, listener), choice)
         await stop.wait()
         lost = launcher is not None and launcher.gone
+        await events.close()
         await server.close(DRAIN_S)
     if lost:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
@@ -227,6 +245,7 @@ class Admin:
         self._mappings = mappings
         self._logs = logs
         self._neighbours = neighbours
+        self.events: EventQueue | None = None
 
     async def health(self, request: HttpRequest) -> HttpResponse:
         return _json(
@@ -243,6 +262,8 @@ class Admin:
         if request.method != "POST":
             return _json(405, {"message": "POST /_lambent/reset drops all state."})
         await self._mappings.reset()
+        if self.events is not None:
+            await self.events.reset()
         await self._control_plane.reset()
         await self._logs.reset()
         await self._neighbours.reset()

@@ -87,6 +87,11 @@ class Pool:
         self._emptied: asyncio.Event = asyncio.Event()
 
     @property
+    def capacity(self) -> int:
+        """How many environments there can be at one time."""
+        return self._capacity
+
+    @property
     def environments(self) -> Iterable[Environment]:
         return self._environments
 

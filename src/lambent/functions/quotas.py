@@ -39,6 +39,7 @@ class Quotas:
     max_code_storage_bytes: int = number(80_530_636_800, "All code of an account in a region", low=0)
     max_payload_bytes: int = number(6_291_456, "Event of a synchronous invocation, body of a function URL", low=2)
     max_event_payload_bytes: int = number(1_048_576, "Event of an asynchronous invocation", low=2)
+    max_invoke_async_bytes: int = number(262_144, "Event of the old operation InvokeAsync", low=2)
     max_response_bytes: int = number(6_291_556, "What a function returns; 16,777,216 is the most that is kept", low=2)
     max_client_context_bytes: int = number(3583, "ClientContext of an invocation, in base64", low=0)
     init_limit_s: int = number(10, "Seconds that the Init phase may take before it is done again in the invocation")

@@ -1,7 +1,6 @@
-"""The Invoke operation: from the caller's parameters to a reply in AWS's shape.
+"""Invoke and InvokeAsync: from the caller's parameters to a reply in AWS's shape.
 
-RequestResponse and DryRun. Event is refused until there is a durable queue to put it in. Nothing here waits for a
-database: the function is resolved from memory.
+A function is resolved from memory; only an event waits for the disk, and is answered when it is there.
 """
 
 import base64
@@ -9,13 +8,14 @@ import binascii
 
 import msgspec
 
-from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_built
+from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result
 from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion, State
 from lambent.invocation import payload, trace
+from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.ports import Resolver
 from lambent.invocation.router import Router
 
@@ -25,14 +25,17 @@ _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 class Invocation:
     """The handlers of invocation; `operations` is what `app` adds to the `lambda` service."""
 
-    def __init__(self, *, resolver: Resolver, router: Router, clock: Clock, quotas: Quotas | None = None) -> None:
+    def __init__(
+        self, *, resolver: Resolver, router: Router, clock: Clock, events: EventQueue, quotas: Quotas | None = None
+    ) -> None:
         self._quotas = quotas or Quotas()
         self._resolver = resolver
         self._router = router
         self._clock = clock
+        self._events = events
 
     def operations(self) -> dict[str, Handler]:
-        return {"Invoke": self.invoke}
+        return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
 
     async def invoke(self, context: CallContext, parameters: Parameters) -> Result:
         invocation_type = parameters.get("InvocationType") or "RequestResponse"
@@ -50,7 +53,8 @@ class Invocation:
         event = payload.checked(body)
         client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
         if invocation_type == "Event":
-            raise not_built("Invoke", "InvocationType Event")
+            header = await self._events.accept(resolution, event, context.request_id, context.trace_header)
+            return {"StatusCode": 202, RESPONSE_HEADERS: {"X-Amzn-Trace-Id": header}}
         require_active(version)
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
@@ -80,6 +84,14 @@ class Invocation:
         if result.log_tail is not None:
             reply["LogResult"] = base64.b64encode(result.log_tail).decode()
         return reply
+
+    async def invoke_async(self, context: CallContext, parameters: Parameters) -> Result:
+        """The operation that Invoke with InvocationType Event has replaced."""
+        body: bytes = parameters.get("InvokeArgs") or b""
+        payload.check_size(len(body), "InvokeAsync", self._quotas)
+        resolution = self._resolver.resolve(context.account, context.region, parameters["FunctionName"])
+        await self._events.accept(resolution, payload.checked(body), context.request_id, context.trace_header)
+        return {"Status": 202}
 
 
 def _refuse_unknown(parameters: Parameters) -> None:

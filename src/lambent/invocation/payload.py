@@ -26,7 +26,10 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*("?)|[\[\]{}]', re.DOTALL)
 
 
 def check_size(size_bytes: int, invocation_type: str, quotas: Quotas) -> None:
-    limit = quotas.max_event_payload_bytes if invocation_type == "Event" else quotas.max_payload_bytes
+    limit = quotas.max_payload_bytes
+    if invocation_type != "RequestResponse":
+        limits = {"Event": quotas.max_event_payload_bytes, "InvokeAsync": quotas.max_invoke_async_bytes}
+        limit = limits.get(invocation_type, limit)
     if size_bytes > limit:
         raise ApiError(
             "RequestEntityTooLargeException",

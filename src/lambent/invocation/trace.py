@@ -19,3 +19,12 @@ def outgoing(received: str | None, *, epoch_ms: int, function_arn: str) -> str:
     sampled = given.get("Sampled", "0")
     lineage = given.get("Lineage") or f"1:{zlib.crc32(function_arn.encode()):08x}:0"
     return f"Root={root};Parent={random[24:]};Sampled={sampled if sampled in ('0', '1') else '0'};Lineage={lineage}"
+
+
+def accepted(received: str | None, *, epoch_ms: int) -> str:
+    """The header of an accepted event: what all of its attempts have in common."""
+    given = dict(_PAIR.findall(received)) if received else {}
+    root = given.get("Root") or f"1-{epoch_ms // 1000:08x}-{os.urandom(12).hex()}"
+    sampled = given.get("Sampled", "0")
+    header = f"Root={root};Sampled={sampled if sampled in ('0', '1') else '0'}"
+    return f"{header};Lineage={given['Lineage']}" if "Lineage" in given else header

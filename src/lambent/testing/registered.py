@@ -34,7 +34,7 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     nothing: Any = None
     control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
     mappings = EventSourceMappings(database=database, clock=clock, functions=control_plane.read_model)
-    invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock)
+    invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock, events=nothing)
     try:
         yield services({**control_plane.operations(), **mappings.operations(), **invocation.operations()}, logs)
     finally:

@@ -9,10 +9,12 @@ import pytest
 from lambent.core.clock import SystemClock
 from lambent.functions.control_plane import ControlPlane
 from lambent.invocation.api import Invocation
+from lambent.invocation.event_queue import EventQueue
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Exit, Fail, Hang, Obey, Respond, Say, Script
 from tests.unit.environments.kit import Machine
 from tests.unit.functions.conftest import creation
@@ -36,11 +38,18 @@ class Functions:
     """What a test may do, and the machine behind it. Functions answer `"echo"`, `"fail"`, ... as MOODS says."""
 
     def __init__(
-        self, client: AsyncClient, support: FakeRuntimeSupport, machine: Machine, other: AsyncClient, draws: list[float]
+        self,
+        client: AsyncClient,
+        support: FakeRuntimeSupport,
+        machine: Machine,
+        events: EventQueue,
+        other: AsyncClient,
+        draws: list[float],
     ) -> None:
         self.client = client
         self.support = support
         self.machine = machine
+        self.events = events
         self.other = other
         """A client of another account."""
         self.draws = draws
@@ -60,7 +69,12 @@ class Functions:
 
 
 @pytest.fixture
-async def functions(tmp_path: Path) -> AsyncIterator[Functions]:
+def neighbours() -> ScriptedCaller:
+    return ScriptedCaller()
+
+
+@pytest.fixture
+async def functions(tmp_path: Path, neighbours: ScriptedCaller) -> AsyncIterator[Functions]:
     data_dir = DataDir.open(tmp_path / "data")
     database = Database.open(data_dir.database)
     support = FakeRuntimeSupport()
@@ -76,13 +90,24 @@ async def functions(tmp_path: Path) -> AsyncIterator[Functions]:
         )
         machine.concurrency._reservations = plane.read_model
         plane.start()
-        invocation = Invocation(resolver=plane.resolver, router=machine.router, clock=SystemClock())
+        events = EventQueue(
+            database=database,
+            clock=SystemClock(),
+            functions=plane.read_model,
+            resolver=plane.resolver,
+            router=machine.router,
+            caller=neighbours,
+            budget=8,
+        )
+        await events.start()
+        invocation = Invocation(resolver=plane.resolver, router=machine.router, clock=SystemClock(), events=events)
         operations = {**plane.operations(), **invocation.operations()}
         async with (
             aws_client("lambda", operations, account=ACCOUNT) as client,
             aws_client("lambda", operations, account=OTHER_ACCOUNT) as other,
         ):
-            yield Functions(client, support, machine, other, draws)
+            yield Functions(client, support, machine, events, other, draws)
+        await events.close()
         support.release()
         await plane.close()
         await database.close()

@@ -75,13 +75,6 @@ async def test_a_dry_run_is_204_without_version(functions: Functions) -> None:
     assert not functions.machine.driver.sandboxes
 
 
-async def test_an_event_is_refused_until_there_is_a_durable_queue(functions: Functions) -> None:
-    await functions.create()
-    status, _, message = await refused(functions, InvocationType="Event")
-    assert status == 501
-    assert "Event" in message
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [

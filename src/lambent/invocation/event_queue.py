@@ -1,0 +1,216 @@
+"""Asynchronous invocations: an event is accepted when it is on disk, and attempted until it is done.
+
+Owns the way of an event from acceptance through its attempts to what follows from its end. When it is tried again is
+`retry`'s decision, what is delivered where is `destinations`'. Attempts have a budget of their own, so that no backlog
+takes the room of those who wait for an answer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+from lambent.aws.caller import Caller
+from lambent.aws.errors import ApiError, PlatformFault
+from lambent.core import tasks
+from lambent.core.clock import Clock
+from lambent.environments.request import InvokeRequest, InvokeResult
+from lambent.functions.quotas import Quotas
+from lambent.functions.records import EventInvokeConfig, Function, FunctionKey, FunctionVersion, State
+from lambent.invocation import events, retry, trace
+from lambent.invocation.deliveries import Deliveries
+from lambent.invocation.destinations import Ended, follow_ups
+from lambent.invocation.events import Event
+from lambent.invocation.lanes import LaneWorker
+from lambent.invocation.ports import Resolution, Resolver
+from lambent.invocation.retry import End, Outcome, Policy
+from lambent.store.database import Database
+from lambent.store.queue import Listed, Message, Queue
+
+logger = logging.getLogger(__name__)
+
+THROTTLED: Final = "TooManyRequestsException"
+
+
+class Functions(Protocol):
+    """The read model."""
+
+    def get(self, key: FunctionKey) -> Function | None: ...
+
+    def reserved(self, account: str, region: str) -> Mapping[str, int]: ...
+
+
+class Invoker(Protocol):
+    """The router."""
+
+    async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult: ...
+
+
+class EventQueue:
+    """`start` before the first event, `close` after the last request and before the pool's end."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        functions: Functions,
+        resolver: Resolver,
+        router: Invoker,
+        caller: Caller,
+        budget: int,
+        quotas: Quotas | None = None,
+    ) -> None:
+        self._queue = Queue(database, events.QUEUE)
+        self._clock = clock
+        self._functions = functions
+        self._resolver = resolver
+        self._router = router
+        self.worker = LaneWorker(self._queue, self._handle, clock, budget=budget, limit=self._limit)
+        self.deliveries = Deliveries(
+            database=database,
+            clock=clock,
+            caller=caller,
+            resolver=resolver,
+            max_event_bytes=(quotas or Quotas()).max_event_payload_bytes,
+        )
+        self.deliveries.events = self.worker
+        self._loops: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    async def start(self) -> None:
+        for worker in (self.worker, self.deliveries.worker):
+            await worker.start()
+            for name, work in (("event queue", worker.run), ("events under way", worker.keep)):
+                self._loops.append(tasks.detach(name, tasks.supervise(name, work)))
+
+    async def accept(self, resolution: Resolution, payload: bytes, request_id: str, trace_header: str | None) -> str:
+        """Take an event over; return its trace header once it is on disk. Raises PlatformFault when it is not."""
+        now_ms = self._clock.epoch_ms()
+        key = resolution.function.key
+        event = Event(
+            account=key.account,
+            region=key.region,
+            name=key.name,
+            qualifier=resolution.invoked_arn[len(key.arn) + 1 :] or None,
+            request_id=request_id,
+            trace_header=trace.accepted(trace_header, epoch_ms=now_ms),
+            accepted_ms=now_ms,
+        )
+        await self._queue.put(event.message(payload, now_ms))
+        self.worker.wake(event.lane)
+        return event.trace_header
+
+    async def listed(self, key: FunctionKey, limit: int) -> list[Listed]:
+        """Events of a function that wait or are under way, those that come first."""
+        return await self._queue.listed(events.lane_of(key), limit)
+
+    async def reset(self) -> None:
+        """Drop every event and every delivery."""
+        self.worker.forget()
+        await self._queue.purge()
+        await self.deliveries.purge()
+
+    async def close(self) -> None:
+        """Begin no more attempts. Those under way end with the pool, or come again at the next start."""
+        self._closing = True
+        self.worker.close()
+        self.deliveries.worker.close()
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    def _limit(self, lane: str) -> int | None:
+        key = events.key_of(lane)
+        # A function that is switched off runs nothing, and its events pass by at once.
+        return self._functions.reserved(key.account, key.region).get(key.name) or None
+
+    async def _handle(self, message: Message) -> None:
+        event = events.decode(message.state)
+        function = self._functions.get(event.key)
+        try:
+            resolution = self._resolver.resolve(event.account, event.region, event.name, event.qualifier)
+        except ApiError as error:
+            # The function, version or alias was deleted, and with it what said where failures go.
+            logger.warning("Event %s is dropped: %s", event.request_id, error.message)
+            await self._queue.delete(message)
+            return
+        config = None if function is None else function.attached(EventInvokeConfig, event.configured_as)
+        policy = policy_of(config)
+        reserved = self._functions.reserved(event.account, event.region).get(event.name)
+        end = retry.before(event.progress, policy, reserved, self._clock.epoch_ms())
+        if end is not None:
+            await self._finish(message, event, end, config, resolution.function, None)
+            return
+        outcome, result = await self._attempt(event, message.body, resolution)
+        if outcome is Outcome.UNAVAILABLE and self._closing:
+            # Cut off by our own end: the next start attempts it again.
+            return
+        if outcome in _REFUSED:
+            event = replace(event, refused_status=_REFUSED[outcome])
+        decision = retry.after(outcome, event.progress, policy, self._clock.epoch_ms())
+        if isinstance(decision, End):
+            await self._finish(message, event, decision, config, resolution.function, result)
+            return
+        progress = decision.progress
+        event = replace(event, attempts=progress.attempts, refusals=progress.refusals)
+        await self._queue.delay(message, decision.at_ms, events.encode(event))
+        self.worker.wake(message.lane, decision.at_ms)
+
+    async def _attempt(
+        self, event: Event, payload: bytes, resolution: Resolution
+    ) -> tuple[Outcome, InvokeResult | None]:
+        version = resolution.function
+        if version.state is State.PENDING:
+            return Outcome.NOT_READY, None
+        if version.state is not State.ACTIVE:
+            return Outcome.UNAVAILABLE, None
+        header = trace.outgoing(event.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn)
+        request = InvokeRequest(
+            request_id=event.request_id, payload=payload, function_arn=resolution.invoked_arn, trace_header=header
+        )
+        try:
+            result = await self._router.invoke(version, request)
+        except ApiError as error:
+            return (Outcome.THROTTLED if error.code == THROTTLED else Outcome.UNAVAILABLE), None
+        except PlatformFault as fault:
+            logger.warning("Event %s of %s could not be attempted: %s", event.request_id, event.target_arn, fault)
+            return Outcome.UNAVAILABLE, None
+        return (Outcome.SUCCEEDED if result.error_type is None else Outcome.FAILED), result
+
+    async def _finish(
+        self,
+        message: Message,
+        event: Event,
+        end: End,
+        config: EventInvokeConfig | None,
+        version: FunctionVersion,
+        result: InvokeResult | None,
+    ) -> None:
+        ended = Ended(
+            event=event,
+            payload=message.body,
+            end=end,
+            now_ms=self._clock.epoch_ms(),
+            version=version,
+            result=result,
+        )
+        following = follow_ups(ended, config)
+        await self._queue.delete(message, *following)
+        for each in following:
+            self.deliveries.worker.wake(each.lane)
+
+
+def policy_of(config: EventInvokeConfig | None) -> Policy:
+    default = Policy()
+    if config is None:
+        return default
+    retries, age = config.maximum_retry_attempts, config.maximum_event_age_s
+    return Policy(
+        max_retries=default.max_retries if retries is None else retries,
+        max_age_s=default.max_age_s if age is None else age,
+    )
+
+
+_REFUSED: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 500}

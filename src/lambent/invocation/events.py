@@ -1,0 +1,71 @@
+"""The event of an asynchronous invocation, and how it stands in the queue: small state beside an untouched payload."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from lambent.functions.records import LATEST, FunctionKey
+from lambent.invocation.retry import Progress
+from lambent.store.queue import NewMessage
+
+QUEUE: Final = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An accepted event, with what became of it so far."""
+
+    account: str
+    region: str
+    name: str
+    qualifier: str | None
+    """As the caller named it; None: not at all."""
+    request_id: str
+    """The same for all attempts."""
+    trace_header: str
+    accepted_ms: int
+    attempts: int = 0
+    refusals: int = 0
+    refused_status: int | None = None
+    """429 or 500 of the last attempt that the function did not see."""
+
+    @property
+    def key(self) -> FunctionKey:
+        return FunctionKey(self.account, self.region, self.name)
+
+    @property
+    def lane(self) -> str:
+        return lane_of(self.key)
+
+    @property
+    def configured_as(self) -> str:
+        """The qualifier under which its configuration is attached."""
+        return self.qualifier or LATEST
+
+    @property
+    def target_arn(self) -> str:
+        """With a qualifier always, as destinations get it."""
+        return f"{self.key.arn}:{self.configured_as}"
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.accepted_ms, self.attempts, self.refusals)
+
+    def message(self, payload: bytes, visible_ms: int) -> NewMessage:
+        return NewMessage(queue=QUEUE, lane=self.lane, visible_ms=visible_ms, state=encode(self), body=payload)
+
+
+def lane_of(key: FunctionKey) -> str:
+    return f"{key.account}/{key.region}/{key.name}"
+
+
+def key_of(lane: str) -> FunctionKey:
+    return FunctionKey(*lane.split("/", 2))
+
+
+def encode(event: Event) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+decode = msgspec.json.Decoder(Event).decode

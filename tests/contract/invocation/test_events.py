@@ -1,0 +1,118 @@
+"""Invoke with InvocationType Event and InvokeAsync, from boto3 to the function: spec 2.1 and section 5."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambent.testing.scripted_runtime import Echo
+from tests.contract.invocation.conftest import ARN, Functions
+from tests.unit.environments.kit import until
+from tests.unit.functions.conftest import creation
+
+
+async def refused(functions: Functions, **parameters: Any) -> tuple[int, str, str]:
+    with pytest.raises(ClientError) as failure:
+        await functions.client.invoke(**({"FunctionName": "f", "InvocationType": "Event"} | parameters))
+    response = failure.value.response
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]["Message"]
+
+
+async def done(functions: Functions) -> None:
+    await until(lambda: functions.events.worker.idle)
+
+
+def events(functions: Functions) -> list[Any]:
+    return [
+        event
+        for sandbox in functions.machine.driver.sandboxes
+        for runtime in sandbox.runtimes
+        for event in runtime.events
+        if event.body
+    ]
+
+
+async def test_an_event_is_accepted_without_version_and_body_and_then_runs(functions: Functions) -> None:
+    await functions.create()
+    reply = await functions.invoke(InvocationType="Event")
+    assert (reply["StatusCode"], reply["Payload"]) == (202, b"")
+    assert "ExecutedVersion" not in reply
+    headers = reply["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-amzn-trace-id"].startswith("Root=1-")
+    assert "Parent" not in headers["x-amzn-trace-id"]
+    await done(functions)
+    (event,) = events(functions)
+    assert event.body == b'"echo"'
+    assert event.headers["lambda-runtime-aws-request-id"] == reply["ResponseMetadata"]["RequestId"]
+    assert event.headers["lambda-runtime-invoked-function-arn"] == ARN + "f"
+
+
+async def test_the_qualifier_of_the_caller_is_kept(functions: Functions) -> None:
+    await functions.create()
+    await functions.invoke(InvocationType="Event", Qualifier="$LATEST")
+    await done(functions)
+    assert events(functions)[0].headers["lambda-runtime-invoked-function-arn"] == ARN + "f:$LATEST"
+
+
+async def test_an_event_without_a_payload_is_an_empty_object(functions: Functions) -> None:
+    await functions.create()
+    functions.machine.driver.scripts = ((Echo(),),)
+    await functions.client.invoke(FunctionName="f", InvocationType="Event")
+    await done(functions)
+    assert events(functions)[0].body == b"{}"
+
+
+@pytest.mark.parametrize(("size", "accepted"), [(1_048_576, True), (1_048_577, False)])
+async def test_an_event_has_1_mb_at_most(functions: Functions, size: int, accepted: bool) -> None:
+    await functions.create()
+    await functions.client.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    payload = b'"' + b"x" * (size - 2) + b'"'
+    if accepted:
+        reply = await functions.client.invoke(FunctionName="f", InvocationType="Event", Payload=payload)
+        assert reply["StatusCode"] == 202
+        return
+    assert await refused(functions, Payload=payload) == (
+        413,
+        "RequestEntityTooLargeException",
+        "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
+    )
+
+
+async def test_what_is_no_json_or_no_function_is_refused_at_once(functions: Functions) -> None:
+    await functions.create()
+    assert (await refused(functions, Payload=b"{nope"))[1] == "InvalidRequestContentException"
+    assert (await refused(functions, FunctionName="nope"))[:2] == (404, "ResourceNotFoundException")
+    assert await functions.events._queue.lanes() == []
+
+
+async def test_an_event_waits_for_a_function_that_is_being_created(functions: Functions) -> None:
+    functions.support.hold()
+    await functions.client.create_function(**creation("f"))
+    assert (await functions.invoke(InvocationType="Event"))["StatusCode"] == 202
+    assert not functions.machine.driver.sandboxes
+    functions.support.release()
+    await until(lambda: bool(events(functions)))
+
+
+async def test_the_old_operation_does_the_same(functions: Functions) -> None:
+    await functions.create()
+    reply = await functions.client.invoke_async(FunctionName="f", InvokeArgs=b'"echo"')
+    assert (reply["ResponseMetadata"]["HTTPStatusCode"], reply["Status"]) == (202, 202)
+    await done(functions)
+    assert events(functions)[0].body == b'"echo"'
+    with pytest.raises(ClientError) as failure:
+        await functions.client.invoke_async(FunctionName="f", InvokeArgs=b"{")
+    assert failure.value.response["Error"]["Code"] == "InvalidRequestContentException"
+    with pytest.raises(ClientError) as failure:
+        await functions.client.invoke_async(FunctionName="f", InvokeArgs=b'"' + b"x" * 262_144 + b'"')
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+async def test_a_throttled_event_is_still_accepted(functions: Functions) -> None:
+    await functions.create()
+    functions.machine.concurrency._account_limit = 0
+    assert (await functions.invoke(InvocationType="Event"))["StatusCode"] == 202
+    functions.machine.concurrency._account_limit = 1
+    await until(lambda: bool(events(functions)))
+    assert json.loads(events(functions)[0].body) == "echo"
