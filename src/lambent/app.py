@@ -138,6 +138,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             observers=observers,
             code_source=S3Code(caller, quotas),
             quotas=quotas,
+            deprecations=dict(settings.deprecated_runtimes),
         )
         stack.push_async_callback(control_plane.close)
         mappings = EventSourceMappings(

@@ -1,14 +1,17 @@
 """Options that several subcommands share, and the settings that result from them."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lambent.cli.failure import USAGE, Failure
-from lambent.core.settings import Given, Settings, SettingsError, load, numbers
+from lambent.core.settings import Given, Settings, SettingsError, days, load, numbers
 from lambent.functions.quotas import configured
+from lambent.runtimes.identifiers import IDENTIFIERS
 
 endpoint = click.option(
     "--endpoint", metavar="URL", help="The server; default LAMBENT_ENDPOINT, AWS_ENDPOINT_URL, http://127.0.0.1:4566."
@@ -39,14 +42,31 @@ quota = click.option(
 )
 
 
+def deprecations(texts: Sequence[str]) -> tuple[tuple[str, date], ...] | None:
+    """What `--deprecated-runtime` was given; None where it was not."""
+    try:
+        return tuple(pair for text in texts for pair in days(text, "--deprecated-runtime")) or None
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from error
+
+
 def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """The settings in force; one line instead where they cannot be used."""
     try:
         found = load({**flags, "quotas": _quotas(flags.get("quotas") or ())}, config=config)
         configured(found.quotas, found.account_concurrency)
+        _check_runtimes(name for name, _ in found.deprecated_runtimes)
     except SettingsError as error:
         raise Failure(str(error), USAGE) from error
     return found
+
+
+def _check_runtimes(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in IDENTIFIERS:
+            near = difflib.get_close_matches(name, IDENTIFIERS, 1)
+            perhaps = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"deprecated_runtimes: unknown runtime identifier '{name}'{perhaps}")
 
 
 def _quotas(texts: Sequence[str]) -> Mapping[str, Given] | None:

@@ -28,6 +28,10 @@ A flag beats a variable beats the file, for each number by itself. A name that i
 limit becomes smaller; the limit holds for what comes. What AWS's service model forbids stays forbidden when a limit
 becomes larger (a Timeout over 5,400 s, MemorySize over 32,768 MB).
 
+AWS blocks runtimes some time after it has deprecated them; here none is blocked. A table `[deprecated_runtimes]` with
+lines such as `"python3.9" = 2026-06-01`, `LAMBENT_DEPRECATED_RUNTIMES="python3.9=2026-06-01"`, or
+`lambent up --deprecated-runtime python3.9=2026-06-01` refuses creating and updating functions of it from that day on.
+
 | quota | default | what it limits |
 |---|---|---|
 """

@@ -74,12 +74,20 @@ UNUSABLE_PATH = frozenset(
 @click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
 @click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Of the server's own log.  [default: warning]")
+@click.option(
+    "--deprecated-runtime",
+    "deprecated_runtimes",
+    multiple=True,
+    metavar="RUNTIME=DAY",
+    help="Refuse functions of a runtime from a day on, as python3.9=2026-06-01.  [default: none]",
+)
 @options.quota
 @options.config
 def up(config: Path | None, **flags: Any) -> None:
     """Start the server in the foreground. SIGTERM or Ctrl-C drains and stops it; a second one kills it."""
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
+    flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
     settings = options.settings(flags, config)
     log.configure(settings.log_level)
     with _one_line_failures(settings):

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,8 @@ class Settings:
     """none | nearest: what to do when the interpreter of a runtime identifier is not on this machine."""
     interpreters: tuple[tuple[str, Path], ...] = field(default=())
     """Configured interpreters: (runtime identifier, path of the executable)."""
+    deprecated_runtimes: tuple[tuple[str, date], ...] = field(default=())
+    """(runtime identifier, first day on which functions are not created with it or updated on it)."""
     account_concurrency: int = 1000
     max_environments: int | None = None
     """None: what the machine's memory gives."""
@@ -153,6 +156,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _texts(value, place)
         case "interpreters":
             return _interpreters(value, place)
+        case "deprecated_runtimes":
+            return days(value, place)
         case "quotas":
             return numbers(value, place)
         case _:
@@ -226,6 +231,25 @@ def _interpreters(value: object, place: str) -> tuple[tuple[str, Path], ...]:
     if not all(isinstance(name, str) and name and isinstance(path, str) and path for name, path in pairs):
         raise SettingsError(f"{place} must map runtime identifiers to executables, not {value!r}")
     return tuple((str(name), Path(str(path)).expanduser()) for name, path in pairs)
+
+
+def days(value: object, place: str) -> tuple[tuple[str, date], ...]:
+    """A TOML table `"python3.8" = 2025-03-01`, or `python3.8=2025-03-01,go1.x=2024-01-08` in a variable or flag."""
+    problem = SettingsError(f"{place} must map runtime identifiers to days such as 2025-03-01, not {value!r}")
+    pairs: list[tuple[object, object]] = []
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, str):
+        pairs = [(name.strip(), day.strip()) for name, _, day in (part.partition("=") for part in value.split(","))]
+    found = []
+    for name, day in pairs:
+        try:
+            found.append((str(name), date.fromisoformat(str(day))))
+        except ValueError:
+            raise problem from None
+    if not found or not all(name for name, _ in found):
+        raise problem
+    return tuple(found)
 
 
 def numbers(value: object, place: str) -> dict[str, Given]:

@@ -29,6 +29,7 @@ from lambent.functions.authorize import Authorizer
 from lambent.functions.changes import Changes
 from lambent.functions.code_source import NoS3Code
 from lambent.functions.code_urls import CodeUrls
+from lambent.functions.deprecation import Deprecations
 from lambent.functions.packages import Packages
 from lambent.functions.ports import (
     CodeSource,
@@ -78,6 +79,7 @@ class ControlPlane:
         code_source: CodeSource | None = None,
         quotas: Quotas | None = None,
         random: Callable[[], float] = random.random,
+        deprecations: Deprecations | None = None,
     ) -> None:
         quotas = quotas or Quotas()
         self._database = database
@@ -105,6 +107,7 @@ class ControlPlane:
             runtime_version_arn=runtime_version_arn,
             clock=clock,
             quotas=quotas,
+            deprecations=deprecations or {},
         )
         self._loops: list[asyncio.Task[None]] = []
 

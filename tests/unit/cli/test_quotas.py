@@ -39,3 +39,16 @@ def test_scripts_get_numbers() -> None:
 def test_an_unknown_quota_is_wrong_usage_and_the_near_one_is_named(subcommand: str) -> None:
     code, output = run(subcommand, "--quota", "max_tag=9")
     assert (code, output) == (2, "lambent: --quota, max_tag: unknown quota 'max_tag'; did you mean max_tags?\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("python3.9", "must map runtime identifiers to days such as 2025-03-01, not 'python3.9'"),
+        ("python39=2026-06-01", "unknown runtime identifier 'python39'; did you mean python3.9?"),
+    ],
+)
+def test_a_deprecated_runtime_is_one_that_exists_with_a_day(given: str, text: str) -> None:
+    code, output = run("up", "--deprecated-runtime", given)
+    assert code == 2
+    assert text in output

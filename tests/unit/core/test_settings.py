@@ -1,6 +1,7 @@
 """Where settings come from, which wins, and what is refused."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,13 @@ def test_each_quota_comes_from_the_highest_source_that_gives_it(config: Path) ->
     assert settings.quotas["max_timeout_s"].place == "variable LAMBENT_QUOTAS, max_timeout_s"
 
 
+def test_days_are_days_in_every_source(config: Path) -> None:
+    config.write_text('[deprecated_runtimes]\n"python3.8" = 2025-03-01\n')
+    assert load({}, {}, config).deprecated_runtimes == (("python3.8", date(2025, 3, 1)),)
+    variable = {"LAMBENT_DEPRECATED_RUNTIMES": "python3.9=2026-06-01, go1.x=2024-01-08"}
+    assert load({}, variable).deprecated_runtimes == (("python3.9", date(2026, 6, 1)), ("go1.x", date(2024, 1, 8)))
+
+
 def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
     others = {"LAMBENT_PORT": "", "LAMBENT_ENDPOINT": "http://127.0.0.1:1", "LAMBENT_TEST_SANDBOX": "process"}
     assert load({}, others).port == 4566
@@ -102,6 +110,8 @@ def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
         ("log_disk_mb = 0", "key 'log_disk_mb'"),
         ("log_retention_days = -1", "key 'log_retention_days'"),
         ("user = ''", "key 'user'"),
+        ("[deprecated_runtimes]\n'python3.9' = 'soon'", "key 'deprecated_runtimes' must map runtime identifiers"),
+        ("deprecated_runtimes = 1", "key 'deprecated_runtimes' must map runtime identifiers"),
         ("quotas = 7", "key 'quotas' must map names to whole numbers"),
         ("[quotas]\nmax_tags = 'many'", "key 'quotas', max_tags must be a whole number"),
         ("[quotas]\nmax_tags = -1", "key 'quotas', max_tags must be a whole number"),

@@ -18,7 +18,7 @@ from lambent.functions.api.code import (
     image_config_of,
 )
 from lambent.functions.api.options import refuse_without_effect
-from lambent.functions.api.parts import Parts, check_storage, target, to_its_end
+from lambent.functions.api.parts import Parts, check_runtime, check_storage, target, to_its_end
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
     architecture_of,
@@ -69,6 +69,7 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
     check_kind(parameters, is_image)
+    check_runtime(parts, parameters.get("Runtime"))
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime"))
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)

@@ -14,6 +14,7 @@ from lambent.core.clock import Clock
 from lambent.functions import store
 from lambent.functions.changes import Changes
 from lambent.functions.code_urls import CodeUrls
+from lambent.functions.deprecation import Deprecations, refuse_deprecated
 from lambent.functions.packages import Packages
 from lambent.functions.ports import CodeSource, RuntimeVersionArn, Taggable
 from lambent.functions.quotas import Quotas
@@ -36,6 +37,12 @@ class Parts:
     runtime_version_arn: RuntimeVersionArn
     clock: Clock
     quotas: Quotas
+    deprecations: Deprecations
+
+
+def check_runtime(parts: Parts, runtime: str | None) -> None:
+    """Refuse a runtime that the user's table has as deprecated."""
+    refuse_deprecated(runtime, parts.clock.now().date(), parts.deprecations)
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -27,6 +27,7 @@ from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
     changeable,
+    check_runtime,
     check_storage,
     existing,
     latest_only,
@@ -77,6 +78,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     key = latest_only(found)
     current = existing(parts.read_model.get(key), key).latest
     check_kind(parameters, current.image is not None)
+    check_runtime(parts, parameters.get("Runtime") or current.runtime)
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)
@@ -116,6 +118,7 @@ async def _checked(parts: Parts, archive: bytes) -> CodePackage:
 
 
 def _check_code(parts: Parts, current: FunctionVersion, parameters: Parameters) -> None:
+    check_runtime(parts, current.runtime)
     architecture_of(parameters)
     if current.image is not None:
         check_image(parameters, "updating")
