@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
@@ -28,7 +27,6 @@ from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
-from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.api import options
@@ -131,7 +129,6 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
 
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
         observers: list[VersionObserver] = []
-        provisioning = Provisioning()
         control_plane = ControlPlane(
             data_dir=data_dir,
             database=database,
@@ -140,7 +137,6 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
             code_source=S3Code(caller, quotas),
-            provisioner=provisioning,
             quotas=quotas,
             deprecations=dict(settings.deprecated_runtimes),
         )
@@ -199,7 +195,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
                 functions=control_plane.read_model,
                 resolver=control_plane.resolver,
                 router=router,
-                access=UrlPolicies(control_plane.authorizer),
+                access=UrlPolicies(control_plane.read_model),
                 clock=clock,
                 max_body_bytes=quotas.max_payload_bytes,
             )
@@ -211,9 +207,6 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         await events.start()
         eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
         stack.callback(eviction.cancel)
-        provision = partial(provisioning.run, pool, control_plane.wanted_environments)
-        kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
-        stack.callback(kept.cancel)
 
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()

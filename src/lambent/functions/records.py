@@ -224,15 +224,7 @@ class UrlConfig:
     cors: Cors | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProvisionedConcurrency:
-    """Environments that one version (its number), or the version of one alias, has ready at all times."""
-
-    executions: int
-    last_modified: datetime
-
-
-Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig | ProvisionedConcurrency
+Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig
 """What belongs to a name beside its versions and goes with it. One of each kind and qualifier."""
 
 AttachmentKey = tuple[type, str]

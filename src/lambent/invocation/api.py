@@ -89,7 +89,9 @@ class Invocation:
         """The operation that Invoke with InvocationType Event has replaced."""
         body: bytes = parameters.get("InvokeArgs") or b""
         payload.check_size(len(body), "InvokeAsync", self._quotas)
-        resolution = self._resolver.resolve(context.account, context.region, parameters["FunctionName"])
+        resolution = self._resolver.resolve(
+            context.account, context.region, parameters["FunctionName"], None, context.identity.arn
+        )
         await self._events.accept(resolution, payload.checked(body), context.request_id, context.trace_header)
         return {"Status": 202}
 

@@ -17,7 +17,6 @@ from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import ids
 from lambent.core.clock import Clock
 from lambent.functions.records import FunctionKey
-from lambent.functions.resolve import parse
 from lambent.invocation.events import Event, lane_of
 from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.ports import Resolver
@@ -112,17 +111,16 @@ class Deliveries:
         """To a function: the delivery becomes an event, in one commit."""
         if len(message.body) > self._max_event_bytes:
             raise Undeliverable(f"{len(message.body)} bytes are more than an event may have")
-        target = parse(delivery.target_arn)
-        region, name = target.region or delivery.region, target.name
-        if target.account not in (None, delivery.account):
-            raise Undeliverable("functions of other accounts are not invoked as destinations yet")
-        self._resolver.resolve(delivery.account, region, name, target.qualifier)
+        region = Arn.parse(delivery.target_arn).region or delivery.region
+        # As the function's role: a function of another account has to have admitted it.
+        target = self._resolver.resolve(delivery.account, region, delivery.target_arn, None, delivery.role)
+        key = target.function.key
         now_ms = self._clock.epoch_ms()
         event = Event(
-            account=delivery.account,
-            region=region,
-            name=name,
-            qualifier=target.qualifier,
+            account=key.account,
+            region=key.region,
+            name=key.name,
+            qualifier=target.invoked_arn[len(key.arn) + 1 :] or None,
             request_id=ids.uuid4(),
             trace_header=delivery.trace_header,
             accepted_ms=now_ms,

@@ -82,8 +82,6 @@ def test_a_member_without_an_effect_is_refused_by_its_name(path: str) -> None:
 OFF: list[dict[str, Any]] = [
     {"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []}},
     {"VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False}},
-    {"DeadLetterConfig": {"TargetArn": ""}},
-    {"DeadLetterConfig": {}},
     {"TracingConfig": {"Mode": "PassThrough"}},
     {"Layers": []},
     {"FileSystemConfigs": []},

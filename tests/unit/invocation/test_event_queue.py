@@ -93,8 +93,15 @@ class Functions:
     def reserved(self, account: str, region: str) -> dict[str, int]:
         return self.numbers
 
-    def resolve(self, account: str, region: str, function_name: str, qualifier: str | None = None) -> Resolved:
-        function = self.known.get(function_name)
+    def resolve(
+        self,
+        account: str,
+        region: str,
+        function_name: str,
+        qualifier: str | None = None,
+        caller_arn: str | None = None,
+    ) -> Resolved:
+        function = self.known.get(function_name.rpartition(":function:")[2])
         if function is None:
             raise not_found(f"Function not found: {function_name}")
         arn = function.latest.function_arn

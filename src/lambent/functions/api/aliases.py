@@ -16,16 +16,7 @@ from lambent.core.ids import uuid4
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, page, refuse_stale, target
 from lambent.functions.changes import Change
-from lambent.functions.records import (
-    LATEST,
-    Alias,
-    AttachmentKey,
-    Function,
-    FunctionKey,
-    FunctionVersion,
-    Policy,
-    ProvisionedConcurrency,
-)
+from lambent.functions.records import LATEST, Alias, Function, FunctionKey, FunctionVersion, Policy
 from lambent.functions.resolve import Target
 
 
@@ -100,11 +91,9 @@ async def delete_alias(parts: Parts, context: CallContext, parameters: Parameter
 
     def decide(connection: Connection) -> Change:
         existing(store.load(connection, found.key), found.key)
-        attached: dict[AttachmentKey, None] = {}
-        for kind in (Alias, Policy, ProvisionedConcurrency):
+        for kind in (Alias, Policy):
             store.remove_attachment(connection, found.key, kind, name)
-            attached[kind, name] = None
-        return Change(key=found.key, attached=attached)
+        return Change(key=found.key, attached={(Alias, name): None, (Policy, name): None})
 
     await parts.changes.commit(decide)
     return {}

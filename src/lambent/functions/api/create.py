@@ -24,6 +24,7 @@ from lambent.functions.api.validation import (
     architecture_of,
     check_settings,
     check_tags,
+    dead_letter_of,
     logging_of,
     variables_of,
 )
@@ -104,6 +105,7 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         architecture=architecture_of(parameters) or "x86_64",
         variables=variables_of(parameters),
         kms_key_arn=parameters.get("KMSKeyArn") or None,
+        dead_letter_arn=dead_letter_of(parameters) or None,
         state=State.PENDING,
         state_reason=revise.CREATING_REASON,
         state_reason_code=revise.CREATING,

@@ -41,6 +41,7 @@ EFFECTIVE: Final = frozenset(
         *("Code", "Code.ZipFile", "ZipFile", "DryRun", "RevisionId", "Tags", "Architectures"),
         *("S3Bucket", "S3Key", "S3ObjectVersion", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion"),
         *("Environment", "Environment.Variables", "KMSKeyArn", "EphemeralStorage", "EphemeralStorage.Size"),
+        *("DeadLetterConfig", "DeadLetterConfig.TargetArn"),
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
         *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
         "ImageConfig.WorkingDirectory",
@@ -57,7 +58,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "SourceKMSKeyArn": _empty,
     "PublishTo": _never,
     "VpcConfig": _all_empty,
-    "DeadLetterConfig": _all_empty,
     "TracingConfig.Mode": _one_of("PassThrough"),
     "Layers": _empty,
     "FileSystemConfigs": _empty,
@@ -73,11 +73,7 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
-_REFUSED_ELSEWHERE: Final = {
-    "CreateFunction": ["running PackageType Image (the State says so)"],
-    "PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"],
-}
-"""What else is missing of an operation, for docs/coverage.md."""
+_REFUSED_ELSEWHERE: Final = {"PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"]}
 
 
 def refuse_without_effect(parameters: Parameters) -> None:
@@ -109,8 +105,7 @@ def partial() -> dict[str, list[str]]:
     model = service_model("lambda")
     found = {name: model.operation_model(name).input_shape for name in GUARDED}
     members = {name: [path for path in REFUSED if _has(shape, path.split("."))] for name, shape in found.items()}
-    names = sorted(members.keys() | _REFUSED_ELSEWHERE)
-    return {name: [*members.get(name, ()), *_REFUSED_ELSEWHERE.get(name, ())] for name in names}
+    return members | _REFUSED_ELSEWHERE
 
 
 def _has(shape: Shape | None, path: Sequence[str]) -> bool:

@@ -35,6 +35,8 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         shape["CodeSha256"] = digest
     if version.variables is not None:
         shape["Environment"] = {"Variables": dict(version.variables)}
+    if version.dead_letter_arn is not None:
+        shape["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     if version.kms_key_arn is not None:
         shape["KMSKeyArn"] = version.kms_key_arn
     if not listed:

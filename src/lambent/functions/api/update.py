@@ -41,6 +41,7 @@ from lambent.functions.api.stuck import cancel_if_stuck
 from lambent.functions.api.validation import (
     architecture_of,
     check_settings,
+    dead_letter_of,
     logging_of,
     variables_of,
 )
@@ -156,6 +157,8 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         changes["image"] = replace(current.image, config=image_config_of(parameters))
     if (key_arn := parameters.get("KMSKeyArn")) is not None:
         changes["kms_key_arn"] = key_arn or None
+    if (target_arn := dead_letter_of(parameters)) is not None:
+        changes["dead_letter_arn"] = target_arn or None
     return changes
 
 

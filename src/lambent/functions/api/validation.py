@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lambent.aws.arn import Arn
 from lambent.aws.errors import ApiError, invalid_parameter
 from lambent.aws.service import Parameters
 from lambent.functions.quotas import Quotas
@@ -52,7 +53,30 @@ def check_settings(parameters: Parameters, quotas: Quotas, *, runtime: str | Non
     if (variables := variables_of(parameters)) is not None:
         check_variables(variables, quotas)
     check_levels(parameters)
+    check_dead_letter(parameters)
     check_snap_start(parameters, runtime)
+
+
+def check_dead_letter(parameters: Parameters) -> None:
+    """The words are ours: those of AWS are not known."""
+    target_arn = dead_letter_of(parameters)
+    if not target_arn:
+        return
+    try:
+        arn = Arn.parse(target_arn)
+    except ValueError:
+        arn = None
+    if arn is None or arn.service not in ("sqs", "sns") or not arn.resource or arn.resource.endswith(".fifo"):
+        raise invalid_parameter(
+            f"The target ARN {target_arn} of DeadLetterConfig is invalid. A dead-letter queue is a standard SQS queue"
+            " or a standard SNS topic."
+        )
+
+
+def dead_letter_of(parameters: Parameters) -> str | None:
+    """None when the caller did not send DeadLetterConfig; empty when it is to be cleared."""
+    sent = parameters.get("DeadLetterConfig")
+    return None if sent is None else sent.get("TargetArn") or ""
 
 
 def _check_range(member: str, value: int | None, low: int, high: int) -> None:
