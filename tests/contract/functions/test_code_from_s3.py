@@ -1,15 +1,18 @@
 """Code from S3 (spec 1.3): fetched in the caller's account, refused in the words of AWS."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from lambent.aws.errors import ApiError
+from lambent.aws.service import Parameters, Result
+from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
 from lambent.testing.scripted_caller import ScriptedCaller
 from tests.contract.functions.conftest import ACCOUNT, Lambda
-from tests.unit.functions.conftest import creation, package
+from tests.unit.functions.conftest import Api, creation, package
 
 IPV = "InvalidParameterValueException"
 GET = ("s3", "GetObject")
@@ -120,3 +123,44 @@ class TestWithSmallQuotas:
         assert (await lambda_.refused("create_function", **(creation("f") | {"Code": OBJECT})))[2] == (
             "Unzipped size must be smaller than 1000 bytes"
         )
+
+
+class TestWhileTheObjectIsRead:
+    @pytest.fixture
+    def neighbours(self) -> "Interrupted":
+        return Interrupted()
+
+    async def test_a_name_that_became_an_image_gets_no_archive(
+        self, lambda_: Lambda, neighbours: "Interrupted", plane: ControlPlane
+    ) -> None:
+        await lambda_.created(Code={"ZipFile": package("1")})
+        neighbours.meanwhile = (
+            ("DeleteFunction", {"FunctionName": "f"}),
+            (
+                "CreateFunction",
+                {"FunctionName": "f", "PackageType": "Image", "Role": creation("f")["Role"], "Code": {"ImageUri": "i"}},
+            ),
+        )
+        neighbours.api = Api(plane, account=ACCOUNT)
+        status, _, _ = await lambda_.refused("update_function_code", FunctionName="f", **OBJECT)
+        assert status in (400, 409)
+        reply = await lambda_.get_function_configuration(FunctionName="f")
+        assert (reply["PackageType"], reply["CodeSize"]) == ("Image", 0)
+        assert list(plane.packages._held) == []
+
+
+@dataclass
+class Interrupted:
+    """A `Caller` during whose answer something else happens."""
+
+    meanwhile: tuple[tuple[str, dict[str, Any]], ...] = ()
+    api: Api | None = None
+
+    async def call(
+        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+    ) -> Result:
+        assert self.api is not None
+        for other, its_parameters in self.meanwhile:
+            await self.api(other, **its_parameters)
+        await self.api.settled()
+        return {"Body": package("late")}

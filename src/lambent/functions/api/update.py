@@ -90,6 +90,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
 
     def update(connection: Connection) -> Change:
         function = changeable(connection, key, revision_id)
+        check_kind(parameters, function.latest.image is not None)
         return _begin(connection, function, _settings(parameters, function.latest, runtime_version_arn), now)
 
     change = await parts.changes.commit(update)
@@ -105,6 +106,8 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
 
         def update(connection: Connection) -> Change:
             function = changeable(connection, key, parameters.get("RevisionId"))
+            # While the code came from S3 the name may have been deleted, and created with another kind of package.
+            _check_code(parts, function.latest, parameters)
             begun = _begin(connection, function, _code(function.latest, code, parameters), now)
             return publish(connection, key, begun, None) if publishing else begun
 
