@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
@@ -27,6 +28,7 @@ from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
+from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.api import options
@@ -129,6 +131,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
 
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
         observers: list[VersionObserver] = []
+        provisioning = Provisioning()
         control_plane = ControlPlane(
             data_dir=data_dir,
             database=database,
@@ -137,6 +140,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
             code_source=S3Code(caller, quotas),
+            provisioner=provisioning,
             quotas=quotas,
             deprecations=dict(settings.deprecated_runtimes),
         )
@@ -195,7 +199,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
                 functions=control_plane.read_model,
                 resolver=control_plane.resolver,
                 router=router,
-                access=UrlPolicies(control_plane.read_model),
+                access=UrlPolicies(control_plane.authorizer),
                 clock=clock,
                 max_body_bytes=quotas.max_payload_bytes,
             )
@@ -207,6 +211,9 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         await events.start()
         eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
         stack.callback(eviction.cancel)
+        provision = partial(provisioning.run, pool, control_plane.wanted_environments)
+        kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
+        stack.callback(kept.cancel)
 
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Whatever is leased, released and reserved in whatever order, the numbers are those of the leases that exist."""
+"""Whatever is leased, released, reserved or provisioned, the numbers are those of the leases that exist."""
 
 from dataclasses import dataclass, field
 
@@ -11,22 +11,28 @@ from lambent.functions.records import FunctionKey
 from lambent.invocation.concurrency import ACCOUNT_FULL, RESERVED_FULL, Concurrency, Lease
 
 NAMES = ("a", "b", "c")
+VERSIONS = ("$LATEST", "1", "2")
 PLACE = ("000000000000", "us-east-1")
 
 
 @dataclass
 class Table:
     numbers: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def reserved(self, account: str, region: str) -> dict[str, int]:
         return self.numbers
 
+    def provisioned(self, account: str, region: str) -> dict[str, dict[str, int]]:
+        return self.versions
+
 
 steps = st.one_of(
-    st.tuples(st.just("lease"), st.sampled_from(NAMES)),
-    st.tuples(st.just("lease"), st.sampled_from(NAMES)),
+    st.tuples(st.just("lease"), st.sampled_from(NAMES), st.sampled_from(VERSIONS)),
+    st.tuples(st.just("lease"), st.sampled_from(NAMES), st.sampled_from(VERSIONS)),
     st.tuples(st.just("release"), st.integers(0, 20)),
     st.tuples(st.just("reserve"), st.sampled_from(NAMES), st.none() | st.integers(0, 3)),
+    st.tuples(st.just("provision"), st.sampled_from(NAMES), st.sampled_from(VERSIONS[1:]), st.integers(0, 2)),
 )
 
 
@@ -35,16 +41,26 @@ def test_leases_are_counted_where_they_belong(plan: list[tuple[object, ...]], li
     table = Table()
     concurrency = Concurrency(limit, table)
     held: list[tuple[str, Lease]] = []
+    lease: Lease
     for step in plan:
         match step:
-            case ("lease", str(name)):
-                expected = refusal(table, held, name, limit)
+            case ("lease", str(name), str(version)):
+                expected = refusal(table, held, name, version, limit)
                 if expected is None:
-                    held.append((name, concurrency.lease(*PLACE, name)))
+                    lease = concurrency.lease(*PLACE, name, version)
+                    assert (lease.provisioned_version == version) == is_set_aside(table, held, name, version)
+                    held.append((name, lease))
                 else:
                     with pytest.raises(ApiError) as refused:
-                        concurrency.lease(*PLACE, name)
+                        concurrency.lease(*PLACE, name, version)
                     assert refused.value.members["Reason"] == expected
+            case ("provision", str(name), str(version), int(number)):
+                table.versions.setdefault(name, {})[version] = number
+                table.versions = {
+                    other: kept
+                    for other, versions in table.versions.items()
+                    if (kept := {key: value for key, value in versions.items() if value})
+                }
             case ("release", int(which)) if held:
                 _, lease = held.pop(which % len(held))
                 lease.release()
@@ -64,10 +80,20 @@ def test_leases_are_counted_where_they_belong(plan: list[tuple[object, ...]], li
     assert not concurrency._held.get(PLACE) or not concurrency._held[PLACE].by_function
 
 
-def refusal(table: Table, held: list[tuple[str, Lease]], name: str, limit: int) -> str | None:
+def is_set_aside(table: Table, held: list[tuple[str, Lease]], name: str, version: str) -> bool:
+    used = sum(1 for other, lease in held if (other, lease.provisioned_version) == (name, version))
+    return used < table.versions.get(name, {}).get(version, 0)
+
+
+def refusal(table: Table, held: list[tuple[str, Lease]], name: str, version: str, limit: int) -> str | None:
     """The rule of AWS, in the longest way."""
+    if is_set_aside(table, held, name, version):
+        return None
+    on_demand = [other for other, lease in held if lease.provisioned_version is None]
+    provisioned = {other: sum(versions.values()) for other, versions in table.versions.items()}
     if name in table.numbers:
-        own = sum(1 for other, _ in held if other == name)
-        return RESERVED_FULL if own >= table.numbers[name] else None
-    shared = sum(1 for other, _ in held if other not in table.numbers)
-    return ACCOUNT_FULL if shared >= limit - sum(table.numbers.values()) else None
+        own = table.numbers[name] - provisioned.get(name, 0)
+        return RESERVED_FULL if on_demand.count(name) >= own else None
+    shared = limit - sum((provisioned | table.numbers).values())
+    used = sum(1 for other in on_demand if other not in table.numbers)
+    return ACCOUNT_FULL if used >= shared else None

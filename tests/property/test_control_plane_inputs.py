@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import botocore.session
 from botocore.model import Shape
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lambent.aws.errors import ApiError
 from lambent.aws.validation import failures
 from lambent.core.clock import SystemClock
-from lambent.functions.control_plane import ControlPlane
+from lambent.functions.api.parts import Parts
+from lambent.functions.control_plane import RESOURCES, ControlPlane
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.runtime_support import FakeRuntimeSupport
@@ -65,12 +66,17 @@ USUAL: dict[str, list[Any]] = {
     "VpcConfig": [{}, {"SubnetIds": ["subnet-1"]}],
     "TracingConfig": [{}, {"Mode": "Active"}],
     "SnapStart": [{}, {"ApplyOn": "PublishedVersions"}],
+    "KMSKeyArn": ["", "arn:aws:kms:us-east-1:000000000000:key/a"],
+    "PackageType": ["Zip", "Image"],
+    "ImageUri": ["i", "", "No:", "a.dkr.ecr.us-east-1.amazonaws.com/r@sha256:" + "0" * 64],
+    "ImageConfig": [{}, {"Command": ["x"]}, {"EntryPoint": []}, {"WorkingDirectory": ""}],
+    "S3Bucket": ["bucket"],
+    "UpdateRuntimeOn": ["Auto", "Manual", "FunctionUpdate"],
+    "Name": ["live", "test"],
+    "ReservedConcurrentExecutions": [0, 900, 901],
 }
-OPERATIONS = [
-    *("CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions", "UpdateFunctionCode"),
-    *("UpdateFunctionConfiguration", "DeleteFunction", "PublishVersion", "ListVersionsByFunction"),
-    *("GetAccountSettings", "TagResource", "UntagResource", "ListTags"),
-]
+OPERATIONS = sorted({name for resource in RESOURCES for name in resource.operations(cast(Parts, None))})
+"""Tables are made without calling what is in them."""
 
 
 def values_of(shape: Shape) -> list[Any]:
@@ -98,7 +104,7 @@ async def run(place: Path, script: list[tuple[str, dict[str, Any]]]) -> None:
     )
     plane.start()
     api = Api(plane)
-    assert plane.operations().keys() == set(OPERATIONS)
+    assert plane.operations().keys() >= set(OPERATIONS)
     try:
         await api.created(Publish=True)
         for operation, parameters in script:

@@ -100,6 +100,10 @@ class Environment:
         self.idle_since = surroundings.clock.monotonic()
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done after the Init phase, however it ended; an exception when there is no sandbox."""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when everything is gone."""
+        self.init_failed = False
+        """The Init phase of its own did; the next invocation tries again."""
         self._journal = journal
         self._surroundings = surroundings
         self._clock = surroundings.clock
@@ -118,6 +122,13 @@ class Environment:
         """Exists from READY on."""
         assert self._domain is not None
         return self._domain
+
+    @property
+    def _init_limit_s(self) -> float:
+        quotas = self._surroundings.quotas
+        if not self.identity.provisioned:
+            return quotas.init_limit_s
+        return max(quotas.provisioned_init_limit_s, self.version.timeout_s)
 
     @property
     def usable(self) -> bool:
@@ -288,7 +299,8 @@ class Environment:
                 runtime_version_arn=program.runtime_version_arn,
             )
         )
-        end = await self.domain.initialise(Phase.INIT, self._surroundings.quotas.init_limit_s)
+        end = await self.domain.initialise(Phase.INIT, self._init_limit_s)
+        self.init_failed = end.status is not Status.SUCCESS
         if end.status is Status.SUCCESS:
             self._init_duration_ms = end.duration_ms
         self.state = step(NEXT, self.state, State.READY)
@@ -384,3 +396,4 @@ class Environment:
             current.on_end()
         self.state = step(NEXT, self.state, State.STOPPED)
         self._surroundings.keeper.environment_gone(self)
+        self.ended.set_result(None)

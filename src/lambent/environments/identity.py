@@ -8,7 +8,7 @@ from lambent.environments.ports import EnvironmentIdentity
 from lambent.functions.records import FunctionVersion
 
 
-def new_identity(version: FunctionVersion, now: datetime) -> EnvironmentIdentity:
+def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool = False) -> EnvironmentIdentity:
     """Kept over every Reset; `now` gives the day in the name of the log stream."""
     return EnvironmentIdentity(
         environment_id=ids.uuid4(),
@@ -17,6 +17,7 @@ def new_identity(version: FunctionVersion, now: datetime) -> EnvironmentIdentity
         credentials=credentials.issue(
             account=version.account, region=version.region, role=version.role, function_name=version.name
         ),
+        provisioned=provisioned,
     )
 
 

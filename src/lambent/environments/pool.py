@@ -37,14 +37,28 @@ class _Deployment:
     """The environments that run one deployment of a function version."""
 
     parked: list[Environment] = field(default_factory=list)
+    provisioned: list[Environment] = field(default_factory=list)
+    """Parked too, but neither age nor somebody else's need ends these."""
     all: set[Environment] = field(default_factory=set)
 
     def take(self) -> Environment | None:
         """The parked one that was used last; never one that has lost its sandbox and is about to stop."""
-        while self.parked:
-            if (environment := self.parked.pop()).usable:
-                return environment
+        for line in (self.provisioned, self.parked):
+            while line:
+                if (environment := line.pop()).usable:
+                    return environment
         return None
+
+    def park(self, environment: Environment) -> None:
+        (self.provisioned if environment.identity.provisioned else self.parked).append(environment)
+
+    def remove(self, environment: Environment) -> bool:
+        """Whether it was parked."""
+        for line in (self.provisioned, self.parked):
+            if environment in line:
+                line.remove(environment)
+                return True
+        return False
 
 
 class Pool:
@@ -83,6 +97,7 @@ class Pool:
         self._environments: set[Environment] = set()
         self._line = WaitingLine(clock, given_back=self.environment_ready, moved=self._serve_line)
         self._retired: set[str] = set()
+        self._dismissed: set[Environment] = set()
         self._closing = False
         self._emptied: asyncio.Event = asyncio.Event()
 
@@ -115,7 +130,27 @@ class Pool:
         if deployment is None:
             return
         self._retired.add(deployment_id)
-        for environment in list(deployment.parked):
+        for environment in [*deployment.provisioned, *deployment.parked]:
+            self._stop_parked(environment)
+
+    def provision(self, version: FunctionVersion) -> Environment | None:
+        """Start an environment that is kept until `dismiss`; None while there is no room.
+
+        Whoever asks awaits its Init and then calls `environment_ready`.
+        """
+        if self._closing:
+            return None
+        if len(self._environments) >= self._capacity:
+            self._make_room()
+            return None
+        return self._launch(version, provisioned=True)
+
+    def dismiss(self, environment: Environment) -> None:
+        """A provisioned environment is not wanted any more: it stops now, or after its Init or invocation."""
+        if environment not in self._environments:
+            return
+        self._dismissed.add(environment)
+        if self._is_parked(environment):
             self._stop_parked(environment)
 
     async def run(self) -> None:
@@ -126,8 +161,9 @@ class Pool:
 
     def sweep(self) -> None:
         oldest = self._clock.monotonic() - self._idle_s
-        for environment in list(self._environments):
-            if environment.idle_since <= oldest and self._is_parked(environment):
+        parked = self._parked_by_age()
+        for environment in parked:
+            if environment.idle_since <= oldest:
                 self._stop_parked(environment)
         parked = self._parked_by_age()
         for environment in parked[: capacity.idle_to_evict(len(parked), self._available_memory())]:
@@ -158,14 +194,15 @@ class Pool:
     # Keeper: what environments report
 
     def environment_ready(self, environment: Environment) -> None:
-        if self._closing or environment.version.deployment_id in self._retired:
+        deployment_id = environment.version.deployment_id
+        if self._closing or deployment_id in self._retired or environment in self._dismissed:
             environment.stop()
             return
         head = self._line.head()
-        if head is None:
-            self._deployments[environment.version.deployment_id].parked.append(environment)
-        elif head.version.deployment_id == environment.version.deployment_id:
+        if head is not None and head.version.deployment_id == deployment_id:
             self._line.take().give(environment)
+        elif head is None or environment.identity.provisioned:
+            self._deployments[deployment_id].park(environment)
         else:
             # Who waits longest needs room for another function: this environment makes it.
             environment.stop()
@@ -173,10 +210,10 @@ class Pool:
     def environment_gone(self, environment: Environment) -> None:
         deployment_id = environment.version.deployment_id
         self._environments.discard(environment)
+        self._dismissed.discard(environment)
         deployment = self._deployments[deployment_id]
         deployment.all.discard(environment)
-        if environment in deployment.parked:
-            deployment.parked.remove(environment)
+        deployment.remove(environment)
         if not deployment.all:
             del self._deployments[deployment_id]
             self._retired.discard(deployment_id)
@@ -198,8 +235,8 @@ class Pool:
         if not started.cancelled() and started.exception() is None and environment.state is State.READY:
             self.environment_ready(environment)
 
-    def _launch(self, version: FunctionVersion) -> Environment:
-        identity = new_identity(version, self._clock.now())
+    def _launch(self, version: FunctionVersion, *, provisioned: bool = False) -> Environment:
+        identity = new_identity(version, self._clock.now(), provisioned=provisioned)
         environment = Environment(version, identity, self._journals.open(version, identity), self._surroundings)
         self._environments.add(environment)
         self._deployments.setdefault(version.deployment_id, _Deployment()).all.add(environment)
@@ -243,8 +280,9 @@ class Pool:
         return sorted(parked, key=lambda environment: environment.idle_since)
 
     def _is_parked(self, environment: Environment) -> bool:
-        return environment in self._deployments[environment.version.deployment_id].parked
+        deployment = self._deployments[environment.version.deployment_id]
+        return environment in deployment.parked or environment in deployment.provisioned
 
     def _stop_parked(self, environment: Environment) -> None:
-        self._deployments[environment.version.deployment_id].parked.remove(environment)
+        self._deployments[environment.version.deployment_id].remove(environment)
         environment.stop()

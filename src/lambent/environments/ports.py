@@ -151,6 +151,8 @@ class EnvironmentIdentity:
     log_group: str
     log_stream: str
     credentials: SessionCredentials
+    provisioned: bool = False
+    """Made before anybody asked, by provisioned concurrency."""
 
 
 class ProgramSource(Protocol):

@@ -53,6 +53,7 @@ def process(version: FunctionVersion, identity: EnvironmentIdentity) -> Process:
         access_key_id=credentials.access_key_id,
         secret_access_key=credentials.secret_access_key,
         session_token=credentials.session_token,
+        initialization_type="provisioned-concurrency" if identity.provisioned else "on-demand",
         log_format=version.logging.format,
         log_level=version.logging.application_level,
         variables=version.variables or {},

@@ -65,6 +65,7 @@ class Changes:
         self._observers = observers
         self.on_unsettled: Callable[[FunctionVersion], None] = lambda _version: None
         self.on_unused_code: Callable[[], None] = lambda: None
+        self.on_applied: Callable[[], None] = lambda: None
 
     async def commit(self, decide: Callable[[Connection], Change]) -> Change:
         """Run `decide` in a transaction; return its change once it is durable and visible.
@@ -86,6 +87,7 @@ class Changes:
                 self.on_unsettled(version)
         if _packages(before) - _packages(after):
             self.on_unused_code()
+        self.on_applied()
 
     async def forget_everything(self, wipe: Callable[[Connection], None]) -> None:
         """Drop all functions of all accounts."""
@@ -96,6 +98,7 @@ class Changes:
         self._read_model.load(())
         self._retire(gone)
         self.on_unused_code()
+        self.on_applied()
 
     def _retire(self, deployments: set[str]) -> None:
         for deployment in deployments:

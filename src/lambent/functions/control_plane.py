@@ -17,6 +17,7 @@ from lambent.functions.api import (
     create,
     delete,
     event_invoke,
+    provisioned_concurrency,
     read,
     runtime_management,
     tags,
@@ -34,12 +35,15 @@ from lambent.functions.deprecation import Deprecations
 from lambent.functions.packages import Packages
 from lambent.functions.ports import (
     CodeSource,
+    NoProvisioner,
+    Provisioner,
     RuntimeSupport,
     RuntimeVersionArn,
     Taggable,
     VersionObserver,
     no_runtime_version,
 )
+from lambent.functions.provisioned import Wanted, wanted
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.resolve import Resolver
@@ -56,6 +60,7 @@ RESOURCES = (
     create,
     delete,
     event_invoke,
+    provisioned_concurrency,
     read,
     runtime_management,
     tags,
@@ -79,11 +84,13 @@ class ControlPlane:
         runtime_version_arn: RuntimeVersionArn = no_runtime_version,
         observers: Sequence[VersionObserver] = (),
         code_source: CodeSource | None = None,
+        provisioner: Provisioner | None = None,
         quotas: Quotas | None = None,
         random: Callable[[], float] = random.random,
         deprecations: Deprecations | None = None,
     ) -> None:
         quotas = quotas or Quotas()
+        provisioner = provisioner or NoProvisioner()
         self._database = database
         database.carry(**{store.VAULT: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
@@ -92,6 +99,7 @@ class ControlPlane:
         self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
         self._changes = Changes(database, self.read_model, observers)
         self._transitions = Transitions(self._changes, self.packages, runtime_support, runtime_version_arn, clock)
+        self._changes.on_applied = provisioner.changed
         self._changes.on_unsettled = self._transitions.settle
         self._unused_code = asyncio.Event()
         self._changes.on_unused_code = self._unused_code.set
@@ -106,6 +114,7 @@ class ControlPlane:
             urls=self._urls,
             code_source=code_source or NoS3Code(),
             taggables=self.taggables,
+            provisioner=provisioner,
             runtime_version_arn=runtime_version_arn,
             clock=clock,
             quotas=quotas,
@@ -125,6 +134,10 @@ class ControlPlane:
             tasks.detach(name, tasks.supervise(name, loop))
             for name, loop in (("function transitions", self._transitions.run), ("package collector", self._collect))
         ]
+
+    def wanted_environments(self) -> Mapping[str, Wanted]:
+        """What provisioned concurrency asks for now, by deployment."""
+        return wanted(self.read_model.provisioned_functions())
 
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""

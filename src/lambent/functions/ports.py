@@ -40,6 +40,36 @@ def no_runtime_version(_runtime: str, _region: str) -> None:
     """For machines without versioned runtimes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of the provisioned environments of one deployment."""
+
+    available: int = 0
+    """Initialised, whether they are in use or not."""
+    failure: str | None = None
+    """Why there are no more."""
+
+
+class Provisioner(Protocol):
+    """Who makes provisioned environments. Told on the event loop, after the commit."""
+
+    def progress(self, deployment_id: str) -> Progress: ...
+
+    def changed(self) -> None:
+        """What is wanted may have changed."""
+        ...
+
+
+class NoProvisioner:
+    """For control planes without a machine."""
+
+    def progress(self, deployment_id: str) -> Progress:
+        return Progress()
+
+    def changed(self) -> None:
+        """Nobody to tell."""
+
+
 class VersionObserver(Protocol):
     """Told on the event loop, after the commit, so it must be quick."""
 

@@ -43,6 +43,9 @@ class Quotas:
     max_response_bytes: int = number(6_291_556, "What a function returns; 16,777,216 is the most that is kept", low=2)
     max_client_context_bytes: int = number(3583, "ClientContext of an invocation, in base64", low=0)
     init_limit_s: int = number(10, "Seconds that the Init phase may take before it is done again in the invocation")
+    provisioned_init_limit_s: int = number(
+        130, "The same with provisioned concurrency, or the function's Timeout when that is longer"
+    )
     max_event_filters: int = number(5, "Filters of an event source mapping; AWS raises it to 10 on request", low=0)
     mappings_page_size: int = number(100, "Event source mappings on one page of a list")
     page_size: int = number(50, "Entries of one page of a list")

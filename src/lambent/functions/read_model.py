@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from lambent.functions import provisioned
 from lambent.functions.records import (
     CodePackage,
     Function,
@@ -18,6 +19,7 @@ from lambent.functions.records import (
 )
 
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+_NONE_PROVISIONED: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType({})
 
 
 class ReadModel:
@@ -25,6 +27,7 @@ class ReadModel:
         self._regions: dict[tuple[str, str], dict[str, Function]] = {}
         self._urls: dict[str, tuple[FunctionKey, str]] = {}
         self._reserved: dict[tuple[str, str], dict[str, int]] = {}
+        self._provisioned: dict[tuple[str, str], dict[str, Mapping[str, int]]] = {}
         self.generation = 0
         """Changes with every change; what was derived from the model may be kept as long as it is the same."""
 
@@ -32,6 +35,7 @@ class ReadModel:
         self._regions = {}
         self._urls = {}
         self._reserved = {}
+        self._provisioned = {}
         for function in functions:
             self._put(function)
         self.generation += 1
@@ -48,10 +52,12 @@ class ReadModel:
         for qualifier, config in function.all_attached(UrlConfig).items():
             self._urls[config.url_id] = key, qualifier
         self._note_reserved(key, function.attached(ReservedConcurrency))
+        self._note_provisioned(key, provisioned.by_version(function))
 
     def remove(self, key: FunctionKey) -> None:
         self._forget_urls(self._regions.get((key.account, key.region), {}).pop(key.name, None))
         self._note_reserved(key, None)
+        self._note_provisioned(key, {})
         self.generation += 1
 
     def _note_reserved(self, key: FunctionKey, reserved: ReservedConcurrency | None) -> None:
@@ -63,6 +69,20 @@ class ReadModel:
     def reserved(self, account: str, region: str) -> Mapping[str, int]:
         """Reserved concurrency by function name, of the functions that have one. Read by every invocation."""
         return self._reserved.get((account, region), _NOTHING)
+
+    def _note_provisioned(self, key: FunctionKey, by_version: Mapping[str, int]) -> None:
+        if by_version:
+            self._provisioned.setdefault((key.account, key.region), {})[key.name] = by_version
+        elif (of_region := self._provisioned.get((key.account, key.region))) is not None:
+            of_region.pop(key.name, None)
+
+    def provisioned(self, account: str, region: str) -> Mapping[str, Mapping[str, int]]:
+        """Provisioned concurrency by function name and number of version. Read by every invocation."""
+        return self._provisioned.get((account, region), _NONE_PROVISIONED)
+
+    def provisioned_functions(self) -> Iterator[Function]:
+        for (account, region), names in self._provisioned.items():
+            yield from (self._regions[account, region][name] for name in names)
 
     def _forget_urls(self, function: Function | None) -> None:
         if function is not None:

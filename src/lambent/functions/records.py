@@ -224,7 +224,15 @@ class UrlConfig:
     cors: Cors | None = None
 
 
-Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig
+@dataclass(frozen=True, slots=True)
+class ProvisionedConcurrency:
+    """Environments that one version (its number), or the version of one alias, has ready at all times."""
+
+    executions: int
+    last_modified: datetime
+
+
+Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig | ProvisionedConcurrency
 """What belongs to a name beside its versions and goes with it. One of each kind and qualifier."""
 
 AttachmentKey = tuple[type, str]

@@ -39,6 +39,7 @@ from lambent.functions.records import (
     FunctionKey,
     FunctionVersion,
     Policy,
+    ProvisionedConcurrency,
     ReservedConcurrency,
     UrlConfig,
 )
@@ -96,6 +97,7 @@ KINDS: Final[Mapping[str, type[Attachment]]] = {
     "code-signing": CodeSigning,
     "event-invoke": EventInvokeConfig,
     "url": UrlConfig,
+    "provisioned-concurrency": ProvisionedConcurrency,
 }
 _KIND_OF: Final = {record: kind for kind, record in KINDS.items()}
 
@@ -131,19 +133,26 @@ def load_attachments(connection: Connection, key: FunctionKey) -> dict[Attachmen
     return {(KINDS[row.kind], row.qualifier): _decode_attachment(row.kind, row.record) for row in rows}
 
 
-def reserved_by_others(connection: Connection, key: FunctionKey) -> int:
-    """The reserved concurrency of all other functions of the account and region together."""
-    reserved = _KIND_OF[ReservedConcurrency]
+def taken_by_others(connection: Connection, key: FunctionKey) -> int:
+    """What all other functions of the account and region have reserved, or provisioned without a reservation."""
+    kinds = _KIND_OF[ReservedConcurrency], _KIND_OF[ProvisionedConcurrency]
     rows = connection.execute(
-        select(attachments.c.record).where(
+        select(attachments).where(
             attachments.c.account == key.account,
             attachments.c.region == key.region,
             attachments.c.name != key.name,
-            attachments.c.kind == reserved,
+            attachments.c.kind.in_(kinds),
         )
     )
-    found = (_decode_attachment(reserved, row.record) for row in rows)
-    return sum(each.executions for each in found if isinstance(each, ReservedConcurrency))
+    reserved: dict[str, int] = {}
+    provisioned: dict[str, int] = {}
+    for row in rows:
+        match _decode_attachment(row.kind, row.record):
+            case ReservedConcurrency(executions):
+                reserved[row.name] = executions
+            case ProvisionedConcurrency(executions):
+                provisioned[row.name] = provisioned.get(row.name, 0) + executions
+    return sum((provisioned | reserved).values())
 
 
 def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:

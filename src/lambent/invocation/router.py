@@ -17,7 +17,7 @@ class Router:
 
     async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult:
         """Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped."""
-        async with self._concurrency.lease(version.account, version.region, version.name) as lease:
+        async with self._concurrency.lease(version.account, version.region, version.name, version.version) as lease:
             environment = await self._placement.acquire(version)
             result = environment.invoke(request, lease.release)
             lease.keep()

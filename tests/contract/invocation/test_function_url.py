@@ -153,7 +153,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
             functions=plane.read_model,
             resolver=plane.resolver,
             router=machine.router,
-            access=UrlPolicies(plane.read_model),
+            access=UrlPolicies(plane.authorizer),
             clock=clock,
             max_body_bytes=Quotas().max_payload_bytes,
         )
@@ -227,8 +227,9 @@ async def test_a_public_url_needs_both_statements(urls: Urls) -> None:
     async def reply() -> Reply:
         return await urls.send(host)
 
+    assert (await reply()).json == FORBIDDEN
+
     for statements in (
-        [],
         [both()[0]],
         [both()[1]],
         both("AWS_IAM"),
@@ -242,7 +243,7 @@ async def test_a_public_url_needs_both_statements(urls: Urls) -> None:
     assert not urls.machine.driver.sandboxes
     await urls.allow(both())
     assert (await reply()).status == 200
-    await urls.allow([*both(), both()[0] | {"Effect": "Deny"}])
+    await urls.allow([*both(), both()[0] | {"Sid": "no", "Effect": "Deny"}])
     assert (await reply()).status == 403
 
 

@@ -19,11 +19,18 @@ async def get_account_settings(parts: Parts, context: CallContext, _parameters: 
             "CodeSizeUnzipped": quotas.max_unzipped_bytes,
             "CodeSizeZipped": quotas.max_zipped_bytes,
             "ConcurrentExecutions": quotas.concurrent_executions,
-            "UnreservedConcurrentExecutions": quotas.concurrent_executions
-            - sum(parts.read_model.reserved(context.account, context.region).values()),
+            "UnreservedConcurrentExecutions": quotas.concurrent_executions - _taken(parts, context),
         },
         "AccountUsage": {
             "TotalCodeSize": sum(code.size_bytes for code in parts.read_model.code_of(context.account, context.region)),
             "FunctionCount": len(functions),
         },
     }
+
+
+def _taken(parts: Parts, context: CallContext) -> int:
+    """Reserved, or provisioned for functions without a reservation."""
+    reserved = parts.read_model.reserved(context.account, context.region)
+    provisioned = parts.read_model.provisioned(context.account, context.region)
+    unreserved = (sum(shares.values()) for name, shares in provisioned.items() if name not in reserved)
+    return sum(reserved.values()) + sum(unreserved)

@@ -16,7 +16,16 @@ from lambent.core.ids import uuid4
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, page, refuse_stale, target
 from lambent.functions.changes import Change
-from lambent.functions.records import LATEST, Alias, Function, FunctionKey, FunctionVersion, Policy
+from lambent.functions.records import (
+    LATEST,
+    Alias,
+    AttachmentKey,
+    Function,
+    FunctionKey,
+    FunctionVersion,
+    Policy,
+    ProvisionedConcurrency,
+)
 from lambent.functions.resolve import Target
 
 
@@ -91,9 +100,11 @@ async def delete_alias(parts: Parts, context: CallContext, parameters: Parameter
 
     def decide(connection: Connection) -> Change:
         existing(store.load(connection, found.key), found.key)
-        for kind in (Alias, Policy):
+        attached: dict[AttachmentKey, None] = {}
+        for kind in (Alias, Policy, ProvisionedConcurrency):
             store.remove_attachment(connection, found.key, kind, name)
-        return Change(key=found.key, attached={(Alias, name): None, (Policy, name): None})
+            attached[kind, name] = None
+        return Change(key=found.key, attached=attached)
 
     await parts.changes.commit(decide)
     return {}

@@ -12,7 +12,7 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, target
 from lambent.functions.changes import Change
-from lambent.functions.records import FunctionKey, ReservedConcurrency
+from lambent.functions.records import Function, FunctionKey, ProvisionedConcurrency, ReservedConcurrency
 
 
 def operations(parts: Parts) -> Operations:
@@ -29,7 +29,8 @@ async def put_function_concurrency(parts: Parts, context: CallContext, parameter
     executions: int = parameters["ReservedConcurrentExecutions"]
 
     def decide(connection: Connection) -> Change:
-        existing(store.load(connection, key), key)
+        function = existing(store.load(connection, key), key)
+        _check_provisioned(function, executions)
         _check_floor(parts, connection, key, executions)
         reserved = ReservedConcurrency(executions)
         store.put_attachment(connection, key, "", reserved)
@@ -69,10 +70,20 @@ def _key(context: CallContext, operation: str, parameters: Parameters, *, by_pol
     return found.key
 
 
+def _check_provisioned(function: Function, executions: int) -> None:
+    """The blanks are AWS's."""
+    provisioned = sum(config.executions for config in function.all_attached(ProvisionedConcurrency).values())
+    if executions < provisioned:
+        raise invalid_parameter(
+            f" ReservedConcurrentExecutions  {executions} should not be lower than function's total provisioned"
+            f" concurrency [{provisioned}]."
+        )
+
+
 def _check_floor(parts: Parts, connection: Connection, key: FunctionKey, executions: int) -> None:
     """Reservations may not take the last of the pool that all other functions share."""
     floor = parts.quotas.min_unreserved_executions
-    others = store.reserved_by_others(connection, key)
+    others = store.taken_by_others(connection, key)
     # Giving concurrency back is always possible, also when the account's limit was lowered since.
     if executions and parts.quotas.concurrent_executions - others - executions < floor:
         raise invalid_parameter(

@@ -9,7 +9,14 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, target
 from lambent.functions.changes import Change
-from lambent.functions.records import LATEST, Alias, FunctionKey, Policy
+from lambent.functions.records import (
+    LATEST,
+    Alias,
+    AttachmentKey,
+    FunctionKey,
+    Policy,
+    ProvisionedConcurrency,
+)
 
 _DELETED: Result = {"StatusCode": 204}
 
@@ -54,5 +61,8 @@ def _delete_version(connection: Connection, key: FunctionKey, number: str) -> Ch
     if aliases:
         raise conflict(f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]")
     store.remove_version(connection, key, number)
-    store.remove_attachment(connection, key, Policy, number)
-    return Change(key=key, unpublished=frozenset({number}), attached={(Policy, number): None})
+    attached: dict[AttachmentKey, None] = {}
+    for kind in (Policy, ProvisionedConcurrency):
+        store.remove_attachment(connection, key, kind, number)
+        attached[kind, number] = None
+    return Change(key=key, unpublished=frozenset({number}), attached=attached)

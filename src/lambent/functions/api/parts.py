@@ -16,7 +16,7 @@ from lambent.functions.changes import Changes
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.deprecation import Deprecations, refuse_deprecated
 from lambent.functions.packages import Packages
-from lambent.functions.ports import CodeSource, RuntimeVersionArn, Taggable
+from lambent.functions.ports import CodeSource, Provisioner, RuntimeVersionArn, Taggable
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
@@ -34,6 +34,7 @@ class Parts:
     code_source: CodeSource
     taggables: Mapping[str, Taggable]
     """By kind, as it stands in an ARN."""
+    provisioner: Provisioner
     runtime_version_arn: RuntimeVersionArn
     clock: Clock
     quotas: Quotas
