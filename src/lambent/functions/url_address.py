@@ -46,6 +46,12 @@ def address_of(host: str, path: str) -> Address | None:
     return None
 
 
+def port_of(host: str, scheme: str) -> int:
+    """The port of a Host header, or the one that the scheme implies."""
+    text = _port(host)[1:]
+    return int(text) if text.isascii() and text.isdigit() else {"https": 443}.get(scheme, 80)
+
+
 def _port(host: str) -> str:
     """With its colon; empty when there is none."""
     colon = host.rfind(":")

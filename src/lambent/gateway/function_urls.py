@@ -4,12 +4,9 @@ Reads the body, has the signer authenticated, and hands the rest to `invocation.
 form of function URLs, not of an AWS API. Not served inside sandboxes.
 """
 
-from typing import Final
-from urllib.parse import SplitResult, urlsplit
-
 from lambent.aws.errors import ApiError
 from lambent.aws.service import Identity
-from lambent.functions.url_address import Address, address_of, domain
+from lambent.functions.url_address import Address, address_of, domain, port_of
 from lambent.gateway.authenticate import Authenticator
 from lambent.gateway.body import BodyReader, TooLarge
 from lambent.gateway.hosts import HostRule
@@ -18,8 +15,6 @@ from lambent.gateway.sigv4 import credential_of
 from lambent.invocation.function_url import FunctionUrls, Url, forbidden, too_large, unknown
 from lambent.invocation.url_event import UrlRequest
 from lambent.invocation.url_response import UrlResponse, message
-
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class UrlRoute:
@@ -84,7 +79,8 @@ class UrlRoute:
 def _request(
     address: Address, url: Url, head: HttpRequest, request_id: str, content: bytes, caller: Identity | None
 ) -> UrlRequest:
-    reached = urlsplit(head.base_url)
+    host = head.headers.get("host", "")
+    scheme = head.base_url.partition(":")[0]
     return UrlRequest(
         method=head.method,
         path=address.path,
@@ -92,18 +88,9 @@ def _request(
         headers=head.headers,
         body=content,
         domain=domain(address.host, url.config.url_id, url.key.region),
-        scheme=reached.scheme,
-        port=_port(reached),
+        scheme=scheme,
+        port=port_of(host, scheme),
         source_ip=head.source_ip,
         request_id=request_id,
         caller=caller,
     )
-
-
-def _port(reached: SplitResult) -> int:
-    default = _PORTS.get(reached.scheme, 80)
-    try:
-        return reached.port or default
-    except ValueError:
-        # A number that no port has: the client's invention.
-        return default
