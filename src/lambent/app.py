@@ -148,7 +148,6 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         mappings = EventSourceMappings(
             database=database, clock=clock, functions=control_plane.read_model, caller=caller, quotas=quotas
         )
-        stack.push_async_callback(mappings.close)
         control_plane.taggables["event-source-mapping"] = mappings.taggable
 
         admin = Admin(host, choice, control_plane, mappings, logs, neighbours)
@@ -174,6 +173,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             quotas=quotas,
         )
         stack.push_async_callback(pool.close, DRAIN_S)
+        # Pollers end first: their last batches need environments.
+        stack.push_async_callback(mappings.close)
         observers.append(pool)
         router = Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool)
         events = EventQueue(

@@ -32,9 +32,9 @@ def settled(mapping: EventSourceMapping, readable: bool) -> EventSourceMapping |
     """The end of the transition that `mapping` is in; None: it is gone. `readable`: its source has a poller here."""
     if mapping.state is State.DELETING:
         return None
-    if mapping.enabled and readable:
+    if mapping.enabled and readable and mapping.state is not State.DISABLING:
         return replace(mapping, state=moved(mapping.state, State.ENABLED))
-    reason = no_poller(mapping) if mapping.enabled else mapping.state_reason
+    reason = no_poller(mapping) if mapping.enabled and not readable else mapping.state_reason
     return replace(mapping, state=moved(mapping.state, State.DISABLED), state_reason=reason)
 
 
@@ -59,6 +59,8 @@ class Reconciler:
         self._factories = factories
         self._clock = clock
         self._waiting: asyncio.Queue[MappingKey] = asyncio.Queue()
+        self._in_work: set[MappingKey] = set()
+        self._again: set[MappingKey] = set()
         self._pollers: dict[MappingKey, Poller] = {}
 
     def settle(self, key: MappingKey) -> None:
@@ -86,12 +88,22 @@ class Reconciler:
     async def _work(self) -> None:
         while True:
             key = await self._waiting.get()
+            if key in self._in_work:
+                # One worker at a time for a mapping: two would start two pollers.
+                self._again.add(key)
+                continue
+            self._in_work.add(key)
             try:
                 await self._settle(key)
             except BaseException:
                 # The loop ends, by a bug or with the process; whoever starts it again finds the mapping.
-                self._waiting.put_nowait(key)
+                self._again.add(key)
                 raise
+            finally:
+                self._in_work.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self._waiting.put_nowait(key)
 
     async def _settle(self, key: MappingKey) -> None:
         pause = _FIRST_PAUSE_S
@@ -115,14 +127,16 @@ class Reconciler:
             # Committed first, so that clients see the transition; it comes back to this loop.
             await self._changes.end(key, lambda stored: woken(stored, readable))
             return
-        wanted = begun.enabled and readable and begun.state is not State.DELETING
         if begun.state in AT_REST:
             # A start: what was enabled before polls again.
             if begun.state is State.ENABLED and key not in self._pollers:
                 await self._start(begun)
+                if self._read_model.get(key) is None:
+                    await self._stop(key)
             return
         await self._stop(key)
-        if wanted:
+        expected = settled(begun, readable)
+        if expected is not None and expected.state is State.ENABLED:
             await self._start(begun)
         ended = await self._changes.end(
             key, lambda stored: settled(stored, readable) if stored.state is begun.state else stored
@@ -130,6 +144,9 @@ class Reconciler:
         if ended is None:
             # Deleted, or gone meanwhile with everything else.
             await self._stop(key)
+        elif woken(ended, readable).state is not ended.state:
+            # One server was on its way to Disabled and died; this one can read the source.
+            self.settle(key)
 
     async def _start(self, mapping: EventSourceMapping) -> None:
         poller = self._factories[SOURCES[mapping.source].kind](mapping)

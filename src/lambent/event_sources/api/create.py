@@ -20,7 +20,7 @@ def operations(parts: Parts) -> Operations:
 
 async def create_event_source_mapping(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     function = function_of(parts, context, "CreateEventSourceMapping", parameters["FunctionName"])
-    new = NewMapping(context.account, context.region, uuid4(), parts.clock.now())
+    new = NewMapping(context.account, context.region, uuid4(), parts.now())
     mapping = validated(parameters, function, new, parts.quotas)
     check_tags(mapping.tags, parts.quotas)
     assert function is not None

@@ -1,6 +1,7 @@
 """What the handlers of the API work with, and the look-ups that they share."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from lambent.aws.errors import ApiError, not_found
 from lambent.aws.service import CallContext
@@ -23,6 +24,11 @@ class Parts:
     sources: Sources
     clock: Clock
     quotas: Quotas
+
+    def now(self) -> datetime:
+        """In whole milliseconds, as AWS writes LastModified."""
+        now = self.clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def existing(mapping: EventSourceMapping | None) -> EventSourceMapping:

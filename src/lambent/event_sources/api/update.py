@@ -30,7 +30,7 @@ async def update_event_source_mapping(parts: Parts, context: CallContext, parame
 
     def decide(connection: Connection) -> EventSourceMapping:
         mapping = changeable(store.load(connection, key), "update")
-        after = revised(mapping, parameters, function, parts.clock.now(), parts.quotas)
+        after = revised(mapping, parameters, function, parts.now(), parts.quotas)
         refuse_duplicate(connection, after)
         return after
 
