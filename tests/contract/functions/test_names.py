@@ -3,6 +3,7 @@
 import pytest
 
 from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
+from tests.unit.functions.conftest import package
 
 FORMS = [
     ("f", "f"),
@@ -29,6 +30,17 @@ async def test_a_qualifier_beside_the_name_is_the_same(lambda_: Lambda) -> None:
     await lambda_.create(Publish=True)
     reply = await lambda_.get_function(FunctionName="f", Qualifier="1")
     assert reply["Configuration"]["FunctionArn"] == ARN + "f:1"
+
+
+@pytest.mark.parametrize(("asked", "answered"), [("f", "f"), (ARN + "f", "f"), ("f:$LATEST", "f:$LATEST")])
+async def test_an_update_echoes_the_qualifier_too(lambda_: Lambda, asked: str, answered: str) -> None:
+    await lambda_.created()
+    reply = await lambda_.update_function_configuration(FunctionName=asked, Timeout=9)
+    assert reply["FunctionArn"] == ARN + answered
+    await lambda_.updated()
+    for parameters in ({"DryRun": True}, {}):
+        reply = await lambda_.update_function_code(FunctionName=asked, ZipFile=package("2"), **parameters)
+        assert reply["FunctionArn"] == ARN + answered
 
 
 async def test_a_name_and_a_qualifier_that_disagree_are_refused(lambda_: Lambda) -> None:

@@ -59,7 +59,8 @@ def operations(parts: Parts) -> Operations:
 
 
 async def update_function_code(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = latest_only(target(context, "UpdateFunctionCode", parameters["FunctionName"]))
+    found = target(context, "UpdateFunctionCode", parameters["FunctionName"])
+    key = latest_only(found)
     function = existing(parts.read_model.get(key), key)
     _check_code(parts, function.latest, parameters)
     await cancel_if_stuck(parts, key)
@@ -68,10 +69,10 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
     archive = await archive_of(parts, context, parameters)
     if parameters.get("DryRun"):
         code = NO_PACKAGE if archive is None else await _checked(parts, archive)
-        return configuration(replace(function.latest, **_code(function.latest, code, parameters)))
+        return configuration(replace(function.latest, **_code(function.latest, code, parameters)), arn=found.arn)
     change = await to_its_end(_accept(parts, key, parameters, archive))
     assert change.reply is not None
-    return configuration(change.reply, arn=change.reply.qualified_arn if change.published else None)
+    return configuration(change.reply, arn=change.reply.qualified_arn if change.published else found.arn)
 
 
 async def update_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
@@ -95,7 +96,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
 
     change = await parts.changes.commit(update)
     assert change.reply is not None
-    return configuration(change.reply)
+    return configuration(change.reply, arn=found.arn)
 
 
 async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> Change:
