@@ -240,6 +240,16 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "Required 'BASIC_AUTH' source access configuration is missing.",
     ),
     (
+        {**MINIMAL["msk"], "SourceAccessConfigurations": [{"Type": "BASIC_AUTH"}]},
+        IPV,
+        "Required 'uri' parameter is missing.",
+    ),
+    (
+        {**MINIMAL["msk"], "SourceAccessConfigurations": [{"Type": "VIRTUAL_HOST", "URI": "/"}]},
+        IPV,
+        "Unsupported source access configuration type: VIRTUAL_HOST",
+    ),
+    (
         {**MINIMAL["msk"], "MaximumRetryAttempts": 1},
         IPV,
         "Unsupported 'maximumRetryAttempts' parameter for given event source mapping type.",
@@ -321,6 +331,28 @@ async def test_a_second_mapping_of_the_same_is_a_conflict(mapped: Mappings, sour
     uuid = (await mapped.mapped(source))["UUID"]
     refused = await mapped.refused("create_event_source_mapping", FunctionName="f", **MINIMAL[source])
     assert refused == (409, RCE, f"{message} Please update or delete the existing mapping with UUID {uuid}")
+
+
+@pytest.mark.parametrize(
+    ("name", "qualifier"),
+    [
+        ("f", ""),
+        ("function:f", ""),
+        (f"{ACCOUNT}:function:f", ""),
+        (ARN + "f", ""),
+        (f"{ACCOUNT}:function:f:$LATEST", ":$LATEST"),
+        (f"{ACCOUNT}:function:f:1", ":1"),
+        (f"{ACCOUNT}:function:f:live", ":live"),
+        (ARN + "f:live", ":live"),
+    ],
+)
+async def test_the_function_is_shown_with_the_qualifier_that_was_named(
+    mapped: Mappings, name: str, qualifier: str
+) -> None:
+    """As recorded from AWS for every form of a name."""
+    await mapped.publish_version(FunctionName="f")
+    await mapped.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    assert (await mapped.mapped(function=name))["FunctionArn"] == f"{ARN}f{qualifier}"
 
 
 async def test_a_version_keeps_its_qualifier_and_is_another_function(mapped: Mappings) -> None:

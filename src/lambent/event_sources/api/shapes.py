@@ -60,7 +60,8 @@ def _filters(settings: Settings) -> dict[str, Any] | None:
 
 
 def _access(access: tuple[Access, ...]) -> list[dict[str, str]]:
-    return [{"Type": each.type, "URI": each.uri} for each in access]
+    members = [{"Type": each.type, "URI": each.uri} for each in access]
+    return [{name: text for name, text in each.items() if text} for each in members]
 
 
 def _pollers(settings: Settings) -> dict[str, Any] | None:

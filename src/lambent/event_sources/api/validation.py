@@ -186,6 +186,8 @@ def _check_access(settings: Settings, parameters: Parameters, source: Source) ->
     for kind in types:
         if kind not in source.access:
             raise invalid_parameter(f"Unsupported source access configuration type: {kind}")
+    if not all(access.uri for access in settings.access):
+        raise invalid_parameter("Required 'uri' parameter is missing.")
     if source.required_access is not None and source.required_access not in types:
         raise invalid_parameter(f"Required '{source.required_access}' source access configuration is missing.")
     if source.arn is None and not types:
