@@ -1,0 +1,81 @@
+"""How much of S3 comes into memory: bounded objects, and few at one time."""
+
+import asyncio
+
+import pytest
+
+from lambent.aws.errors import ApiError, PlatformFault
+from lambent.aws.service import Parameters, Result
+from lambent.functions.code_source import S3Code
+from lambent.functions.ports import S3Object
+from lambent.functions.quotas import Quotas
+
+OBJECT = S3Object("bucket", "key")
+MEGABYTES_16 = 16 * 1024 * 1024
+
+
+class Slow:
+    """A `Caller` that answers when it is told to, and counts who waits."""
+
+    def __init__(self, body: bytes = b"archive") -> None:
+        self.body = body
+        self.asked: list[Parameters] = []
+        self.waiting = 0
+        self.most = 0
+        self.go = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def call(
+        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+    ) -> Result:
+        self.asked.append(parameters)
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await self.go.wait()
+        self.waiting -= 1
+        if self.error is not None:
+            raise self.error
+        return {"Body": self.body}
+
+
+async def fetched(code: S3Code) -> bytes:
+    return await code.fetch(OBJECT, account="1" * 12, region="us-east-1", principal="p")
+
+
+async def test_few_archives_are_read_at_one_time_and_the_others_wait() -> None:
+    caller = Slow()
+    code = S3Code(caller, Quotas())
+    reads = [asyncio.create_task(fetched(code)) for _ in range(7)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert caller.waiting == 2
+    reads.pop().cancel()
+    caller.go.set()
+    assert await asyncio.gather(*reads) == [b"archive"] * 6
+    assert caller.most == 2
+
+
+async def test_an_object_longer_than_any_archive_is_refused_after_one_byte_too_many() -> None:
+    limit = MEGABYTES_16 + 1000
+    caller = Slow(b"x" * (limit + 1))
+    caller.go.set()
+    with pytest.raises(ApiError, match="Unzipped size must be smaller than 1000 bytes"):
+        await fetched(S3Code(caller, Quotas(max_unzipped_bytes=1000)))
+    assert caller.asked[0]["Range"] == f"bytes=0-{limit}"
+    caller.body = caller.body[1:]
+    assert len(await fetched(S3Code(caller, Quotas(max_unzipped_bytes=1000)))) == limit
+
+
+async def test_a_failure_gives_its_place_back() -> None:
+    caller = Slow()
+    caller.go.set()
+    code = S3Code(caller, Quotas())
+    for error in (
+        PlatformFault("S3 is away"),
+        ApiError("SlowDown", "Slow down.", status=503),
+    ) * 2:
+        caller.error = error
+        with pytest.raises((PlatformFault, ApiError)):
+            await fetched(code)
+    caller.error = None
+    assert await fetched(code) == b"archive"
