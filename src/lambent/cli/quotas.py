@@ -12,7 +12,7 @@ import click
 
 from lambent.cli import options
 from lambent.cli.table import aligned
-from lambent.functions.quotas import SETTING_OF, configured, table
+from lambent.functions.quotas import SETTING_OF, Quota, configured, table
 
 _HEAD = """\
 # Quotas
@@ -25,15 +25,15 @@ Generated from `functions/quotas.py` by `make docs`. The defaults are those of A
 
 A flag beats a variable beats the file, for each number by itself. A name that is no quota is refused.
 `lambent quotas` prints the values that a server with the settings found would have. What is already there stays when a
-limit becomes smaller; the limit holds for what comes. What AWS's service model forbids stays forbidden when a limit
-becomes larger (a Timeout over 5,400 s, MemorySize over 32,768 MB).
+limit becomes smaller; the limit holds for what comes. A value beyond "at most" is refused: AWS's service model, or the
+size of a request, would refuse sooner.
 
 AWS blocks runtimes some time after it has deprecated them; here none is blocked. A table `[deprecated_runtimes]` with
 lines such as `"python3.9" = 2026-06-01`, `LAMBENT_DEPRECATED_RUNTIMES="python3.9=2026-06-01"`, or
 `lambent up --deprecated-runtime python3.9=2026-06-01` refuses creating and updating functions of it from that day on.
 
-| quota | default | what it limits |
-|---|---|---|
+| quota | default | at most | what it limits |
+|---|---|---|---|
 """
 
 
@@ -62,7 +62,13 @@ def quotas(config: Path | None, as_json: bool, **flags: Any) -> None:
 
 
 def page() -> str:
-    return _HEAD + "".join(f"| {_name(each.name)} | {each.default:,} | {each.meaning} |\n" for each in table())
+    return _HEAD + "".join(
+        f"| {_name(each.name)} | {each.default:,} | {_most(each)} | {each.meaning} |\n" for each in table()
+    )
+
+
+def _most(quota: Quota) -> str:
+    return "-" if quota.high is None else f"{quota.high:,}"
 
 
 def _name(name: str) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 from lambent.core.settings import Given, SettingsError
 
 
-def number(default: int, meaning: str, *, low: int = 1) -> Any:
-    """A quota: its default, what it limits (for docs/quotas.md and `lambent quotas`), and the lowest value."""
-    return field(default=default, metadata={"meaning": meaning, "low": low})
+def number(default: int, meaning: str, *, low: int = 1, high: int | None = None) -> Any:
+    """A quota: its default, what it limits (for docs/quotas.md and `lambent quotas`), and the values it may have.
+
+    `high`: beyond it something else would refuse, so that the number would have no effect.
+    """
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +25,16 @@ class Quotas:
     min_unreserved_executions: int = number(
         100, "Concurrency that reservations must leave to the other functions", low=0
     )
-    min_timeout_s: int = number(1, "Timeout of a function, from")
-    max_timeout_s: int = number(900, "Timeout of a function, to")
-    min_memory_mb: int = number(128, "Memory of a function, from")
-    max_memory_mb: int = number(10_240, "Memory of a function, to")
-    min_ephemeral_storage_mb: int = number(512, "/tmp of a function, from")
-    max_ephemeral_storage_mb: int = number(10_240, "/tmp of a function, to")
-    max_name_length: int = number(64, "Characters of a function's name")
+    min_timeout_s: int = number(1, "Timeout of a function, from", high=5400)
+    max_timeout_s: int = number(900, "Timeout of a function, to", high=5400)
+    min_memory_mb: int = number(128, "Memory of a function, from", high=32_768)
+    max_memory_mb: int = number(10_240, "Memory of a function, to", high=32_768)
+    min_ephemeral_storage_mb: int = number(512, "/tmp of a function, from", high=32_768)
+    max_ephemeral_storage_mb: int = number(10_240, "/tmp of a function, to", high=32_768)
+    max_name_length: int = number(64, "Characters of a function's name", high=64)
     max_variables_bytes: int = number(4096, "All environment variables of a function, as JSON", low=2)
     max_tags: int = number(50, "Tags of a resource", low=0)
-    max_zipped_bytes: int = number(52_428_800, "Archive of code in a request")
+    max_zipped_bytes: int = number(52_428_800, "Archive of code in a request", high=52_428_800)
     max_unzipped_bytes: int = number(262_144_000, "Contents of an archive of code")
     max_package_entries: int = number(
         65_535, "Files and folders of an archive; AWS publishes none, each is an inode here"
@@ -40,7 +43,7 @@ class Quotas:
     max_payload_bytes: int = number(6_291_456, "Event of a synchronous invocation, body of a function URL", low=2)
     max_event_payload_bytes: int = number(1_048_576, "Event of an asynchronous invocation", low=2)
     max_invoke_async_bytes: int = number(262_144, "Event of the old operation InvokeAsync", low=2)
-    max_response_bytes: int = number(6_291_556, "What a function returns; 16,777,216 is the most that is kept", low=2)
+    max_response_bytes: int = number(6_291_556, "What a function returns", low=2, high=16_777_216)
     max_client_context_bytes: int = number(3583, "ClientContext of an invocation, in base64", low=0)
     init_limit_s: int = number(10, "Seconds that the Init phase may take before it is done again in the invocation")
     provisioned_init_limit_s: int = number(
@@ -64,12 +67,20 @@ class Quota:
     default: int
     meaning: str
     low: int
+    high: int | None
+
+    @property
+    def range(self) -> str:
+        return f"of {self.low} or more" if self.high is None else f"from {self.low} to {self.high}"
+
+    def allows(self, value: int) -> bool:
+        return self.low <= value and (self.high is None or value <= self.high)
 
 
 def table() -> Iterator[Quota]:
     for each in fields(Quotas):
         assert isinstance(each.default, int)
-        yield Quota(each.name, each.default, each.metadata["meaning"], each.metadata["low"])
+        yield Quota(each.name, each.default, **each.metadata)
 
 
 def configured(given: Mapping[str, Given], account_concurrency: int) -> Quotas:
@@ -83,7 +94,7 @@ def configured(given: Mapping[str, Given], account_concurrency: int) -> Quotas:
             near = difflib.get_close_matches(name, known, 1, cutoff=0.6)
             perhaps = f"did you mean {near[0]}?" if near else "`lambent quotas` lists them"
             raise SettingsError(f"{place}: unknown quota '{name}'; {perhaps}")
-        if value < known[name].low:
-            raise SettingsError(f"{place}: {name} must be {known[name].low} or more, not {value}")
+        if not known[name].allows(value):
+            raise SettingsError(f"{place}: {name} must be a whole number {known[name].range}, not {value}")
         values[name] = value
     return Quotas(**values)
