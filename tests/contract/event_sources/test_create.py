@@ -145,7 +145,7 @@ async def test_half_of_provisioned_mode_gets_the_default_of_the_source(mapped: M
     assert reply["ProvisionedPollerConfig"] == {"MinimumPollers": 1, "MaximumPollers": 5}
 
 
-@pytest.mark.parametrize("criteria", [{}, {"Filters": []}])
+@pytest.mark.parametrize("criteria", [{}, {"Filters": []}, {"Filters": [{}]}])
 async def test_empty_filter_criteria_are_not_in_the_reply(mapped: Mappings, criteria: dict[str, Any]) -> None:
     assert "FilterCriteria" not in await mapped.mapped(FilterCriteria=criteria)
 

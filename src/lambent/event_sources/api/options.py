@@ -99,7 +99,9 @@ def changed(settings: Settings, parameters: Parameters, source: Source, uuid: st
         setting: parameters[name] for name, setting in _PLAIN.items() if parameters.get(name) is not None
     }
     if (criteria := parameters.get("FilterCriteria")) is not None:
-        new["filters"] = tuple(each.get("Pattern", "") for each in criteria.get("Filters") or ())
+        sent = [each.get("Pattern") for each in criteria.get("Filters") or ()]
+        # A filter without a pattern filters nothing, and is dropped as empty criteria are.
+        new["filters"] = tuple(text for text in sent if text is not None)
     if parameters.get("KMSKeyArn") is not None:
         new["kms_key_arn"] = parameters["KMSKeyArn"] or None
     if (destinations := parameters.get("DestinationConfig")) is not None:
