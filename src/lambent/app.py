@@ -31,6 +31,7 @@ from lambent.environments.program import Programs
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.event_sources.mappings import EventSourceMappings
+from lambent.functions.admission import admitted
 from lambent.functions.api import options
 from lambent.functions.code_source import S3Code
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
@@ -194,7 +195,11 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             resolver=control_plane.resolver, router=router, clock=clock, events=events, quotas=quotas
         )
         # Functions call the services that invoke them: here the circle closes.
-        lambda_operations |= invocation.operations()
+        # Invoke asks policies itself, with the look-up that it does anyway.
+        lambda_operations |= {
+            **admitted(invocation.operations(), control_plane.authorizer),
+            "Invoke": invocation.invoke,
+        }
         gateway.urls = UrlRoute(
             FunctionUrls(
                 functions=control_plane.read_model,

@@ -13,9 +13,11 @@ from lambent.aws import policy
 from lambent.aws.errors import ApiError
 from lambent.aws.policy import Decision, Document, Principal, Request
 from lambent.functions.read_model import ReadModel
-from lambent.functions.records import Policy
+from lambent.functions.records import LATEST, Policy
 from lambent.functions.resolve import INVOKE, Target, denied
 
+MOST_KEPT: Final = 4096
+"""Verdicts, of which callers can ask for any number."""
 _NOTHING: Final[Mapping[str, str]] = {}
 _DIRECT: Final = {"lambda:InvokedViaFunctionUrl": "false"}
 """Of a call of the API."""
@@ -24,6 +26,8 @@ _DIRECT: Final = {"lambda:InvokedViaFunctionUrl": "false"}
 class Authorizer:
     def __init__(self, read_model: ReadModel) -> None:
         self._read_model = read_model
+        self._generation = -1
+        self._known: dict[tuple[Target, Principal, str, tuple[tuple[str, str], ...]], Decision] = {}
 
     def may_invoke(
         self,
@@ -61,9 +65,21 @@ class Authorizer:
     def decide(
         self, target: Target, principal: Principal, action: str, context: Mapping[str, str] = _NOTHING
     ) -> Decision:
+        """What the policy says, which for a caller of the same account is not the last word."""
+        if self._generation != self._read_model.generation or len(self._known) > MOST_KEPT:
+            self._known = {}
+            self._generation = self._read_model.generation
+        asked = (target, principal, action, tuple(sorted(context.items())))
+        found = self._known.get(asked)
+        if found is None:
+            found = self._known[asked] = self._decide(target, principal, action, context)
+        return found
+
+    def _decide(self, target: Target, principal: Principal, action: str, context: Mapping[str, str]) -> Decision:
         function = self._read_model.get(target.key)
-        qualifier = target.qualifier or ""
-        found = None if function is None else function.attached(Policy, "" if qualifier == "$LATEST" else qualifier)
+        # Nothing is attached to $LATEST by that name; a policy of the function has to name it as a resource.
+        qualifier = "" if target.qualifier in (None, LATEST) else str(target.qualifier)
+        found = None if function is None else function.attached(Policy, qualifier)
         if found is None:
             return Decision.SILENT
         known: dict[str, str] = {**context, **_keys(principal), "lambda:FunctionArn": target.arn}

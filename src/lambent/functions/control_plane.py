@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lambent.aws.errors import not_found
-from lambent.aws.service import Operations
+from lambent.aws.service import Handler, Operations
 from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.functions import store
+from lambent.functions.admission import admitted
 from lambent.functions.api import (
     account,
     aliases,
@@ -17,6 +18,7 @@ from lambent.functions.api import (
     create,
     delete,
     event_invoke,
+    permissions,
     provisioned_concurrency,
     read,
     runtime_management,
@@ -60,6 +62,7 @@ RESOURCES = (
     create,
     delete,
     event_invoke,
+    permissions,
     provisioned_concurrency,
     read,
     runtime_management,
@@ -141,10 +144,10 @@ class ControlPlane:
 
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""
-        table = {}
+        table: dict[str, Handler] = {}
         for resource in RESOURCES:
             table.update(resource.operations(self._parts))
-        return table
+        return admitted(table, self.authorizer)
 
     def code_archive(self, path: str, query: Mapping[str, str]) -> Path:
         """The file behind a Code.Location; `path` decoded, as the client asked. `ApiError` 403 or 404."""

@@ -35,6 +35,7 @@ class Quotas:
     max_variables_bytes: int = number(4096, "All environment variables of a function, as JSON", low=2)
     max_tags: int = number(50, "Tags of a resource", low=0)
     max_zipped_bytes: int = number(52_428_800, "Archive of code in a request", high=52_428_800)
+    max_policy_bytes: int = number(20_480, "Resource policy of a function, version or alias", high=20_480)
     max_unzipped_bytes: int = number(262_144_000, "Contents of an archive of code")
     max_package_entries: int = number(
         65_535, "Files and folders of an archive; AWS publishes none, each is an inode here"

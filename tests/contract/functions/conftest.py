@@ -19,6 +19,7 @@ from lambent.testing.scripted_caller import ScriptedCaller
 from tests.unit.functions.conftest import creation
 
 ACCOUNT = "123456789012"
+OTHER_ACCOUNT = "999999999999"
 ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
 
 
@@ -96,6 +97,13 @@ class Lambda:
             await getattr(self.client, operation)(**parameters)
         response = failure.value.response
         return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"], response["Error"]["Message"]
+
+
+@pytest.fixture
+async def other(plane: ControlPlane) -> AsyncIterator[Lambda]:
+    """Of another account, at the same server."""
+    async with aws_client("lambda", plane.operations(), account=OTHER_ACCOUNT) as client:
+        yield Lambda(client)
 
 
 @pytest.fixture
