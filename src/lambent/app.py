@@ -38,6 +38,7 @@ from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
 from lambent.functions.quotas import configured
+from lambent.functions.signing import profiles as signing_profiles
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
 from lambent.gateway.caller import InProcessCaller
@@ -144,6 +145,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             provisioner=provisioning,
             quotas=quotas,
             deprecations=dict(settings.deprecated_runtimes),
+            signing_profiles=signing_profiles.load(settings.signing_profiles),
         )
         stack.push_async_callback(control_plane.close)
         mappings = EventSourceMappings(

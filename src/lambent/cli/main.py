@@ -29,6 +29,7 @@ COMMANDS = {
     "up": Entry("lambent.cli.up:up", "Start the server in the foreground."),
     "demo": Entry("lambent.cli.demo:demo", "Run a real photograph through a sandboxed function."),
     "deploy": Entry("lambent.cli.deploy:deploy", "Make a folder a function; --watch deploys at every saved file."),
+    "sign": Entry("lambent.cli.sign:sign", "Sign a package for functions with a code signing configuration."),
     "invoke": Entry("lambent.cli.invoke:invoke", "Invoke a function."),
     "logs": Entry("lambent.cli.logs:logs", "Show a function's log."),
     "function": Entry("lambent.cli.function:function", "List functions, or show one."),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lambent.cli.failure import USAGE, Failure
-from lambent.core.settings import Given, Settings, SettingsError, days, load, numbers
+from lambent.core.settings import Given, Settings, SettingsError, days, files, load, numbers
 from lambent.functions.quotas import configured
 from lambent.runtimes.identifiers import IDENTIFIERS
 
@@ -53,9 +53,15 @@ def deprecations(texts: Sequence[str]) -> tuple[tuple[str, date], ...] | None:
 def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """The settings in force; one line instead where they cannot be used."""
     try:
-        found = load({**flags, "quotas": _quotas(flags.get("quotas") or ())}, config=config)
+        given = {"quotas": _quotas(flags.get("quotas") or ()), "signing_profiles": _keys(flags.get("signing_profiles"))}
+        found = load({**flags, **given}, config=config)
         configured(found.quotas, found.account_concurrency)
         _check_runtimes(name for name, _ in found.deprecated_runtimes)
+        if found.signing_profiles:
+            # Only then: it takes a library that commands can do without.
+            from lambent.functions.signing import profiles
+
+            profiles.load(found.signing_profiles)
     except SettingsError as error:
         raise Failure(str(error), USAGE) from error
     return found
@@ -67,6 +73,10 @@ def _check_runtimes(names: Iterable[str]) -> None:
             near = difflib.get_close_matches(name, IDENTIFIERS, 1)
             perhaps = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(f"deprecated_runtimes: unknown runtime identifier '{name}'{perhaps}")
+
+
+def _keys(texts: Sequence[str] | None) -> tuple[tuple[str, bytes], ...] | None:
+    return files(",".join(texts), "--signing-profile") if texts else None
 
 
 def _quotas(texts: Sequence[str]) -> Mapping[str, Given] | None:

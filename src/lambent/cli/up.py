@@ -81,6 +81,13 @@ UNUSABLE_PATH = frozenset(
     metavar="RUNTIME=DAY",
     help="Refuse functions of a runtime from a day on, as python3.9=2026-06-01.  [default: none]",
 )
+@click.option(
+    "--signing-profile",
+    "signing_profiles",
+    multiple=True,
+    metavar="ARN=FILE",
+    help="The public key of a signing profile version; see docs/code-signing.md.",
+)
 @options.quota
 @options.config
 def up(config: Path | None, **flags: Any) -> None:

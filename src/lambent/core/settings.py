@@ -62,6 +62,9 @@ class Settings:
     log_disk_mb: int = 1024
     """What all logs of functions may take on disk; beyond it the oldest go first."""
     log_level: str = "warning"
+    signing_profiles: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    """Public keys of signing profiles: (ARN of the profile version, the PEM in the file that was named). Read here,
+    while the process may read it; `functions.signing.profiles` knows what is in it."""
     quotas: Mapping[str, Given] = field(default_factory=dict)
     """Limits by name; `functions.quotas` knows them. Each name comes from the highest source that gives it."""
 
@@ -158,6 +161,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _interpreters(value, place)
         case "deprecated_runtimes":
             return days(value, place)
+        case "signing_profiles":
+            return files(value, place)
         case "quotas":
             return numbers(value, place)
         case _:
@@ -249,6 +254,24 @@ def days(value: object, place: str) -> tuple[tuple[str, date], ...]:
             raise problem from None
     if not found or not all(name for name, _ in found):
         raise problem
+    return tuple(found)
+
+
+def files(value: object, place: str) -> tuple[tuple[str, bytes], ...]:
+    """A TOML table `"arn:..." = "/path"`, or `arn:...=/path,arn:...=/path` in a variable or flag; what the files hold.
+
+    Raises `SettingsError`.
+    """
+    if isinstance(value, str):
+        value = {name.strip(): path.strip() for name, _, path in (part.partition("=") for part in value.split(","))}
+    if not isinstance(value, Mapping) or not all(isinstance(path, str) and path for path in value.values()):
+        raise SettingsError(f"{place} must map signing profile version ARNs to files, not {value!r}")
+    found = []
+    for arn, path in value.items():
+        try:
+            found.append((str(arn), Path(path).expanduser().read_bytes()))
+        except OSError as error:
+            raise SettingsError(f"{place}: {path} cannot be read: {error.strerror}") from None
     return tuple(found)
 
 

@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from lambent.aws.errors import not_found
 from lambent.aws.service import Handler, Operations
 from lambent.core import tasks
@@ -14,6 +16,8 @@ from lambent.functions.admission import admitted
 from lambent.functions.api import (
     account,
     aliases,
+    code_signing,
+    code_signing_configs,
     concurrency,
     create,
     delete,
@@ -27,6 +31,7 @@ from lambent.functions.api import (
     url_configs,
     versions,
 )
+from lambent.functions.api.code_signing_configs import SigningConfigTags
 from lambent.functions.api.function_tags import FunctionTags
 from lambent.functions.api.parts import Parts
 from lambent.functions.authorize import Authorizer
@@ -49,6 +54,10 @@ from lambent.functions.provisioned import Wanted, wanted
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.resolve import Resolver
+from lambent.functions.signing import store as signing_store
+from lambent.functions.signing.check import CodeSigningCheck
+from lambent.functions.signing.configs import KIND, SigningConfigs
+from lambent.functions.signing.profiles import Profiles
 from lambent.functions.transitions import Transitions
 from lambent.store.blobs import Blobs
 from lambent.store.database import Database
@@ -58,6 +67,8 @@ from lambent.store.vault import Vault
 RESOURCES = (
     account,
     aliases,
+    code_signing,
+    code_signing_configs,
     concurrency,
     create,
     delete,
@@ -89,6 +100,7 @@ class ControlPlane:
         code_source: CodeSource | None = None,
         provisioner: Provisioner | None = None,
         quotas: Quotas | None = None,
+        signing_profiles: Profiles | None = None,
         random: Callable[[], float] = random.random,
         deprecations: Deprecations | None = None,
     ) -> None:
@@ -107,7 +119,11 @@ class ControlPlane:
         self._unused_code = asyncio.Event()
         self._changes.on_unused_code = self._unused_code.set
         self.packages.on_released = self._released
-        self.taggables: dict[str, Taggable] = {"function": FunctionTags(self.read_model, self._changes)}
+        self._signing_configs = SigningConfigs(database)
+        self.taggables: dict[str, Taggable] = {
+            "function": FunctionTags(self.read_model, self._changes),
+            KIND: SigningConfigTags(self._signing_configs),
+        }
         """By kind in an ARN; `app` adds those of others."""
         self._urls = CodeUrls(data_dir.secret("code-url"), clock, quotas.code_url_s)
         self._parts = Parts(
@@ -116,6 +132,7 @@ class ControlPlane:
             packages=self.packages,
             urls=self._urls,
             code_source=code_source or NoS3Code(),
+            signing=CodeSigningCheck(self._signing_configs, signing_profiles or {}),
             taggables=self.taggables,
             provisioner=provisioner,
             runtime_version_arn=runtime_version_arn,
@@ -128,6 +145,7 @@ class ControlPlane:
     def start(self) -> None:
         """Load what is stored, take up transitions that a crash interrupted, and start the loops."""
         self.read_model.load(self._database.read_now(store.load_all))
+        self._signing_configs.load()
         if self._database.read_now(store.holds_plain_variables):
             tasks.detach("sealing of variables", self._database.write(store.seal_variables))
         for version in self.read_model.versions():
@@ -157,8 +175,14 @@ class ControlPlane:
         return archive
 
     async def reset(self) -> None:
-        """Drop every function of every account, and the counters of their versions."""
-        await self._changes.forget_everything(store.remove_everything)
+        """Drop every function of every account, the counters of their versions, and code signing configurations."""
+
+        def wipe(connection: Connection) -> None:
+            store.remove_everything(connection)
+            signing_store.remove_everything(connection)
+
+        await self._changes.forget_everything(wipe)
+        self._signing_configs.forget_everything()
 
     async def close(self) -> None:
         for loop in self._loops:

@@ -123,6 +123,9 @@ class FunctionVersion:
     layers: tuple[LayerReference, ...] = ()
     """In the order in which they are laid over /opt: a later one wins."""
     dead_letter_arn: str | None = None
+    signing_profile_version_arn: str | None = None
+    """Of the code, where a code signing configuration had it verified; the job that signed it too."""
+    signing_job_arn: str | None = None
     tracing_mode: str = "PassThrough"
     state: State = State.ACTIVE
     state_reason: str | None = None

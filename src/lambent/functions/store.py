@@ -155,6 +155,18 @@ def taken_by_others(connection: Connection, key: FunctionKey) -> int:
     return sum((provisioned | reserved).values())
 
 
+def signed_by(connection: Connection, account: str, region: str, config_arn: str) -> bool:
+    """Whether a function of the account and region has this code signing configuration."""
+    rows = connection.execute(
+        select(attachments.c.record).where(
+            attachments.c.account == account,
+            attachments.c.region == region,
+            attachments.c.kind == _KIND_OF[CodeSigning],
+        )
+    )
+    return any(_decode_attachment(_KIND_OF[CodeSigning], row.record) == CodeSigning(config_arn) for row in rows)
+
+
 def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:
     record = connection.execute(
         select(versions.c.record)

@@ -79,11 +79,6 @@ async def test_untagging_without_keys_is_a_validation_error(lambda_: Lambda) -> 
     assert "'tagKeys'" in message
 
 
-async def test_tags_of_a_resource_that_is_not_built_are_501(lambda_: Lambda) -> None:
-    resource = "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdefg"
-    assert (await lambda_.refused("list_tags", Resource=resource))[0] == 501
-
-
 MAPPING = f"arn:aws:lambda:us-east-1:{ACCOUNT}:event-source-mapping:14e0db71-5d35-4eb5-b481-8945cf9d10c2"
 
 
@@ -128,9 +123,7 @@ async def test_tags_of_other_kinds_go_to_who_keeps_them(lambda_: Lambda, plane: 
     assert mappings.kept == {"b": "2"}
 
 
-@pytest.mark.parametrize(
-    "resource", ["capacity-provider:p", "network-connector:n", "code-signing-config:csc-" + "a" * 17]
-)
+@pytest.mark.parametrize("resource", ["capacity-provider:p", "network-connector:n"])
 async def test_tags_of_a_kind_that_is_not_built_are_501(lambda_: Lambda, resource: str) -> None:
     arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:{resource}"
     assert (await lambda_.refused("list_tags", Resource=arn))[:2] == (501, "NotImplementedException")

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
 from lambent.event_sources.store import metadata as mappings_metadata
+from lambent.functions.signing.store import metadata as signing_metadata
 from lambent.functions.store import metadata as functions_metadata
 from lambent.services.logs.store import metadata as logs_metadata
 from lambent.store import migrations
@@ -18,7 +19,7 @@ from lambent.store.migrations.upgrade import upgrade
 from lambent.store.queue import metadata as queue_metadata
 from lambent.store.sqlite import writer_engine
 
-ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata, mappings_metadata, queue_metadata]
+ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata, mappings_metadata, queue_metadata, signing_metadata]
 """Every part that keeps rows is named here."""
 
 

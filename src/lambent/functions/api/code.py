@@ -7,7 +7,7 @@ kind of package is here.
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from lambent.aws.errors import ApiError, invalid_parameter
 from lambent.aws.service import CallContext, Parameters
@@ -16,6 +16,7 @@ from lambent.functions.archive import BadPackage
 from lambent.functions.ports import S3Object
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import NO_PACKAGE, CodePackage, ImageConfig
+from lambent.functions.signing.records import Signed
 
 IMAGE: Final = "Image"
 _ARCHIVE_MEMBERS: Final = ("ZipFile", "S3Bucket", "S3Key", "S3ObjectVersion")
@@ -80,6 +81,14 @@ async def accepted(parts: Parts, archive: bytes | None) -> AsyncIterator[CodePac
             yield package
     except BadPackage as error:
         raise invalid_parameter(str(error)) from error
+
+
+def signing_fields(signed: Signed | None) -> dict[str, Any]:
+    """Fields of the record that say by whom new code was signed; both None where nobody was verified."""
+    return {
+        "signing_profile_version_arn": signed and signed.profile_version_arn,
+        "signing_job_arn": signed and signed.job_arn,
+    }
 
 
 async def archive_of(parts: Parts, context: CallContext, code: Parameters) -> bytes | None:

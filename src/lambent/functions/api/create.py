@@ -1,5 +1,6 @@
 """CreateFunction."""
 
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -16,7 +17,9 @@ from lambent.functions.api.code import (
     check_kind,
     check_source,
     image_config_of,
+    signing_fields,
 )
+from lambent.functions.api.code_signing import bind
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import Parts, check_runtime, check_storage, target, to_its_end
 from lambent.functions.api.shapes import configuration
@@ -50,10 +53,12 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
 async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> FunctionVersion:
     publish = bool(parameters.get("Publish"))
     tags = parameters.get("Tags") or {}
+    config_arn = parameters.get("CodeSigningConfigArn") or None
     async with accepted(parts, archive) as code:
         check_storage(parts, key, code)
-        version = _new_version(parts, key, parameters, code)
-        change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish))
+        signed = await parts.signing.of(key, config_arn, archive)
+        version = replace(_new_version(parts, key, parameters, code), **signing_fields(signed))
+        change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish, config_arn))
     assert change.reply is not None
     return change.reply
 
@@ -74,6 +79,10 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime"))
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)
+    if config_arn := parameters.get("CodeSigningConfigArn"):
+        parts.signing.existing(config_arn)
+        if is_image:
+            raise invalid_parameter("Code signing is not supported for functions created with container images.")
     if is_image:
         check_image(parameters["Code"], "creating")
     else:
@@ -115,16 +124,19 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
     )
 
 
-def _create(connection: Connection, version: FunctionVersion, tags: dict[str, str], publish: bool) -> Change:
+def _create(
+    connection: Connection, version: FunctionVersion, tags: dict[str, str], publish: bool, config_arn: str | None
+) -> Change:
     if store.load(connection, version.key) is not None:
         raise _exists(version.key)
     store.create(connection, version, tags)
+    attached = {} if config_arn is None else bind(connection, version.key, config_arn).attached
     if not publish:
-        return Change(key=version.key, latest=version, tags=tags, reply=version)
+        return Change(key=version.key, latest=version, tags=tags, attached=attached, reply=version)
     number = store.next_number(connection, version.key)
     first = revise.published(version, number, None, uuid4)
     store.add_published(connection, first)
-    return Change(key=version.key, latest=version, published=(first,), tags=tags, reply=first)
+    return Change(key=version.key, latest=version, published=(first,), tags=tags, attached=attached, reply=first)
 
 
 def _exists(key: FunctionKey) -> ApiError:

@@ -42,7 +42,7 @@ EFFECTIVE: Final = frozenset(
         *("S3Bucket", "S3Key", "S3ObjectVersion", "Code.S3Bucket", "Code.S3Key", "Code.S3ObjectVersion"),
         *("Environment", "Environment.Variables", "KMSKeyArn", "EphemeralStorage", "EphemeralStorage.Size"),
         *("DeadLetterConfig", "DeadLetterConfig.TargetArn"),
-        *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart"),
+        *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart", "CodeSigningConfigArn"),
         *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
         "ImageConfig.WorkingDirectory",
         # Refused elsewhere in the words of AWS: they need LogFormat JSON.
@@ -61,7 +61,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "TracingConfig.Mode": _one_of("PassThrough"),
     "Layers": _empty,
     "FileSystemConfigs": _empty,
-    "CodeSigningConfigArn": _empty,
     "SnapStart.ApplyOn": _one_of("None"),
     "LoggingConfig.LogFormat": _one_of("Text"),
     "TenancyConfig": _never,

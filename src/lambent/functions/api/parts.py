@@ -21,6 +21,7 @@ from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
 from lambent.functions.resolve import Target, locate
+from lambent.functions.signing.check import CodeSigningCheck
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Parts:
     packages: Packages
     urls: CodeUrls
     code_source: CodeSource
+    signing: CodeSigningCheck
     taggables: Mapping[str, Taggable]
     """By kind, as it stands in an ARN."""
     provisioner: Provisioner

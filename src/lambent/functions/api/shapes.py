@@ -39,6 +39,9 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         shape["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
     if version.kms_key_arn is not None:
         shape["KMSKeyArn"] = version.kms_key_arn
+    if version.signing_profile_version_arn is not None:
+        shape["SigningProfileVersionArn"] = version.signing_profile_version_arn
+        shape["SigningJobArn"] = version.signing_job_arn
     if not listed:
         shape |= _state(version)
         if version.runtime_version_arn is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lambent.aws.errors import invalid_parameter
+from lambent.aws.errors import conflict, invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import revise, store
@@ -22,6 +22,7 @@ from lambent.functions.api.code import (
     check_kind,
     check_source,
     image_config_of,
+    signing_fields,
 )
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
@@ -48,7 +49,16 @@ from lambent.functions.api.validation import (
 from lambent.functions.api.versions import publish
 from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change
-from lambent.functions.records import NO_PACKAGE, CodePackage, Function, FunctionKey, FunctionVersion, State
+from lambent.functions.records import (
+    NO_PACKAGE,
+    CodePackage,
+    CodeSigning,
+    Function,
+    FunctionKey,
+    FunctionVersion,
+    State,
+)
+from lambent.functions.signing.records import Signed
 
 
 def operations(parts: Parts) -> Operations:
@@ -69,7 +79,9 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
     archive = await archive_of(parts, context, parameters)
     if parameters.get("DryRun"):
         code = NO_PACKAGE if archive is None else await _checked(parts, archive)
-        return configuration(replace(function.latest, **_code(function.latest, code, parameters)), arn=found.arn)
+        signed = await parts.signing.of(key, _config_arn(function), archive)
+        described = replace(function.latest, **_code(function.latest, code, parameters, signed))
+        return configuration(described, arn=found.arn)
     change = await to_its_end(_accept(parts, key, parameters, archive))
     assert change.reply is not None
     return configuration(change.reply, arn=change.reply.qualified_arn if change.published else found.arn)
@@ -103,13 +115,17 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
     publishing = bool(parameters.get("Publish"))
     async with accepted(parts, archive) as code:
         check_storage(parts, key, code)
+        config_arn = _config_arn(existing(parts.read_model.get(key), key))
+        signed = await parts.signing.of(key, config_arn, archive)
         now = parts.clock.now()
 
         def update(connection: Connection) -> Change:
             function = changeable(connection, key, parameters.get("RevisionId"))
             # While the code came from S3 the name may have been deleted, and created with another kind of package.
             _check_code(parts, function.latest, parameters)
-            begun = _begin(connection, function, _code(function.latest, code, parameters), now)
+            if _config_arn(function) != config_arn:
+                raise conflict("The code signing configuration of the function has changed. Please try again.")
+            begun = _begin(connection, function, _code(function.latest, code, parameters, signed), now)
             return publish(connection, key, begun, None) if publishing else begun
 
         return await parts.changes.commit(update)
@@ -134,9 +150,15 @@ def _check_code(parts: Parts, current: FunctionVersion, parameters: Parameters) 
     refuse_without_effect(parameters)
 
 
-def _code(current: FunctionVersion, code: CodePackage, parameters: Parameters) -> dict[str, Any]:
+def _config_arn(function: Function) -> str | None:
+    bound = function.attached(CodeSigning)
+    return None if bound is None else bound.config_arn
+
+
+def _code(current: FunctionVersion, code: CodePackage, parameters: Parameters, signed: Signed | None) -> dict[str, Any]:
     """Fields of the record that new code replaces."""
     changes: dict[str, Any] = {"code": code, "architecture": architecture_of(parameters) or current.architecture}
+    changes |= signing_fields(signed)
     if current.image is not None:
         changes["image"] = replace(current.image, uri=parameters["ImageUri"])
     return changes

@@ -52,7 +52,8 @@ def describe(model: ServiceModel | None, error: ApiError) -> ErrorReply:
                 headers.append((places.wire_names[name], text))
             elif value is not None:
                 members[places.wire_names[name]] = document_of(value, shape.members[name])
-        if "Type" in shape.members:
+        # An explicit None: some errors of AWS are without it.
+        if "Type" in shape.members and "Type" not in error.members:
             members.setdefault("Type", "Service" if status >= 500 else "User")
         members["Message" if "Message" in shape.members else "message"] = error.message
     if status == 429 and not any(name.lower() == "retry-after" for name, _ in headers):

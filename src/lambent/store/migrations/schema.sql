@@ -102,6 +102,14 @@ CREATE TABLE event_source_mappings (
 
 CREATE INDEX event_source_mappings_by_function ON event_source_mappings (account, region, function_name);
 
+CREATE TABLE code_signing_configs (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	config_id VARCHAR(32) NOT NULL,
+	record TEXT NOT NULL,
+	PRIMARY KEY (account, region, config_id)
+);
+
 CREATE TABLE queue_messages (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	queue VARCHAR(32) NOT NULL,

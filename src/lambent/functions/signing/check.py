@@ -1,0 +1,62 @@
+"""The check of a package at the moment it becomes a function's code, with AWS's two refusals."""
+
+import asyncio
+import logging
+
+from lambent.aws.errors import ApiError
+from lambent.functions.records import FunctionKey
+from lambent.functions.signing.configs import SigningConfigs
+from lambent.functions.signing.examine import examine
+from lambent.functions.signing.profiles import Profiles
+from lambent.functions.signing.records import Policy, Signed, SigningConfig
+
+logger = logging.getLogger(__name__)
+
+
+class CodeSigningCheck:
+    def __init__(self, configs: SigningConfigs, profiles: Profiles) -> None:
+        self.configs = configs
+        self._profiles = profiles
+
+    def existing(self, config_arn: str) -> SigningConfig:
+        config = self.configs.get(config_arn)
+        if config is None:
+            raise config_not_found(config_arn)
+        return config
+
+    async def of(self, function: FunctionKey, config_arn: str | None, archive: bytes | None) -> Signed | None:
+        """By whom the package is signed; None where nobody asks, or where the policy only warns.
+
+        `archive` has been unpacked before, so that its size is known to be harmless.
+        """
+        if config_arn is None or archive is None:
+            return None
+        config = self.existing(config_arn)
+        verdict = await asyncio.to_thread(examine, archive, config, self._profiles)
+        if verdict.tampered:
+            raise ApiError("InvalidCodeSignatureException", _INTEGRITY.format(problem=verdict.problem))
+        if verdict.problem is not None and config.policy is Policy.ENFORCE:
+            text = _REFUSED.format(name=function.name, problem=verdict.problem)
+            raise ApiError("CodeVerificationFailedException", text)
+        if verdict.problem is not None:
+            logger.warning("%s is deployed against its code signing configuration: %s", function.arn, verdict.problem)
+        return verdict.signed
+
+
+def config_not_found(arn: str) -> ApiError:
+    """Of operations on functions. Errors about configurations have no `Type`."""
+    return ApiError(
+        "CodeSigningConfigNotFoundException",
+        f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}.",
+        members={"Type": None},
+    )
+
+
+_INTEGRITY = (
+    "The code signature failed the integrity check. If the integrity check fails, then Lambda blocks deployment, even"
+    " if the code signing policy is set to WARN. Of this package: {problem}."
+)
+_REFUSED = (
+    "Lambda cannot deploy the function. The function or layer might be signed using a signature that the client is not"
+    " configured to accept. Check the provided signature for {name}. Of this package: {problem}."
+)
