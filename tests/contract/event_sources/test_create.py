@@ -255,6 +255,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "Unsupported 'maximumRetryAttempts' parameter for given event source mapping type.",
     ),
     (
+        {**MINIMAL["self-managed-kafka"], "MaximumRetryAttempts": 0},
+        IPV,
+        "Unsupported 'maximumRetryAttempts' parameter for given event source mapping type.",
+    ),
+    (
         {**MINIMAL["mq"], "ParallelizationFactor": 1},
         IPV,
         "Unsupported 'parallelizationFactor' parameter for given event source mapping type.",

@@ -52,6 +52,18 @@ class TestWithoutPollers:
         assert after["FunctionResponseTypes"] == []
         assert not {"FilterCriteria", "ScalingConfig", "MetricsConfig"} & after.keys()
 
+    async def test_provisioned_mode_cannot_go_while_settings_need_it(self, mapped: Mappings) -> None:
+        pollers = {"MinimumPollers": 1, "MaximumPollers": 2}
+        made = await mapped.mapped("msk", ProvisionedPollerConfig=pollers, BisectBatchOnFunctionError=True)
+        uuid = made["UUID"]
+        await mapped.at_rest(uuid)
+        refused = await mapped.refused("update_event_source_mapping", UUID=uuid, ProvisionedPollerConfig={})
+        assert "'bisectBatchOnFunctionError'" in refused[2]
+        await mapped.update_event_source_mapping(
+            UUID=uuid, ProvisionedPollerConfig={}, BisectBatchOnFunctionError=False
+        )
+        assert "ProvisionedPollerConfig" not in await mapped.at_rest(uuid)
+
     async def test_a_mapping_moves_to_another_function(self, mapped: Mappings) -> None:
         await mapped.created("g")
         uuid = (await mapped.mapped())["UUID"]
