@@ -2,6 +2,7 @@
 
 import pytest
 
+from lambent.testing.runtime_support import FakeRuntimeSupport
 from tests.contract.functions.conftest import ARN, Lambda
 from tests.unit.functions.conftest import package
 
@@ -104,3 +105,56 @@ async def test_a_version_of_new_code_serves_its_own_code(lambda_: Lambda) -> Non
     await lambda_.wait("published_version_active", FunctionName="f", Qualifier="2")
     first = await lambda_.get_function_configuration(FunctionName="f", Qualifier="1")
     assert second["CodeSha256"] != first["CodeSha256"]
+
+
+async def test_a_revision_guards_publishing(lambda_: Lambda) -> None:
+    """As AWS was seen to answer (spec 1.5)."""
+    stale = (await lambda_.create())["RevisionId"]
+    current = (await lambda_.updated())["RevisionId"]
+    assert await lambda_.refused("publish_version", FunctionName="f", RevisionId=stale) == (
+        412,
+        "PreconditionFailedException",
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve"
+        " the latest Revision Id",
+    )
+    assert (await lambda_.publish_version(FunctionName="f", RevisionId=current))["Version"] == "1"
+
+
+async def test_an_update_under_way_refuses_publishing(lambda_: Lambda, support: FakeRuntimeSupport) -> None:
+    """As AWS was seen to answer (spec 1.4)."""
+    await lambda_.created()
+    support.hold()
+    await lambda_.update_function_configuration(FunctionName="f", Timeout=9)
+    assert await lambda_.refused("publish_version", FunctionName="f") == (
+        409,
+        "ResourceConflictException",
+        f"The operation cannot be performed at this time. An update is in progress for resource: {ARN}f",
+    )
+    support.release()
+
+
+async def test_versions_are_listed_in_pages_of_their_order(lambda_: Lambda) -> None:
+    await lambda_.created()
+    for number in range(1, 13):
+        await lambda_.update_function_configuration(FunctionName="f", Timeout=number + 3)
+        await lambda_.updated()
+        await lambda_.publish_version(FunctionName="f", Description=f"number {number}")
+    pages = await lambda_.client.pages("list_versions_by_function", FunctionName="f", PaginationConfig={"PageSize": 5})
+    listed = [version for page in pages for version in page["Versions"]]
+    assert [len(page["Versions"]) for page in pages] == [5, 5, 3]
+    assert [version["Version"] for version in listed] == ["$LATEST", *map(str, range(1, 13))]
+    assert listed[12]["Description"] == "number 12"
+    assert "State" not in listed[1]
+    refused = await lambda_.refused("list_versions_by_function", FunctionName="f", Marker="!")
+    assert refused[:2] == (400, IPV)
+
+
+async def test_policies_aliases_tags_and_concurrency_are_no_change_to_publish(lambda_: Lambda) -> None:
+    """Spec 1.5: what counts as a change."""
+    await lambda_.created()
+    await lambda_.publish_version(FunctionName="f")
+    await lambda_.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    await lambda_.add_permission(FunctionName="f", StatementId="s", Action="lambda:*", Principal="*")
+    await lambda_.tag_resource(Resource=ARN + "f", Tags={"a": "b"})
+    await lambda_.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=3)
+    assert (await lambda_.publish_version(FunctionName="f"))["Version"] == "1"
