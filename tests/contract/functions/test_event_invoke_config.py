@@ -166,8 +166,16 @@ async def test_destinations_that_cannot_be(lambda_: Lambda) -> None:
         lambda_, {"OnSuccess": {"Destination": QUEUE}, "OnFailure": {"Destination": table}}, config(QUEUE, table)
     )
     await refused(lambda_, {"OnFailure": {"Destination": ARN + "nope"}}, f"The destination ARN {ARN}nope is invalid.")
-    fifo = QUEUE + ".fifo"
-    await refused(lambda_, {"OnFailure": {"Destination": fifo}}, f"The destination ARN {fifo} is invalid.")
+    for arn in (
+        QUEUE + ".fifo",
+        "arn:aws:sqs:us-east-1::q",
+        f"arn:aws:sns:us-east-1:{ACCOUNT}:",
+        ARN,
+        ARN.replace("function:", "layer:l:1"),
+        f"arn:aws:events:us-east-1:{ACCOUNT}:rule/r",
+        "arn:aws:s3:::",
+    ):
+        await refused(lambda_, {"OnFailure": {"Destination": arn}}, f"The destination ARN {arn} is invalid.")
     await refused(
         lambda_,
         {"OnFailure": {"Destination": ARN + "f:live"}},

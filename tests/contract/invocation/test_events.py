@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lambent.functions.records import FunctionKey
+from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Echo
 from tests.contract.invocation.conftest import ARN, Functions
 from tests.unit.environments.kit import until
@@ -107,6 +109,33 @@ async def test_the_old_operation_does_the_same(functions: Functions) -> None:
     with pytest.raises(ClientError) as failure:
         await functions.client.invoke_async(FunctionName="f", InvokeArgs=b'"' + b"x" * 262_144 + b'"')
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+async def test_the_configuration_of_the_invoked_qualifier_decides(
+    functions: Functions, neighbours: ScriptedCaller
+) -> None:
+    neighbours.answers = {("sqs", "GetQueueUrl"): {"QueueUrl": "http://queue"}, ("sqs", "SendMessage"): {}}
+    queue = "arn:aws:sqs:us-east-1:123456789012:q"
+    await functions.create(Publish=True)
+    await functions.client.put_function_event_invoke_config(
+        FunctionName="f",
+        Qualifier="1",
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": queue}},
+    )
+    await functions.invoke("fail", InvocationType="Event")
+    await functions.invoke("fail", InvocationType="Event", Qualifier="1")
+    await until(lambda: any(asked.operation == "SendMessage" for asked in neighbours.asked))
+    (sent,) = [asked for asked in neighbours.asked if asked.operation == "SendMessage"]
+    record = json.loads(sent.parameters["MessageBody"])
+    assert record["requestContext"]["functionArn"] == ARN + "f:1"
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "1", "functionError": "Unhandled"}
+    assert (sent.account, sent.principal) == ("123456789012", "arn:aws:iam::000000000000:role/r")
+    # The other waits a minute for its first retry.
+    await until(lambda: functions.events.worker.idle)
+    (waiting,) = await functions.events.listed(FunctionKey("123456789012", "us-east-1", "f"), 10)
+    assert json.loads(waiting.state)["attempts"] == 1
 
 
 async def test_a_throttled_event_is_still_accepted(functions: Functions) -> None:

@@ -3,6 +3,7 @@
 A configuration belongs to a version or an alias; the function itself is `$LATEST`. `invocation` gives it its effect.
 """
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -20,7 +21,7 @@ from lambent.functions.resolve import Target, parse
 
 _ANY_RESULT: Final = frozenset({"sqs", "sns", "events", "lambda"})
 _FAILURES: Final = _ANY_RESULT | {"s3"}
-_STANDARD_ONLY: Final = frozenset({"sqs", "sns"})
+_FUNCTION: Final = re.compile(r"function:[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?")
 
 
 def operations(parts: Parts) -> Operations:
@@ -131,16 +132,30 @@ def _is_known(parts: Parts, key: FunctionKey, destination: str, services: frozen
         return False
     if arn.service not in services:
         return False
-    if not arn.resource or (arn.service in _STANDARD_ONLY and arn.resource.endswith(".fifo")):
+    if not _names_something(arn):
         raise invalid
     if arn.service == "lambda":
-        target_key = FunctionKey(arn.account or key.account, arn.region or key.region, parse(destination).name)
+        target_key = FunctionKey(arn.account, arn.region, parse(destination).name)
         if target_key == key:
             raise invalid_parameter("You can't specify the function as a destination for itself.")
         # Functions of other accounts are nobody's business until they are invoked.
         if target_key.account == key.account and parts.read_model.get(target_key) is None:
             raise invalid
     return True
+
+
+def _names_something(arn: Arn) -> bool:
+    if arn.service == "s3":
+        return bool(arn.resource)
+    if not arn.region or not arn.account:
+        return False
+    match arn.service:
+        case "events":
+            return arn.resource.removeprefix("event-bus/") not in ("", arn.resource)
+        case "lambda":
+            return _FUNCTION.fullmatch(arn.resource) is not None
+        case _:
+            return bool(arn.resource) and not arn.resource.endswith(".fifo")
 
 
 def _printed(member: str, destination: str | None) -> str:
