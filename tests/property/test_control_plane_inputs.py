@@ -60,7 +60,16 @@ USUAL: dict[str, list[Any]] = {
     "TagKeys": [["a"], []],
     "Marker": ["", "Zg==", "%", "\u00e9", "////", "_w=="],
     "MaxItems": [1, 10000],
-    "FunctionVersion": ["ALL"],
+    "FunctionVersion": ["ALL", "1", "7", "$LATEST"],
+    "RoutingConfig": [{}, {"AdditionalVersionWeights": {}}, {"AdditionalVersionWeights": {"1": 0.5}}],
+    "Cors": [{}, {"AllowOrigins": ["*"], "MaxAge": 5}],
+    "DestinationConfig": [
+        {},
+        {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:q"}},
+        {"OnSuccess": {}},
+    ],
+    "Principal": ["*", "s3.amazonaws.com", "111111111111", "arn:aws:iam::111111111111:role/r", "?"],
+    "Action": ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl", "s3:GetObject"],
     "RevisionId": ["", "x"],
     "CodeSha256": ["", "x"],
     "VpcConfig": [{}, {"SubnetIds": ["subnet-1"]}],
@@ -81,6 +90,7 @@ OPERATIONS = sorted({name for resource in RESOURCES for name in resource.operati
 
 def values_of(shape: Shape) -> list[Any]:
     kinds: dict[str, list[Any]] = {"boolean": [True, False], "structure": [{}], "list": [[]], "map": [{}]}
+    kinds |= dict.fromkeys(("integer", "long", "double"), [0, 1, 100_000])
     return kinds.get(shape.type_name) or list(getattr(shape, "enum", [])) or ["x"]
 
 
