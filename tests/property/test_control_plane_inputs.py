@@ -90,7 +90,7 @@ OPERATIONS = sorted({name for resource in RESOURCES for name in resource.operati
 
 def values_of(shape: Shape) -> list[Any]:
     kinds: dict[str, list[Any]] = {"boolean": [True, False], "structure": [{}], "list": [[]], "map": [{}]}
-    kinds |= dict.fromkeys(("integer", "long", "double"), [0, 1, 100_000])
+    kinds |= {kind: [0, 1, 100_000] for kind in ("integer", "long", "double")}
     return kinds.get(shape.type_name) or list(getattr(shape, "enum", [])) or ["x"]
 
 
