@@ -45,6 +45,7 @@ from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer, Listener
 from lambent.invocation.api import Invocation
@@ -57,7 +58,9 @@ from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.catalog import Catalog
 from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
+from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
+from lambent.services.sts.service import StsService
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 
@@ -126,7 +129,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
 
-        neighbours = Neighbours(data_dir.root / "run")
+        keys = KnownKeys(clock)
+        neighbours = Neighbours(data_dir.root / "run", IamOverRestarts(database, clock, keys))
         stack.push_async_callback(neighbours.close)
         elsewhere = Elsewhere(neighbours)
         caller = InProcessCaller(elsewhere)
@@ -157,12 +161,15 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
         if settings.allow_reset:
             routes["/_lambent/reset"] = admin.reset
+        sts = StsService(database, clock, keys, caller)
+        sts.load()
         lambda_operations = {**control_plane.operations(), **mappings.operations()}
         gateway = Gateway(
-            services(lambda_operations, logs),
+            services(lambda_operations, logs, sts),
             routes=routes,
             allowed_hosts=settings.allowed_hosts,
             elsewhere=elsewhere,
+            keys=keys,
         )
         caller.apis = gateway.apis
         pool = Pool(
@@ -213,6 +220,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             )
         )
 
+        neighbours.load()
         control_plane.start()
         mappings.start()
         logs.start()
@@ -235,11 +243,12 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 
 
-def services(lambda_operations: Operations, logs: LogsService) -> dict[str, Service]:
+def services(lambda_operations: Operations, logs: LogsService, sts: StsService) -> dict[str, Service]:
     """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
     return {
         "lambda": Service("lambda", lambda_operations, options.partial()),
         "logs": Service("logs", logs.operations()),
+        "sts": Service("sts", sts.operations(), shared=True),
     }
 
 

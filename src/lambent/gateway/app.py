@@ -17,6 +17,7 @@ from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
 from lambent.aws.models import signed_as
 from lambent.aws.outside import REQUEST_BYTES, Outside, UnknownService
 from lambent.aws.service import CallContext, Service
+from lambent.core.clock import SystemClock
 from lambent.core.ids import uuid4
 from lambent.gateway.authenticate import Authenticator, Unchecked
 from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
@@ -25,6 +26,7 @@ from lambent.gateway.elsewhere import Elsewhere, passed_on
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
 from lambent.gateway.sigv4 import Credential, credential_of
 
@@ -50,11 +52,13 @@ class Gateway:
         allowed_hosts: tuple[str, ...] = (),
         urls: UrlRoute | None = None,
         elsewhere: Elsewhere | None = None,
+        keys: KnownKeys | None = None,
     ) -> None:
         """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below.
         `urls`: function URLs, on public listeners alone."""
         self.apis = Apis(services)
         self.elsewhere = elsewhere or Elsewhere()
+        self.keys = keys or KnownKeys(SystemClock())
         self.routes = dict(sorted((routes or {}).items(), key=lambda item: -len(item[0])))
         self.budget = Budget()
         self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
@@ -64,7 +68,7 @@ class Gateway:
 
     def public(self) -> "Front":
         hosts = HostRule(self.allowed_hosts)
-        return Front(self.apis, self.elsewhere, Unchecked(), hosts, self.routes, self.budget, self.urls)
+        return Front(self.apis, self.elsewhere, Unchecked(self.keys), hosts, self.routes, self.budget, self.urls)
 
     def private(self, authenticator: Authenticator) -> "Front":
         """For a listener inside a sandbox: AWS APIs only."""
@@ -165,10 +169,16 @@ class Front:
     async def _operation(
         self, api: Api, credential: Credential, head: HttpRequest, request_id: str, body: BodyReader
     ) -> HttpResponse:
-        match = api.match(head)
-        content = await read_body(body, api.limit_bytes(match.operation), match.operation.name)
-        request = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
+        if api.routes_by_form:
+            request = replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, api.service.name))
+            match = api.match(request)
+        else:
+            match = api.match(head)
+            content = await read_body(body, api.limit_bytes(match.operation), match.operation.name)
+            request = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
         identity = self._authenticator.authenticate(request, credential)
+        if self._elsewhere.neighbour is not None and api.leaves(match.operation.name):
+            return await passed_on(self._elsewhere.neighbour, request, identity, credential)
         _check_request_id(match.operation, head.headers)
         context = CallContext(
             account=identity.account,

@@ -4,10 +4,9 @@ On the loopback listener credentials are not checked, but they must be there in 
 the session of that environment is accepted, and its signature is verified.
 """
 
-import functools
 import hmac
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from lambent.aws.service import Identity
 from lambent.core.clock import Clock
@@ -15,9 +14,8 @@ from lambent.environments.credentials import caller_arn
 from lambent.environments.ports import SessionCredentials
 from lambent.gateway import sigv4
 from lambent.gateway.http import HttpRequest
+from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sigv4 import Credential
-
-DEFAULT_ACCOUNT: Final = "000000000000"
 
 
 class Authenticator(Protocol):
@@ -26,18 +24,14 @@ class Authenticator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Unchecked:
-    """The account is the access key when that has 12 digits, else 000000000000."""
+    """Whoever the access key names; its secret is not asked for."""
+
+    keys: KnownKeys
 
     def authenticate(self, request: HttpRequest, credential: Credential) -> Identity:
-        return identity_of_key(credential.access_key_id)
-
-
-@functools.lru_cache(maxsize=1024)
-def identity_of_key(access_key_id: str) -> Identity:
-    digits = len(access_key_id) == 12 and access_key_id.isascii() and access_key_id.isdigit()
-    account = access_key_id if digits else DEFAULT_ACCOUNT
-    return Identity(account, f"arn:aws:iam::{account}:root", access_key_id)
+        return self.keys.identity(credential.access_key_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from lambent.gateway.body import Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.invoke import InvokeShortWay
 from lambent.gateway.protocols import WireProtocol, protocol_of
+from lambent.gateway.protocols.query import fields_of
 from lambent.gateway.protocols.spoken import spoken_in
 from lambent.gateway.quirks import quirks_of, refusal
-from lambent.gateway.route import Match, Router, router_of
+from lambent.gateway.route import FormRouter, Match, Router, router_of
 from lambent.gateway.sigv4 import signing_name
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Api:
         self.model: ServiceModel = service_model(service.name)
         self.protocol: WireProtocol = protocol_of(self.model)
         self.router: Router = router_of(self.model)
+        self.routes_by_form: bool = isinstance(self.router, FormRouter)
+        """Whether the operation is known only once the body is read."""
         self.signing_name: str = self.model.signing_name
         self.target_prefix: str | None = self.model.metadata.get("targetPrefix")
         self._quirks = quirks_of(service.name)
@@ -47,7 +50,8 @@ class Api:
         """Raises `ApiError` UnknownOperationException."""
         if self._short_way is not None and (match := self._short_way.match(request)) is not None:
             return match
-        return self.router.match(request.method, request.path, request.query, request.headers.get("x-amz-target"))
+        name = fields_of(request).get("Action", "") if self.routes_by_form else request.headers.get("x-amz-target")
+        return self.router.match(request.method, request.path, request.query, name)
 
     def leaves(self, operation_name: str) -> bool:
         """Whether an operation of this service of ours is the neighbour's."""
@@ -66,10 +70,10 @@ class Api:
                 match.parameters["Payload"] = request.body
             result = await handler(context, match.parameters)
             response = self._short_way.serialise(result)
-            return self._serialised(operation, result) if response is None else response
+            return self._serialised(context, operation, result) if response is None else response
         parameters = self.protocol.parse(operation, request, match.labels)
         self._check(operation, parameters)
-        return self._serialised(operation, await handler(context, parameters))
+        return self._serialised(context, operation, await handler(context, parameters))
 
     async def call_in_process(self, context: CallContext, operation_name: str, parameters: Parameters) -> Result:
         """The same for a caller of this process, without the wire. Raises as `call` does."""
@@ -92,9 +96,9 @@ class Api:
         if error is not None:
             raise error
 
-    def _serialised(self, operation: OperationModel, result: Result) -> HttpResponse:
+    def _serialised(self, context: CallContext, operation: OperationModel, result: Result) -> HttpResponse:
         members = {name: value for name, value in result.items() if name != RESPONSE_HEADERS}
-        response = self.protocol.serialise(operation, members)
+        response = self.protocol.serialise(operation, members, context.request_id)
         extra = self._quirks.reply_headers.get(operation.name, ()) + tuple(result.get(RESPONSE_HEADERS, {}).items())
         if not extra:
             return response

@@ -97,10 +97,26 @@ class TargetRouter:
         return Match(operation, {})
 
 
-Router = RestRouter | TargetRouter
+class FormRouter:
+    """For the protocols that name the operation in the field `Action` of a form."""
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._operations = {name: model.operation_model(name) for name in model.operation_names}
+
+    def match(self, method: str, path: str, query: str, target: str | None) -> Match:
+        """`target` is the Action."""
+        operation = self._operations.get(target or "")
+        if operation is None:
+            raise ApiError("InvalidAction", f"Could not find operation {(target or '')[:200]!r}", status=400)
+        return Match(operation, {})
+
+
+Router = RestRouter | TargetRouter | FormRouter
 
 
 def router_of(model: ServiceModel) -> Router:
+    if model.metadata["protocol"] == "query":
+        return FormRouter(model)
     return TargetRouter(model) if "targetPrefix" in model.metadata else RestRouter(model)
 
 

@@ -1,9 +1,12 @@
 """The AWS endpoint inside a sandbox: the same services, for requests that this environment's session has signed."""
 
 import socket
+from dataclasses import dataclass
 from typing import Final
 
+from lambent.aws.keys import KeyRing, KnownKey
 from lambent.core.clock import Clock
+from lambent.environments.credentials import caller_arn
 from lambent.environments.ports import Closer, SessionCredentials
 from lambent.gateway.app import Gateway
 from lambent.gateway.authenticate import OneSession
@@ -22,4 +25,19 @@ class SandboxEndpoint:
         self._clock = clock
 
     async def serve(self, listener: socket.socket, session: SessionCredentials) -> Closer:
-        return await self._server.serve(self._gateway.private(OneSession(session, self._clock)), listener, LIMITS)
+        served = await self._server.serve(self._gateway.private(OneSession(session, self._clock)), listener, LIMITS)
+        keys = self._gateway.keys
+        # A URL that the function presigns may be opened outside.
+        keys.learn(session.access_key_id, KnownKey(session.account, caller_arn(session), session.session_name))
+        return _Session(served, keys, session.access_key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    listener: Closer
+    keys: KeyRing
+    access_key_id: str
+
+    def close(self) -> None:
+        self.keys.forget(self.access_key_id)
+        self.listener.close()

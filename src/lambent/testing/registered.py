@@ -17,10 +17,13 @@ from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.control_plane import ControlPlane
 from lambent.gateway.coverage import coverage_page
+from lambent.gateway.keys import KnownKeys
 from lambent.invocation.api import Invocation
 from lambent.services.logs.service import LogsService
+from lambent.services.sts.service import StsService
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
+from lambent.testing.scripted_caller import ScriptedCaller
 
 
 @asynccontextmanager
@@ -35,8 +38,10 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
     mappings = EventSourceMappings(database=database, clock=clock, functions=control_plane.read_model)
     invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock, events=nothing)
+    sts = StsService(database, clock, KnownKeys(clock), ScriptedCaller())
     try:
-        yield services({**control_plane.operations(), **mappings.operations(), **invocation.operations()}, logs)
+        operations = {**control_plane.operations(), **mappings.operations(), **invocation.operations()}
+        yield services(operations, logs, sts)
     finally:
         await mappings.close()
         await control_plane.close()

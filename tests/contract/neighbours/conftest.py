@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -13,8 +14,13 @@ from lambent.aws.service import CallContext, Parameters, Result, Service
 from lambent.gateway.app import Gateway
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere
+from lambent.gateway.keys import KnownKeys
 from lambent.gateway.server import HttpServer
+from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
+from lambent.services.sts.service import StsService
+from lambent.store.database import Database
+from lambent.testing.manual_clock import ManualClock
 from lambent.testing.served import http_client
 
 T = TypeVar("T")
@@ -27,6 +33,7 @@ class World:
     port: int
     neighbours: Neighbours
     caller: InProcessCaller
+    clock: ManualClock
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` on the loop of the gateway."""
@@ -47,19 +54,30 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     ready = threading.Event()
 
     async def serve() -> None:
-        neighbours = Neighbours(scratch)
+        clock = ManualClock(datetime.now(UTC))
+        keys = KnownKeys(clock)
+        database = Database.open(scratch / "lambent.db")
+        neighbours = Neighbours(scratch, IamOverRestarts(database, clock, keys))
+        neighbours.load()
         elsewhere = Elsewhere(neighbours)
         caller = InProcessCaller(elsewhere)
-        gateway = Gateway({"lambda": Service("lambda", {"GetFunction": get_function})}, elsewhere=elsewhere)
+        sts = StsService(database, clock, keys, caller)
+        sts.load()
+        services = {
+            "lambda": Service("lambda", {"GetFunction": get_function}),
+            "sts": Service("sts", sts.operations(), shared=True),
+        }
+        gateway = Gateway(services, elsewhere=elsewhere, keys=keys)
         caller.apis = gateway.apis
         server = HttpServer()
         listener = await server.listen(gateway.public(), "127.0.0.1", 0)
         stop = asyncio.Event()
-        started.append(World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller))
+        started.append(World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller, clock))
         ready.set()
         await stop.wait()
         await server.close(1)
         await neighbours.close()
+        await database.close()
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()), name="gateway")
     thread.start()

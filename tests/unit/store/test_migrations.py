@@ -13,13 +13,23 @@ from lambent.event_sources.store import metadata as mappings_metadata
 from lambent.functions.signing.store import metadata as signing_metadata
 from lambent.functions.store import metadata as functions_metadata
 from lambent.services.logs.store import metadata as logs_metadata
+from lambent.services.neighbours.store import metadata as neighbours_metadata
+from lambent.services.sts.store import metadata as sts_metadata
 from lambent.store import migrations
 from lambent.store.migrations import snapshot
 from lambent.store.migrations.upgrade import upgrade
 from lambent.store.queue import metadata as queue_metadata
 from lambent.store.sqlite import writer_engine
 
-ALL_METADATA: list[MetaData] = [functions_metadata, logs_metadata, mappings_metadata, queue_metadata, signing_metadata]
+ALL_METADATA: list[MetaData] = [
+    functions_metadata,
+    logs_metadata,
+    mappings_metadata,
+    neighbours_metadata,
+    queue_metadata,
+    signing_metadata,
+    sts_metadata,
+]
 """Every part that keeps rows is named here."""
 
 

@@ -1,11 +1,12 @@
 """The protocols of AWS: requests into parameters, results and errors into replies, made from the model alone.
 
     ErrorProtocol                how a client wants to hear of an error
-    |- ErrorsOnly                unparsed.py    query, ec2, rest-xml, cbor: only the error that says "not built"
+    |- ErrorsOnly                unparsed.py    ec2, rest-xml, cbor: only the error that says "not built"
     `- WireProtocol              what `dispatch` knows
        |- RestJson               rest_json.py   path, query and headers carry members; the rest is JSON
        |- Json                   json.py        everything is one JSON object; X-Amz-Target names the operation
-       `- (rest_xml, query, cbor, eventstream join here as siblings, one file each)
+       |- Query                  query.py       a form, whose Action names the operation; XML back
+       `- (rest_xml, cbor, eventstream join here as siblings, one file each)
 
 `shapes` knows where members travel and how scalars look as text; `json_body` turns JSON into values of a shape;
 `spoken` knows the protocol of a request whose service is not here.
@@ -19,9 +20,10 @@ from botocore.model import OperationModel, ServiceModel
 from lambent.aws.errors import ApiError
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.json import Json
+from lambent.gateway.protocols.query import Query
 from lambent.gateway.protocols.rest_json import RestJson
 
-__all__ = ["ErrorProtocol", "Json", "RestJson", "WireProtocol", "protocol_of"]
+__all__ = ["ErrorProtocol", "Json", "Query", "RestJson", "WireProtocol", "protocol_of"]
 
 
 class ErrorProtocol(Protocol):
@@ -36,7 +38,9 @@ class WireProtocol(ErrorProtocol, Protocol):
         """
         ...
 
-    def serialise(self, operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse: ...
+    def serialise(self, operation: OperationModel, result: Mapping[str, Any], request_id: str = "") -> HttpResponse:
+        """`request_id`: for the protocols that say it in the body."""
+        ...
 
 
 def protocol_of(model: ServiceModel) -> WireProtocol:
@@ -46,4 +50,6 @@ def protocol_of(model: ServiceModel) -> WireProtocol:
         return RestJson()
     if name == "json":
         return Json(model.metadata.get("jsonVersion", "1.0"))
+    if name == "query":
+        return Query()
     raise LookupError(f"the protocol {name} of {model.service_name} is not built")

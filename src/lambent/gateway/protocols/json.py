@@ -20,7 +20,7 @@ class Json:
             return {}
         return json_body.parse_structure(request.body, operation.input_shape)
 
-    def serialise(self, operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse:
+    def serialise(self, operation: OperationModel, result: Mapping[str, Any], request_id: str = "") -> HttpResponse:
         shape = operation.output_shape
         body = b"" if shape is None else json_body.dump(json_body.members_of(result, shape.members))
         return HttpResponse(200, (self._content_type,), body)

@@ -40,7 +40,7 @@ class RestJson:
         # The model's order, so that the short ways and every caller see one form.
         return {name: found[name] for name in shape.members if name in found}
 
-    def serialise(self, operation: OperationModel, result: Mapping[str, Any]) -> HttpResponse:
+    def serialise(self, operation: OperationModel, result: Mapping[str, Any], request_id: str = "") -> HttpResponse:
         status: int = operation.http.get("responseCode", 200)
         headers = [CONTENT_TYPE]
         shape = operation.output_shape

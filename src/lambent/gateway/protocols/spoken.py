@@ -10,6 +10,7 @@ from lambent.aws.models import UnknownService, metadata
 from lambent.gateway.http import HttpRequest
 from lambent.gateway.protocols import ErrorProtocol, unparsed
 from lambent.gateway.protocols.json import Json
+from lambent.gateway.protocols.query import Query
 from lambent.gateway.protocols.rest_json import RestJson
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -26,7 +27,7 @@ def spoken_in(request: HttpRequest, signing_name: str | None) -> ErrorProtocol:
         version = content_type.removeprefix(_JSON_VERSION) if content_type.startswith(_JSON_VERSION) else "1.0"
         return Json(version)
     if content_type == FORM or "&Action=" in f"&{request.query}":
-        return unparsed.EC2 if signing_name == "ec2" else unparsed.QUERY
+        return unparsed.EC2 if signing_name == "ec2" else Query()
     return _rest(signing_name)
 
 

@@ -1,4 +1,4 @@
-"""The errors of protocols whose requests are not parsed yet: query, ec2, rest-xml, rpc-v2-cbor.
+"""The errors of protocols whose requests are not parsed yet: ec2, rest-xml, rpc-v2-cbor.
 
 For services that Lambent does not have, so that their clients say so instead of failing on the reply. A protocol
 leaves this module with its first service.
@@ -55,11 +55,10 @@ def _cbor_map(members: Mapping[str, str]) -> bytes:
 _ERROR: Final = "<Error><Code>{code}</Code><Message>{message}</Message></Error>"
 _XML: Final = (("Content-Type", "text/xml"),)
 
-QUERY: Final = ErrorsOnly(
+REST_XML: Final = ErrorsOnly(
     _XML, _xml("<ErrorResponse>" + _ERROR.replace("<Code>", "<Type>{fault}</Type><Code>") + "</ErrorResponse>")
 )
 EC2: Final = ErrorsOnly(_XML, _xml("<Response><Errors>" + _ERROR + "</Errors></Response>"))
-REST_XML: Final = QUERY
 S3: Final = ErrorsOnly((("Content-Type", "application/xml"),), _xml(_ERROR))
 """rest-xml without the wrapper around the error."""
 CBOR: Final = ErrorsOnly((("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")), _cbor)

@@ -33,6 +33,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     ),
     # Logs answers failed validation with its own modelled code.
     "logs": Quirks(validation_code="InvalidParameterException"),
+    "sts": Quirks(validation_code="ValidationError"),
 }
 
 

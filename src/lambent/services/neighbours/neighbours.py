@@ -6,12 +6,14 @@ Owns when that process runs: from the first call on, again after its end. What w
 import asyncio
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError
 from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService
 from lambent.services.neighbours import frames
+from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.process import MotoProcess, ProcessEnded
 
 logger = logging.getLogger(__name__)
@@ -24,22 +26,34 @@ _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding"
 
 
 class Neighbours:
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, iam: IamOverRestarts) -> None:
         self._scratch = scratch
+        self._iam = iam
         self._process: MotoProcess | None = None
         self._starting = asyncio.Lock()
 
+    def load(self) -> None:
+        """At the start of the server. Starts no process."""
+        self._iam.load()
+
     async def forward(self, request: OutsideRequest) -> OutsideReply:
-        process = await self._running()
-        return await self._ask(process, request, {})
+        ask = partial(_ask, await self._running())
+        if request.service == "iam":
+            return await self._iam.forward(request, ask)
+        return await ask(request, {})
 
     def processes(self) -> list[int]:
         """Ids of the processes that run now: none before the first call."""
         return [] if self._process is None or self._process.ended else [self._process.pid]
 
+    def kept_writes(self) -> int:
+        """How many requests of IAM are done again after a restart."""
+        return self._iam.kept
+
     async def reset(self) -> None:
         """Forget everything of every service."""
         async with self._starting:
+            await self._iam.reset()
             await self._end()
 
     async def close(self) -> None:
@@ -60,22 +74,25 @@ class Neighbours:
                 await self._end()
             if self._process is None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
-                self._process = await MotoProcess.start(self._scratch)
+                process = await MotoProcess.start(self._scratch)
+                await self._iam.replay(partial(_ask, process))
+                self._process = process
             return self._process
 
-    async def _ask(self, process: MotoProcess, request: OutsideRequest, repeat: frames.Head) -> OutsideReply:
-        try:
-            head, body = await process.call({**_head(request), **repeat}, request.body)
-        except ProcessEnded as error:
-            text = f"The process that answers {request.service} ended. Its state is lost; try again."
-            raise ApiError("ServiceUnavailable", text, status=503) from error
-        failure = head.get("failure")
-        if failure is not None:
-            raise _refused(failure, head, request)
-        if len(body) > REPLY_BYTES:
-            text = f"Replies of more than {REPLY_BYTES} bytes are not passed on. Read the object in ranges."
-            raise ApiError("NotImplementedException", text, status=501)
-        return OutsideReply(head["status"], _kept(head["headers"], request.method), body)
+
+async def _ask(process: MotoProcess, request: OutsideRequest, repeat: Repeat) -> OutsideReply:
+    try:
+        head, body = await process.call({**_head(request), **repeat}, request.body)
+    except ProcessEnded as error:
+        text = f"The process that answers {request.service} ended. Its state is lost; try again."
+        raise ApiError("ServiceUnavailable", text, status=503) from error
+    failure = head.get("failure")
+    if failure is not None:
+        raise _refused(failure, head, request)
+    if len(body) > REPLY_BYTES:
+        text = f"Replies of more than {REPLY_BYTES} bytes are not passed on. Read the object in ranges."
+        raise ApiError("NotImplementedException", text, status=501)
+    return OutsideReply(head["status"], _kept(head["headers"], request.method), body)
 
 
 def _head(request: OutsideRequest) -> frames.Head:

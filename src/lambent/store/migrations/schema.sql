@@ -110,6 +110,25 @@ CREATE TABLE code_signing_configs (
 	PRIMARY KEY (account, region, config_id)
 );
 
+CREATE TABLE iam_writes (
+	sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	form TEXT NOT NULL,
+	seed VARCHAR(32) NOT NULL,
+	moment FLOAT NOT NULL,
+	made TEXT NOT NULL
+);
+
+CREATE TABLE sts_sessions (
+	access_key_id VARCHAR(20) NOT NULL,
+	account VARCHAR(12) NOT NULL,
+	arn TEXT NOT NULL,
+	user_id TEXT NOT NULL,
+	expires FLOAT NOT NULL,
+	PRIMARY KEY (access_key_id)
+);
+
 CREATE TABLE queue_messages (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	queue VARCHAR(32) NOT NULL,

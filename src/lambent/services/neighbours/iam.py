@@ -1,0 +1,140 @@
+"""IAM over restarts: its writes are kept before they are answered, and done again when moto's process starts.
+
+Writes go one after another, so that they are done again in the order in which they were done. Keys of users that were
+made are told to the key ring, at the start from the journal alone: moto does not run for that.
+"""
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from lambent.aws.arn import partition_of
+from lambent.aws.keys import KeyRing, KnownKey
+from lambent.aws.outside import OutsideReply, OutsideRequest
+from lambent.core.clock import Clock
+from lambent.services.neighbours import store
+from lambent.services.neighbours.journal import Write, changes_something, needless
+from lambent.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+Repeat = Mapping[str, str | float]
+Ask = Callable[[OutsideRequest, Repeat], Awaitable[OutsideReply]]
+"""Ask moto; `Repeat` may hold `seed` and `moment`."""
+
+_MADE: Final = re.compile(rb"<(Arn|UserName|UserId|AccessKeyId|RoleName)>([^<]*)</")
+FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+class IamOverRestarts:
+    def __init__(self, database: Database, clock: Clock, keys: KeyRing) -> None:
+        self._database = database
+        self._clock = clock
+        self._keys = keys
+        self._kept: list[Write] = []
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def kept(self) -> int:
+        return len(self._kept)
+
+    def load(self) -> None:
+        self._kept = self._database.read_now(store.load)
+        for write in self._kept:
+            self._teach(write)
+
+    async def forward(self, request: OutsideRequest, ask: Ask) -> OutsideReply:
+        form = _form(request)
+        if not changes_something(form):
+            return await ask(request, {})
+        async with self._one_at_a_time:
+            write = Write(request.account, request.region, form, os.urandom(16).hex(), self._clock.now().timestamp())
+            reply = await ask(request, {"seed": write.seed, "moment": write.moment})
+            if reply.status < 300:
+                await self._keep(_with_what_it_made(write, reply.body))
+            return reply
+
+    async def replay(self, ask: Ask) -> None:
+        """Do again what is kept, on a new process, before anyone else asks it."""
+        async with self._one_at_a_time:
+            for write in self._kept:
+                reply = await ask(_again(write), {"seed": write.seed, "moment": write.moment})
+                if reply.status >= 300:
+                    action = write.members()["Action"]
+                    logger.warning("IAM %s could not be done again: %s", action, reply.body[:500])
+
+    async def reset(self) -> None:
+        async with self._one_at_a_time:
+            await self._database.write(store.remove_everything)
+            for write in self._kept:
+                self._keys.forget(write.made.get("AccessKeyId", ""))
+            self._kept = []
+
+    async def _keep(self, write: Write) -> None:
+        dropped, needed = needless(write, self._kept)
+
+        def work(connection: Connection) -> int:
+            store.remove(connection, dropped)
+            return store.add(connection, write) if needed else 0
+
+        sequence = await self._database.write(work)
+        for old in self._kept:
+            if old.sequence in dropped and "AccessKeyId" in old.made:
+                self._keys.forget(old.made["AccessKeyId"])
+        self._kept = [old for old in self._kept if old.sequence not in dropped]
+        if needed:
+            self._kept.append(replace(write, sequence=sequence))
+            self._teach(write)
+
+    def _teach(self, write: Write) -> None:
+        made = write.made
+        if write.members()["Action"] != "CreateAccessKey" or not {"AccessKeyId", "UserName"} <= made.keys():
+            return
+        arn = f"arn:{partition_of(write.region)}:iam::{write.account}:user/{made['UserName']}"
+        user_id = made["UserName"]
+        for other in self._kept:
+            same = other.account == write.account and other.made.get("UserName") == made["UserName"]
+            if same and other.members()["Action"] == "CreateUser":
+                arn, user_id = other.made.get("Arn", arn), other.made.get("UserId", user_id)
+        self._keys.learn(made["AccessKeyId"], KnownKey(write.account, arn, user_id))
+
+
+def _form(request: OutsideRequest) -> str:
+    return request.body.decode("utf-8", "replace") if request.body else request.query
+
+
+def _with_what_it_made(write: Write, reply: bytes) -> Write:
+    made = _made(reply)
+    members = write.members()
+    if members["Action"] == "CreateAccessKey" and "UserName" not in members and "UserName" in made:
+        # For the user whose key had signed; when it is done again nobody has.
+        return replace(write, form=f"{write.form}&{urlencode({'UserName': made['UserName']})}", made=made)
+    return replace(write, made=made)
+
+
+def _made(body: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in _MADE.findall(body):
+        found.setdefault(name.decode(), value.decode("utf-8", "replace"))
+    return found
+
+
+def _again(write: Write) -> OutsideRequest:
+    return OutsideRequest(
+        service="iam",
+        account=write.account,
+        region=write.region,
+        access_key_id=write.account,
+        method="POST",
+        path="/",
+        query="",
+        headers={"host": "localhost", "content-type": FORM},
+        body=write.form.encode(),
+    )

@@ -1,0 +1,97 @@
+"""IAM survives the end of moto's process: the same roles, with the same ids, dates and keys."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contract.neighbours.conftest import World
+
+ACCOUNT = "123456789012"
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+ALLOWED = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOWED]})
+BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+
+
+@pytest.fixture
+def iam(world: World) -> Iterator[Any]:
+    yield world.client("iam")
+    world.run(world.neighbours.reset())
+
+
+def killed(world: World) -> None:
+    (pid,) = world.neighbours.processes()
+    os.kill(pid, signal.SIGKILL)
+    while world.neighbours.processes():
+        world.run(nothing())
+
+
+async def nothing() -> None:
+    return None
+
+
+def everything(iam: Any) -> Any:
+    details = iam.get_account_authorization_details(Filter=["User", "Role", "Group", "LocalManagedPolicy"])
+    details.pop("ResponseMetadata")
+    return details
+
+
+def test_roles_policies_users_groups_and_profiles_are_the_same_after_a_kill(world: World, iam: Any) -> None:
+    iam.create_role(RoleName="worker", Path="/team/", AssumeRolePolicyDocument=TRUST, Tags=[{"Key": "a", "Value": "b"}])
+    iam.attach_role_policy(RoleName="worker", PolicyArn=BASIC)
+    iam.put_role_policy(RoleName="worker", PolicyName="inline", PolicyDocument=POLICY)
+    policy = iam.create_policy(PolicyName="own", PolicyDocument=POLICY)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="worker", PolicyArn=policy)
+    iam.create_user(UserName="ada")
+    iam.create_group(GroupName="staff")
+    iam.add_user_to_group(UserName="ada", GroupName="staff")
+    iam.create_instance_profile(InstanceProfileName="box")
+    iam.add_role_to_instance_profile(InstanceProfileName="box", RoleName="worker")
+    made = iam.create_access_key(UserName="ada")["AccessKey"]
+    before = everything(iam)
+    role = iam.get_role(RoleName="worker")["Role"]
+
+    killed(world)
+
+    assert iam.get_role(RoleName="worker")["Role"] == role
+    assert everything(iam) == before
+    keys = iam.list_access_keys(UserName="ada")["AccessKeyMetadata"]
+    assert [(key["AccessKeyId"], key["CreateDate"]) for key in keys] == [(made["AccessKeyId"], made["CreateDate"])]
+
+
+def test_what_was_deleted_stays_away_and_leaves_no_trace(world: World, iam: Any) -> None:
+    for name in ("kept", "gone"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+        iam.attach_role_policy(RoleName=name, PolicyArn=BASIC)
+    iam.detach_role_policy(RoleName="gone", PolicyArn=BASIC)
+    iam.delete_role(RoleName="gone")
+    killed(world)
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["kept"]
+    assert len(iam.list_attached_role_policies(RoleName="kept")["AttachedPolicies"]) == 1
+    assert world.neighbours.kept_writes() == 2
+
+
+def test_a_refused_write_is_not_kept(world: World, iam: Any) -> None:
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.attach_role_policy(RoleName="none", PolicyArn=BASIC)
+    assert world.neighbours.kept_writes() == 0
+
+
+def test_a_created_key_is_its_owners(world: World, iam: Any) -> None:
+    iam.create_user(UserName="grace", Path="/navy/")
+    key = iam.create_access_key(UserName="grace")["AccessKey"]
+    hers = world.client("iam", account=key["AccessKeyId"])
+    assert hers.get_user()["User"]["UserName"] == "grace"
+    world.client("ssm", account=key["AccessKeyId"]).put_parameter(Name="hers", Value="1", Type="String")
+    arn = world.client("ssm").get_parameter(Name="hers")["Parameter"]["ARN"]
+    assert arn == f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/hers"
+    identity = world.client("lambda", account=key["AccessKeyId"]).get_function(FunctionName="x")["Configuration"]
+    assert identity["Role"] == f"arn:aws:iam::{ACCOUNT}:user/navy/grace"
+    iam.delete_access_key(UserName="grace", AccessKeyId=key["AccessKeyId"])
+    identity = world.client("lambda", account=key["AccessKeyId"]).get_function(FunctionName="x")["Configuration"]
+    assert identity["Role"] == "arn:aws:iam::000000000000:root"

@@ -1,0 +1,106 @@
+"""What of IAM's writes is kept, and what a later one makes needless."""
+
+from urllib.parse import urlencode
+
+from lambent.services.neighbours.journal import Write, changes_something, needless
+
+POLICY = "arn:aws:iam::123456789012:policy/own"
+
+
+def written(*requests: dict[str, str]) -> list[str]:
+    """The actions that are left, with their object."""
+    kept: list[Write] = []
+    for sequence, request in enumerate(requests, 1):
+        made = {"AccessKeyId": "AKIA1", "UserName": request.get("UserName", "")}
+        if request["Action"] != "CreateAccessKey":
+            made = {"Arn": POLICY} if request["Action"] == "CreatePolicy" else {}
+        account = request.pop("account", "123456789012")
+        write = Write(account, "us-east-1", urlencode(request), "00", 0.0, made, sequence)
+        dropped, needed = needless(write, kept)
+        kept = [old for old in kept if old.sequence not in dropped]
+        if needed:
+            kept.append(write)
+    return [" ".join(write.members().values()) for write in kept]
+
+
+def do(action: str, **members: str) -> dict[str, str]:
+    return {"Action": action, **members}
+
+
+def test_reading_is_not_kept() -> None:
+    assert changes_something("Action=CreateRole&Version=2010-05-08")
+    assert not any(map(changes_something, ("Action=GetRole", "Action=ListRoles", "Action=SimulateCustomPolicy", "")))
+
+
+def test_a_deleted_role_leaves_nothing() -> None:
+    left = written(
+        do("CreateRole", RoleName="a"),
+        do("CreateRole", RoleName="b"),
+        do("AttachRolePolicy", RoleName="a", PolicyArn=POLICY),
+        do("TagRole", RoleName="a"),
+        do("AddRoleToInstanceProfile", RoleName="a", InstanceProfileName="p"),
+        do("DeleteRole", RoleName="a"),
+    )
+    assert left == ["CreateRole b"]
+
+
+def test_the_same_name_in_another_account_is_another_role() -> None:
+    left = written(
+        do("CreateRole", RoleName="a", account="222222222222"),
+        do("CreateRole", RoleName="a"),
+        do("DeleteRole", RoleName="a"),
+    )
+    assert left == ["CreateRole a"]
+
+
+def test_a_role_made_again_is_kept() -> None:
+    again = [do("CreateRole", RoleName="a"), do("DeleteRole", RoleName="a")] * 3
+    assert written(*map(dict, again), do("CreateRole", RoleName="a")) == ["CreateRole a"]
+
+
+def test_a_renamed_user_goes_with_what_it_had_under_its_old_name() -> None:
+    left = written(
+        do("CreateUser", UserName="old"),
+        do("CreateAccessKey", UserName="old"),
+        do("UpdateUser", UserName="old", NewUserName="new"),
+        do("CreateUser", UserName="old"),
+        do("PutUserPolicy", UserName="new", PolicyName="p"),
+        do("DeleteUser", UserName="new"),
+    )
+    assert left == ["CreateUser old"]
+
+
+def test_a_policy_goes_with_its_versions_and_attachments() -> None:
+    left = written(
+        do("CreateRole", RoleName="a"),
+        do("CreatePolicy", PolicyName="own"),
+        do("CreatePolicyVersion", PolicyArn=POLICY),
+        do("AttachRolePolicy", RoleName="a", PolicyArn=POLICY),
+        do("DeletePolicy", PolicyArn=POLICY),
+    )
+    assert left == ["CreateRole a"]
+
+
+def test_setting_twice_keeps_the_last_and_removing_keeps_none() -> None:
+    left = written(
+        do("CreateRole", RoleName="a"),
+        do("PutRolePolicy", RoleName="a", PolicyName="p", PolicyDocument="1"),
+        do("PutRolePolicy", RoleName="a", PolicyName="q", PolicyDocument="1"),
+        do("PutRolePolicy", RoleName="a", PolicyName="p", PolicyDocument="2"),
+        do("UpdateAssumeRolePolicy", RoleName="a", PolicyDocument="1"),
+        do("UpdateAssumeRolePolicy", RoleName="a", PolicyDocument="2"),
+        do("AttachRolePolicy", RoleName="a", PolicyArn=POLICY),
+        do("DetachRolePolicy", RoleName="a", PolicyArn=POLICY),
+        do("DeleteRolePolicy", RoleName="a", PolicyName="q"),
+    )
+    assert left == ["CreateRole a", "PutRolePolicy a p 2", "UpdateAssumeRolePolicy a 2"]
+
+
+def test_keys_that_come_and_go_leave_nothing() -> None:
+    left = written(
+        do("CreateUser", UserName="ada"),
+        do("CreateAccessKey", UserName="ada"),
+        do("UpdateAccessKey", UserName="ada", AccessKeyId="AKIA1", Status="Inactive"),
+        do("DeleteAccessKey", UserName="ada", AccessKeyId="AKIA1"),
+    )
+    assert left == ["CreateUser ada"]
