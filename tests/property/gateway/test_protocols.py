@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import create_request_object, prepare_request_dict
 from botocore.compat import HTTPHeaders
-from botocore.model import OperationModel, StructureShape
+from botocore.model import OperationModel, ServiceModel, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +18,7 @@ from lambent.aws.models import service_model
 from lambent.aws.validation import failures
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import protocol_of
-from lambent.gateway.protocols.query import fields_of
+from lambent.gateway.protocols.query import fields_of, xml_text
 from lambent.gateway.route import router_of
 from tests.property.gateway.shape_values import MILLISECONDS, SECONDS, structure
 
@@ -70,7 +70,8 @@ def test_what_botocore_sends_is_routed_and_parsed_unchanged(service: str, name: 
         assert match.operation.name == name
         parsed = protocol_of(model).parse(match.operation, request, match.labels)
         assert parsed == (carried(parameters) or {} if named else parameters)
-        assert failures(shape, parsed) == []
+        if parsed == parameters:
+            assert failures(shape, parsed) == []
 
     unchanged()
 
@@ -91,7 +92,7 @@ def test_what_we_answer_is_parsed_by_botocore_unchanged(service: str, name: str)
         parsed = {key: item.read() if isinstance(item, io.BytesIO) else item for key, item in parsed.items()}
         metadata = parsed.pop("ResponseMetadata")
         assert metadata["HTTPStatusCode"] == response.status
-        assert parsed == expected(shape, result, response)
+        assert parsed == said(model, expected(shape, result, response))
 
     unchanged()
 
@@ -107,10 +108,10 @@ def test_every_modelled_error_is_the_same_error_in_botocore(service: str, name: 
     def same(message: str, members: dict[str, Any]) -> None:
         response = protocol_of(model).serialise_error(model, ApiError(name, message, members=members))
         error = parser.parse(as_response(response), None)["Error"]
-        assert (error["Code"], error["Message"]) == (shape.error_code, message)
+        assert (error["Code"], error["Message"]) == (shape.error_code, said(model, message))
         assert response.status == shape.metadata.get("error", {}).get("httpStatusCode", response.status)
         parsed = parser.parse(as_response(response), shape)
-        assert {key: parsed[key] for key in members} == members
+        assert {key: parsed[key] for key in members} == said(model, members)
 
     same()
 
@@ -122,6 +123,17 @@ def carried(value: Any) -> Any:
     if isinstance(value, list) and value:
         return [found for item in value if (found := carried(item)) is not None] or None
     return value
+
+
+def said(model: ServiceModel, value: Any) -> Any:
+    """`value` as far as the protocol can say it: XML has no control characters."""
+    if model.metadata["protocol"] != "query":
+        return value
+    if isinstance(value, dict):
+        return {name: said(model, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [said(model, item) for item in value]
+    return xml_text(value) if isinstance(value, str) else value
 
 
 def members_of(shape: StructureShape) -> st.SearchStrategy[Any]:

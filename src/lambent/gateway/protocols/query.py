@@ -4,6 +4,7 @@ The form's names become a tree once, and the shapes are read from it. A list's m
 numbers, whatever the numbers are. An empty value of a list is an empty list.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +30,7 @@ FIELDS: Final = 10_000
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _VALUE: Final = ""
 """Key of a field's own text in the tree; no part of a name is empty."""
+_UNSAYABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DEEPEST: Final = 32
 
 Tree = dict[str, Any]
@@ -168,6 +170,11 @@ def _xml(tag: str, shape: Shape, value: Any) -> Iterator[str]:
         yield _element(tag, scalar_to_text(shape, value, timestamps="iso8601"))
 
 
+def xml_text(text: str) -> str:
+    """What XML 1.0 cannot say at all is a replacement character."""
+    return _UNSAYABLE.sub("\ufffd", text)
+
+
 def _element(tag: str, text: str) -> str:
     # A carriage return that is not written as a reference would be read as a line feed.
-    return f"<{tag}>{escape(text, {chr(13): '&#13;'})}</{tag}>"
+    return f"<{tag}>{escape(xml_text(text), {chr(13): '&#13;'})}</{tag}>"
