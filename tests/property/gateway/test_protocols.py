@@ -108,7 +108,7 @@ def test_every_modelled_error_is_the_same_error_in_botocore(service: str, name: 
     def same(message: str, members: dict[str, Any]) -> None:
         response = protocol_of(model).serialise_error(model, ApiError(name, message, members=members))
         error = parser.parse(as_response(response), None)["Error"]
-        assert (error["Code"], error["Message"]) == (shape.error_code, said(model, message))
+        assert (error["Code"], error["Message"] or "") == (shape.error_code, said(model, message))
         assert response.status == shape.metadata.get("error", {}).get("httpStatusCode", response.status)
         parsed = parser.parse(as_response(response), shape)
         assert {key: parsed[key] for key in members} == said(model, members)
