@@ -3,7 +3,7 @@
 import os
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,14 @@ class Folder:
 
     async def ready(self, code: CodePackage) -> Path:
         return self.root / code.sha256
+
+    @contextmanager
+    def hold_opt(self, layers: Sequence[CodePackage]) -> Iterator[None]:
+        yield
+
+    async def ready_opt(self, layers: Sequence[CodePackage]) -> Path | None:
+        """One layer at most: nothing is merged here."""
+        return self.root / layers[0].sha256 if layers else None
 
 
 class Machine:

@@ -26,6 +26,8 @@ class SandboxSpec:
     cpus: float
     """Share of one CPU while invoking: memory / 1769. Init runs without a quota."""
     tmp_mb: int
+    opt_dir: Path | None = None
+    """Merged layers on the host; become `/opt`, which is empty without."""
     max_processes: int = 1024
     max_open_files: int = 1024
 
@@ -138,6 +140,7 @@ class Program:
     command: RenderCommand
     code_dir: Path
     lang_prefix: Path
+    opt_dir: Path | None = None
     runtime_version: str | None = None
     """For INIT_START, for example `python:3.12.v18`."""
     runtime_version_arn: str | None = None
@@ -167,6 +170,10 @@ class CodePackages(Protocol):
     def hold(self, sha256: str) -> AbstractContextManager[Path]: ...
 
     async def ready(self, code: CodePackage) -> Path: ...
+
+    def hold_opt(self, layers: Sequence[CodePackage]) -> AbstractContextManager[None]: ...
+
+    async def ready_opt(self, layers: Sequence[CodePackage]) -> Path | None: ...
 
 
 class Journal(Protocol):

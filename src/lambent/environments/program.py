@@ -1,4 +1,4 @@
-"""What an environment of a function version runs: its package, its interpreter, and its variables.
+"""What an environment of a function version runs: its package, its layers, its interpreter, and its variables.
 
 Joins the control plane's unpacked packages with the catalogue of runtimes; the package is held while the
 environment lives, so that no collection removes the files under it.
@@ -28,11 +28,13 @@ class Programs:
             runtime = self._catalog.find(version.runtime)
         except RuntimeUnavailable as error:
             raise ApiError("InvalidRuntimeException", str(error)) from error
-        with self._packages.hold(version.code.sha256):
+        layers = [layer.code for layer in version.layers]
+        with self._packages.hold(version.code.sha256), self._packages.hold_opt(layers):
             yield Program(
                 command=runtime.command(process(version, identity)),
                 code_dir=await self._packages.ready(version.code),
                 lang_prefix=runtime.prefix,
+                opt_dir=await self._packages.ready_opt(layers),
                 runtime_version=runtime.version,
                 runtime_version_arn=runtime.version_arn(version.region),
             )

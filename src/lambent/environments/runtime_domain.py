@@ -185,6 +185,7 @@ def sandbox_spec(version: FunctionVersion, identity: EnvironmentIdentity, progra
         command=program.command,
         code_dir=program.code_dir,
         lang_prefix=program.lang_prefix,
+        opt_dir=program.opt_dir,
         memory_mb=version.memory_mb,
         cpus=version.memory_mb * CPU_PER_MB,
         tmp_mb=version.ephemeral_storage_mb,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from lambent.functions.ports import VersionObserver
-from lambent.functions.read_model import ReadModel
+from lambent.functions.read_model import ReadModel, version_packages
 from lambent.functions.records import LATEST, Attachment, AttachmentKey, Function, FunctionKey, FunctionVersion
 from lambent.store.database import Database
 
@@ -118,7 +118,7 @@ def _deployments(function: Function | None) -> set[str]:
 
 
 def _packages(function: Function | None) -> set[str]:
-    return {version.code.sha256 for version in _versions(function)}
+    return {digest for version in _versions(function) for digest in version_packages(version)}
 
 
 def is_latest(version: FunctionVersion) -> bool:

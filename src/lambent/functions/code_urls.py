@@ -5,12 +5,11 @@ The signature covers the digest of the package, so a URL always gives the bytes 
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote
 
 from lambent.aws.errors import ApiError
 from lambent.core.clock import Clock
-from lambent.functions.records import FunctionVersion
 
 PREFIX = "/_lambent/code/"
 
@@ -21,11 +20,12 @@ class CodeUrls:
         self._clock = clock
         self._lifetime_ms = lifetime_s * 1000
 
-    def sign(self, base_url: str, version: FunctionVersion) -> str:
-        path = PREFIX + "/".join(quote(part, safe="") for part in (*version.key, version.version))
+    def sign(self, base_url: str, owner: Sequence[str], sha256: str) -> str:
+        """`owner` names the version whose package `sha256` is, in the path of the URL."""
+        path = PREFIX + "/".join(quote(part, safe="") for part in owner)
         expires = self._clock.epoch_ms() + self._lifetime_ms
-        signature = self._signature(unquote(path), version.code.sha256, str(expires))
-        return f"{base_url}{path}?expires={expires}&code={version.code.sha256}&signature={signature}"
+        signature = self._signature(unquote(path), sha256, str(expires))
+        return f"{base_url}{path}?expires={expires}&code={sha256}&signature={signature}"
 
     def verify(self, path: str, query: Mapping[str, str]) -> str:
         """The digest of the package that a URL gives; `path` decoded. `ApiError` AccessDenied 403 otherwise."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -39,6 +40,10 @@ from lambent.functions.changes import Changes
 from lambent.functions.code_source import NoS3Code
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.deprecation import Deprecations
+from lambent.functions.layers import api as layers
+from lambent.functions.layers import policy_api as layer_policies
+from lambent.functions.layers import store as layer_store
+from lambent.functions.layers.catalog import Layers
 from lambent.functions.packages import Packages
 from lambent.functions.ports import (
     CodeSource,
@@ -65,6 +70,8 @@ from lambent.store.datadir import DataDir
 from lambent.store.vault import Vault
 
 RESOURCES = (
+    layers,
+    layer_policies,
     account,
     aliases,
     code_signing,
@@ -119,6 +126,8 @@ class ControlPlane:
         self._unused_code = asyncio.Event()
         self._changes.on_unused_code = self._unused_code.set
         self.packages.on_released = self._released
+        self.layers = Layers(database)
+        self.layers.on_unused_code = self._unused_code.set
         self._signing_configs = SigningConfigs(database)
         self.taggables: dict[str, Taggable] = {
             "function": FunctionTags(self.read_model, self._changes),
@@ -131,6 +140,7 @@ class ControlPlane:
             changes=self._changes,
             packages=self.packages,
             urls=self._urls,
+            layers=self.layers,
             code_source=code_source or NoS3Code(),
             signing=CodeSigningCheck(self._signing_configs, signing_profiles or {}),
             taggables=self.taggables,
@@ -146,6 +156,7 @@ class ControlPlane:
         """Load what is stored, take up transitions that a crash interrupted, and start the loops."""
         self.read_model.load(self._database.read_now(store.load_all))
         self._signing_configs.load()
+        self.layers.load(self._database.read_now(layer_store.load_all))
         if self._database.read_now(store.holds_plain_variables):
             tasks.detach("sealing of variables", self._database.write(store.seal_variables))
         for version in self.read_model.versions():
@@ -175,14 +186,17 @@ class ControlPlane:
         return archive
 
     async def reset(self) -> None:
-        """Drop every function of every account, the counters of their versions, and code signing configurations."""
+        """Drop every function and layer of every account, the counters of their versions, and code signing
+        configurations."""
 
         def wipe(connection: Connection) -> None:
             store.remove_everything(connection)
+            layer_store.remove_everything(connection)
             signing_store.remove_everything(connection)
 
         await self._changes.forget_everything(wipe)
         self._signing_configs.forget_everything()
+        self.layers.forget_everything()
 
     async def close(self) -> None:
         for loop in self._loops:
@@ -192,12 +206,15 @@ class ControlPlane:
         self.packages.close()
 
     def _released(self, sha256: str) -> None:
-        if sha256 not in self.read_model.packages():
+        if sha256 not in self._referenced():
             self._unused_code.set()
+
+    def _referenced(self) -> Iterator[str]:
+        return chain(self.read_model.packages(), self.layers.packages())
 
     async def _collect(self) -> None:
         self._unused_code.set()
         while True:
             await self._unused_code.wait()
             self._unused_code.clear()
-            await self.packages.collect(self.read_model.packages)
+            await self.packages.collect(self._referenced)

@@ -2,20 +2,22 @@
 
 The archive is what must not be lost. The folder can be made again from it, and is: after a crash in the middle, and
 after a reboot, since its files are not flushed one by one. A package is kept while a version names it or somebody
-holds it (an upload, a running environment), and removed by `collect` afterwards.
+holds it (an upload, a running environment), and removed by `collect` afterwards. The merged packages of several layers
+are a folder like them, without an archive of its own.
 """
 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from lambent.aws.errors import PlatformFault
 from lambent.functions.archive import BadPackage, open_archive, plan
+from lambent.functions.opt import merge, opt_digest
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import CodePackage
 from lambent.functions.unpack import measure, remove, unpack
@@ -71,6 +73,24 @@ class Packages:
         await self._work(lambda: self._unpack_again(code.sha256))
         return self.path(code.sha256)
 
+    async def ready_opt(self, layers: Sequence[CodePackage]) -> Path | None:
+        """The folder for /opt, made when it is missing; None without layers. Hold the packages and `opt_digest`."""
+        digest = opt_digest(layers)
+        if digest is None:
+            return None
+        if not self.path(digest).is_dir():
+            await self._work(lambda: self._merge(digest, layers))
+        return self.path(digest)
+
+    @contextmanager
+    def hold_opt(self, layers: Sequence[CodePackage]) -> Iterator[None]:
+        """Keep the packages of layers and what they are merged to."""
+        digest = opt_digest(layers)
+        with ExitStack() as stack:
+            for name in {digest, *(layer.sha256 for layer in layers)} - {None}:
+                stack.enter_context(self.hold(str(name)))
+            yield
+
     @contextmanager
     def hold(self, sha256: str) -> Iterator[Path]:
         """Keep a package while it is in use, whatever happens to the versions that name it."""
@@ -124,6 +144,23 @@ class Packages:
     def _unpack_again(self, sha256: str) -> None:
         if not self.path(sha256).is_dir():
             self._unpack(sha256, self._blobs.get(sha256))
+
+    def _merge(self, digest: str, layers: Sequence[CodePackage]) -> None:
+        for layer in layers:
+            self._unpack_again(layer.sha256)
+        final = self.path(digest)
+        if final.is_dir():
+            return
+        scratch = self._folder / scratch_name()
+        scratch.mkdir(0o700)
+        try:
+            merge([self.path(layer.sha256) for layer in layers], scratch)
+            scratch.rename(final)
+        except OSError:
+            remove(scratch)
+            # Somebody else may have been faster with the same layers.
+            if not final.is_dir():
+                raise
 
     def _check(self, data: bytes) -> CodePackage:
         with open_archive(data, self._quotas) as archive:

@@ -35,8 +35,10 @@ class Quotas:
     max_variables_bytes: int = number(4096, "All environment variables of a function, as JSON", low=2)
     max_tags: int = number(50, "Tags of a resource", low=0)
     max_zipped_bytes: int = number(52_428_800, "Archive of code in a request", high=52_428_800)
-    max_policy_bytes: int = number(20_480, "Resource policy of a function, version or alias", high=20_480)
-    max_unzipped_bytes: int = number(262_144_000, "Contents of an archive of code")
+    max_policy_bytes: int = number(
+        20_480, "Resource policy of a function, version or alias, or layer version", high=20_480
+    )
+    max_unzipped_bytes: int = number(262_144_000, "Contents of an archive of code, and of a function with its layers")
     max_package_entries: int = number(
         65_535, "Files and folders of an archive; AWS publishes none, each is an inode here"
     )
@@ -52,6 +54,7 @@ class Quotas:
     )
     max_event_filters: int = number(5, "Filters of an event source mapping; AWS raises it to 10 on request", low=0)
     mappings_page_size: int = number(100, "Event source mappings on one page of a list")
+    max_layers: int = number(5, "Layers of a function", low=0)
     page_size: int = number(50, "Entries of one page of a list")
     code_url_s: int = number(600, "Seconds for which the URL of a function's code is good")
 

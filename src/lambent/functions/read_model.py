@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lambent.functions import provisioned
+from lambent.functions.opt import opt_digest
 from lambent.functions.records import (
     CodePackage,
     Function,
@@ -115,10 +116,17 @@ class ReadModel:
             yield from function.published.values()
 
     def packages(self) -> Iterator[str]:
-        """Digests of all packages that a version names."""
-        return (version.code.sha256 for version in self.versions())
+        """Digests of all packages that a version names, and of what its layers are merged to."""
+        return (digest for version in self.versions() for digest in version_packages(version))
 
     def code_of(self, account: str, region: str) -> Iterator[CodePackage]:
         for function in self.region(account, region):
             yield function.latest.code
             yield from (version.code for version in function.published.values())
+
+
+def version_packages(version: FunctionVersion) -> Iterator[str]:
+    yield version.code.sha256
+    if version.layers:
+        layers = [layer.code for layer in version.layers]
+        yield from {opt_digest(layers) or "", *(layer.sha256 for layer in layers)}

@@ -104,7 +104,8 @@ class Transitions:
     async def _settled(self, version: FunctionVersion) -> bool:
         """False when the platform failed, not the function: the same again later."""
         try:
-            with self._packages.hold(version.code.sha256):
+            layers = [layer.code for layer in version.layers]
+            with self._packages.hold(version.code.sha256), self._packages.hold_opt(layers):
                 verdict = await self._verdict(version)
                 await self._changes.commit(lambda connection: _end(connection, version, verdict))
         except PlatformFault as fault:
@@ -117,6 +118,8 @@ class Transitions:
             return Verdict(NoImages())
         try:
             code_dir = await self._packages.ready(version.code)
+            # So that the first invocation need not wait for it.
+            await self._packages.ready_opt([layer.code for layer in version.layers])
         except BadPackage as error:
             return Verdict(BrokenPackage(str(error)))
         return await asyncio.get_running_loop().run_in_executor(self._checks, self._check, version, code_dir)

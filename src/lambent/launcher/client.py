@@ -58,7 +58,14 @@ class LauncherClient:
         self._channel.settimeout(None)
 
     def create(
-        self, *, code_dir: Path, lang_prefix: Path, memory_mb: int, tmp_mb: int, processes: int
+        self,
+        *,
+        code_dir: Path,
+        opt_dir: Path | None,
+        lang_prefix: Path,
+        memory_mb: int,
+        tmp_mb: int,
+        processes: int,
     ) -> socket.socket:
         """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line.
 
@@ -67,6 +74,7 @@ class LauncherClient:
         request = {
             "do": "create",
             "code": str(code_dir.resolve().relative_to(self._packages)),
+            "opt": None if opt_dir is None else str(opt_dir.resolve().relative_to(self._packages)),
             "prefix": self._prefixes.index(lang_prefix.resolve()),
             "memory_mb": memory_mb,
             "tmp_mb": tmp_mb,

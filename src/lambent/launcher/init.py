@@ -32,6 +32,8 @@ class Blueprint(NamedTuple):
     slot: str
     code: str
     """Path below the packages folder."""
+    opt: str | None
+    """Path below the packages folder; None: /opt stays empty."""
     prefix: int
     tmp_mb: int
     tmp_blank: tmp_image.Extents | None
@@ -114,18 +116,23 @@ def _mounts(blueprint: Blueprint) -> None:
             syscalls.mount("none", f"/proc/{name}", None, flags | remount)
     _tmp(blueprint)
     packages = os.open(template.PACKAGES, os.O_PATH | os.O_CLOEXEC)
-    code = syscalls.open_beneath(packages, blueprint.code)
-    for fd, target in ((code, "/var/task"), (None, "/var/lang")):
-        tree = (
-            syscalls.open_tree("", dir_fd=fd)
-            if fd is not None
-            else syscalls.open_tree(template.prefix_path(blueprint.prefix))
-        )
-        syscalls.move_mount(tree, target)
-        os.close(tree)
-    os.close(code)
+    _attach_package(packages, blueprint.code, "/var/task")
+    if blueprint.opt is not None:
+        _attach_package(packages, blueprint.opt, "/opt")
     os.close(packages)
+    _attach(syscalls.open_tree(template.prefix_path(blueprint.prefix)), "/var/lang")
     syscalls.umount(template.STAGING)
+
+
+def _attach_package(packages: int, path: str, target: str) -> None:
+    folder = syscalls.open_beneath(packages, path)
+    _attach(syscalls.open_tree("", dir_fd=folder), target)
+    os.close(folder)
+
+
+def _attach(tree: int, target: str) -> None:
+    syscalls.move_mount(tree, target)
+    os.close(tree)
 
 
 def _tmp(blueprint: Blueprint) -> None:

@@ -16,6 +16,8 @@ class BadRequest(Exception):
 class Create(NamedTuple):
     code: str
     """Path below the packages folder."""
+    opt: str | None
+    """Path below the packages folder; None: /opt stays empty."""
     prefix: int
     """Number of the interpreter prefix in the list given at start."""
     memory_mb: int
@@ -28,7 +30,8 @@ def parse(message: dict[str, Any], prefixes: int) -> Create:
     if message.get("do") != "create":
         raise BadRequest("only create is understood")
     return Create(
-        code=_relative(message.get("code")),
+        code=_relative("code", message.get("code")),
+        opt=None if message.get("opt") is None else _relative("opt", message["opt"]),
         prefix=_number(message, "prefix", (0, prefixes - 1)),
         memory_mb=_number(message, "memory_mb", MEMORY_MB),
         tmp_mb=_number(message, "tmp_mb", TMP_MB),
@@ -43,10 +46,10 @@ def _number(message: dict[str, Any], key: str, bounds: tuple[int, int]) -> int:
     return value
 
 
-def _relative(value: Any) -> str:
+def _relative(key: str, value: Any) -> str:
     """A path that stays below its folder by its letters; symbolic links are refused when it is opened."""
     if not isinstance(value, str) or not value or "\0" in value or value.startswith("/"):
-        raise BadRequest(f"code must be a path below the packages folder, not {value!r}")
+        raise BadRequest(f"{key} must be a path below the packages folder, not {value!r}")
     if any(part in ("", ".", "..") for part in value.split("/")):
-        raise BadRequest(f"code must be a plain path below the packages folder, not {value!r}")
+        raise BadRequest(f"{key} must be a plain path below the packages folder, not {value!r}")
     return value

@@ -186,6 +186,7 @@ class Launcher:
         return init.Blueprint(
             slot=str(slot),
             code=wanted.code,
+            opt=wanted.opt,
             prefix=wanted.prefix,
             tmp_mb=wanted.tmp_mb,
             tmp_blank=blank,

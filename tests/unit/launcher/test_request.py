@@ -6,7 +6,11 @@ GOOD = {"do": "create", "code": "sha/abc", "prefix": 1, "memory_mb": 128, "tmp_m
 
 
 def test_good_request_is_understood() -> None:
-    assert parse(GOOD, 2) == Create("sha/abc", 1, 128, 512, 256)
+    assert parse(GOOD, 2) == Create("sha/abc", None, 1, 128, 512, 256)
+
+
+def test_layers_are_a_second_folder() -> None:
+    assert parse(GOOD | {"opt": "sha/def"}, 2).opt == "sha/def"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,10 @@ def test_good_request_is_understood() -> None:
         {"code": ""},
         {"code": "a\0b"},
         {"code": ["a"]},
+        {"opt": ".."},
+        {"opt": "/etc"},
+        {"opt": ""},
+        {"opt": 1},
         {"prefix": 2},
         {"prefix": -1},
         {"prefix": True},

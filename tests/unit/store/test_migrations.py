@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
 from lambent.event_sources.store import metadata as mappings_metadata
+from lambent.functions.layers.store import metadata as layers_metadata
 from lambent.functions.signing.store import metadata as signing_metadata
 from lambent.functions.store import metadata as functions_metadata
 from lambent.services.logs.store import metadata as logs_metadata
@@ -23,6 +24,7 @@ from lambent.store.sqlite import writer_engine
 
 ALL_METADATA: list[MetaData] = [
     functions_metadata,
+    layers_metadata,
     logs_metadata,
     mappings_metadata,
     neighbours_metadata,

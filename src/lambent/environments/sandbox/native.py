@@ -208,6 +208,7 @@ class NativeDriver:
         """Raises SandboxError or LauncherError."""
         control = self._launcher.create(
             code_dir=spec.code_dir,
+            opt_dir=spec.opt_dir,
             lang_prefix=spec.lang_prefix,
             memory_mb=spec.memory_mb,
             tmp_mb=spec.tmp_mb,

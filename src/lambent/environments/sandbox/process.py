@@ -53,8 +53,9 @@ class ProcessSandbox:
         self._readable = readable
         self._running: _Running | None = None
         self._stopped = False
-        for folder in ("tmp", "opt"):
-            (home / folder).mkdir(parents=True, mode=0o700)
+        (home / "tmp").mkdir(parents=True, mode=0o700)
+        if spec.opt_dir is None:
+            (home / "opt").mkdir(mode=0o700)
         self.runtime_api: Sequence[socket.socket] = (_listener(),)
         self.aws_endpoint: Sequence[socket.socket] = (_listener(),)
         self.output_fd, self._output_write_fd = output_pipe()
@@ -64,7 +65,7 @@ class ProcessSandbox:
             task=str(spec.code_dir.resolve()),
             runtime=str(runtime_dir),
             lang=str(spec.lang_prefix),
-            opt=str(home / "opt"),
+            opt=str(spec.opt_dir.resolve() if spec.opt_dir is not None else home / "opt"),
             tmp=str(home / "tmp"),
             runtime_api=f"{api_host}:{api_port}",
             aws_endpoint_url=f"http://{endpoint_host}:{endpoint_port}",
@@ -201,7 +202,8 @@ class ProcessDriver:
     async def create(self, spec: SandboxSpec) -> ProcessSandbox:
         home = self._scratch / uuid4()
         code, lang = str(spec.code_dir.resolve()), str(spec.lang_prefix.resolve())
-        readable = (*_READABLE, *self._readable, str(self._runtime_dir), code, lang, str(home / "opt"))
+        opt = str((spec.opt_dir or home / "opt").resolve())
+        readable = (*_READABLE, *self._readable, str(self._runtime_dir), code, lang, opt)
         sandbox = ProcessSandbox(spec, home, self._runtime_dir, readable, self._sandboxes.discard)
         self._sandboxes.add(sandbox)
         return sandbox

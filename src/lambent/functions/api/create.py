@@ -21,7 +21,14 @@ from lambent.functions.api.code import (
 )
 from lambent.functions.api.code_signing import bind
 from lambent.functions.api.options import refuse_without_effect
-from lambent.functions.api.parts import Parts, check_runtime, check_storage, target, to_its_end
+from lambent.functions.api.parts import (
+    Parts,
+    check_runtime,
+    check_storage,
+    layers_in_use,
+    target,
+    to_its_end,
+)
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
     architecture_of,
@@ -32,6 +39,7 @@ from lambent.functions.api.validation import (
     variables_of,
 )
 from lambent.functions.changes import Change
+from lambent.functions.layers.use import check_unzipped
 from lambent.functions.records import LATEST, CodePackage, FunctionKey, FunctionVersion, Image, LoggingConfig, State
 
 
@@ -47,18 +55,24 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
     if parts.read_model.get(found.key) is not None:
         raise _exists(found.key)
     archive = await archive_of(parts, context, parameters["Code"])
-    return configuration(await to_its_end(_accept(parts, found.key, parameters, archive)))
+    return configuration(await to_its_end(_accept(parts, context, found.key, parameters, archive)))
 
 
-async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> FunctionVersion:
+async def _accept(
+    parts: Parts, context: CallContext, key: FunctionKey, parameters: Parameters, archive: bytes | None
+) -> FunctionVersion:
     publish = bool(parameters.get("Publish"))
     tags = parameters.get("Tags") or {}
     config_arn = parameters.get("CodeSigningConfigArn") or None
-    async with accepted(parts, archive) as code:
-        check_storage(parts, key, code)
-        signed = await parts.signing.of(key, config_arn, archive)
-        version = replace(_new_version(parts, key, parameters, code), **signing_fields(signed))
-        change = await parts.changes.commit(lambda connection: _create(connection, version, tags, publish, config_arn))
+    with layers_in_use(parts, context, parameters) as layers:
+        async with accepted(parts, archive) as code:
+            check_storage(parts, key, code)
+            signed = await parts.signing.of(key, config_arn, archive)
+            version = replace(_new_version(parts, key, parameters, code), layers=layers or (), **signing_fields(signed))
+            check_unzipped(version, parts.quotas)
+            change = await parts.changes.commit(
+                lambda connection: _create(connection, version, tags, publish, config_arn)
+            )
     assert change.reply is not None
     return change.reply
 

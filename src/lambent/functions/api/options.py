@@ -44,7 +44,7 @@ EFFECTIVE: Final = frozenset(
         *("DeadLetterConfig", "DeadLetterConfig.TargetArn"),
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart", "CodeSigningConfigArn"),
         *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
-        "ImageConfig.WorkingDirectory",
+        *("ImageConfig.WorkingDirectory", "Layers"),
         # Refused elsewhere in the words of AWS: they need LogFormat JSON.
         *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel"),
     }
@@ -59,7 +59,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "PublishTo": _never,
     "VpcConfig": _all_empty,
     "TracingConfig.Mode": _one_of("PassThrough"),
-    "Layers": _empty,
     "FileSystemConfigs": _empty,
     "SnapStart.ApplyOn": _one_of("None"),
     "LoggingConfig.LogFormat": _one_of("Text"),

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -15,11 +17,14 @@ from lambent.functions import store
 from lambent.functions.changes import Changes
 from lambent.functions.code_urls import CodeUrls
 from lambent.functions.deprecation import Deprecations, refuse_deprecated
+from lambent.functions.layers.catalog import Layers
+from lambent.functions.layers.records import LayerKey
+from lambent.functions.layers.use import chosen
 from lambent.functions.packages import Packages
 from lambent.functions.ports import CodeSource, Provisioner, RuntimeVersionArn, Taggable
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
-from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, State, UpdateStatus
+from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, LayerReference, State, UpdateStatus
 from lambent.functions.resolve import Target, locate
 from lambent.functions.signing.check import CodeSigningCheck
 
@@ -32,6 +37,7 @@ class Parts:
     changes: Changes
     packages: Packages
     urls: CodeUrls
+    layers: Layers
     code_source: CodeSource
     signing: CodeSigningCheck
     taggables: Mapping[str, Taggable]
@@ -116,11 +122,22 @@ def refuse_while_updating(function: Function) -> None:
         )
 
 
-def check_storage(parts: Parts, key: FunctionKey, code: CodePackage) -> None:
+def check_storage(parts: Parts, key: FunctionKey | LayerKey, code: CodePackage) -> None:
     """Refuse code that would not fit in the account's quota of the region."""
-    used = sum(other.size_bytes for other in parts.read_model.code_of(key.account, key.region))
+    stored = chain(parts.read_model.code_of(key.account, key.region), parts.layers.code_of(key.account, key.region))
+    used = sum(other.size_bytes for other in stored)
     if used + code.size_bytes > parts.quotas.max_code_storage_bytes:
         raise ApiError("CodeStorageExceededException", "Code storage limit exceeded.")
+
+
+@contextmanager
+def layers_in_use(
+    parts: Parts, context: CallContext, parameters: Parameters
+) -> Iterator[tuple[LayerReference, ...] | None]:
+    """The `Layers` of a request, whose packages stay until the function names them; None when there are none sent."""
+    layers = chosen(parts.layers, parts.quotas, context, parameters.get("Layers"))
+    with parts.packages.hold_opt([layer.code for layer in layers or ()]):
+        yield layers
 
 
 def refuse_other_revision(function: Function, revision_id: str | None) -> None:

@@ -24,7 +24,9 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
     function, version = described(parts, found)
     reply: dict[str, Any] = {
         "Configuration": configuration(version, arn=found.arn),
-        "Code": code_location(version, parts.urls.sign(context.base_url, version)),
+        "Code": code_location(
+            version, parts.urls.sign(context.base_url, (*version.key, version.version), version.code.sha256)
+        ),
     }
     if (reserved := function.attached(ReservedConcurrency)) is not None:
         reply["Concurrency"] = {"ReservedConcurrentExecutions": reserved.executions}

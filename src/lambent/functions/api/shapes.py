@@ -4,7 +4,7 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from lambent.functions.records import LATEST, FunctionVersion, ImageConfig
+from lambent.functions.records import LATEST, CodePackage, FunctionVersion, ImageConfig
 
 
 def configuration(version: FunctionVersion, *, arn: str | None = None, listed: bool = False) -> dict[str, Any]:
@@ -37,6 +37,8 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         shape["Environment"] = {"Variables": dict(version.variables)}
     if version.dead_letter_arn is not None:
         shape["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
+    if version.layers:
+        shape["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code.size_bytes} for layer in version.layers]
     if version.kms_key_arn is not None:
         shape["KMSKeyArn"] = version.kms_key_arn
     if version.signing_profile_version_arn is not None:
@@ -87,7 +89,11 @@ def code_sha256(version: FunctionVersion) -> str:
     """Empty for an image whose digest nobody knows."""
     if version.image is not None:
         return version.image.digest or ""
-    return base64.b64encode(bytes.fromhex(version.code.sha256)).decode()
+    return package_sha256(version.code)
+
+
+def package_sha256(code: CodePackage) -> str:
+    return base64.b64encode(bytes.fromhex(code.sha256)).decode()
 
 
 def version_arn(version: FunctionVersion, *, always_qualified: bool) -> str:

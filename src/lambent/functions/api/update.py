@@ -32,6 +32,7 @@ from lambent.functions.api.parts import (
     check_storage,
     existing,
     latest_only,
+    layers_in_use,
     refuse_other_revision,
     refuse_while_in_transition,
     target,
@@ -49,6 +50,8 @@ from lambent.functions.api.validation import (
 from lambent.functions.api.versions import publish
 from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change
+from lambent.functions.layers.use import check_unzipped
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import (
     NO_PACKAGE,
     CodePackage,
@@ -81,6 +84,7 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
         code = NO_PACKAGE if archive is None else await _checked(parts, archive)
         signed = await parts.signing.of(key, _config_arn(function), archive)
         described = replace(function.latest, **_code(function.latest, code, parameters, signed))
+        check_unzipped(described, parts.quotas)
         return configuration(described, arn=found.arn)
     change = await to_its_end(_accept(parts, key, parameters, archive))
     assert change.reply is not None
@@ -96,19 +100,27 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)
+    change = await to_its_end(_configure(parts, context, key, parameters))
+    assert change.reply is not None
+    return configuration(change.reply, arn=found.arn)
+
+
+async def _configure(parts: Parts, context: CallContext, key: FunctionKey, parameters: Parameters) -> Change:
     now = parts.clock.now()
     revision_id = parameters.get("RevisionId")
     runtime = parameters.get("Runtime")
     runtime_version_arn = None if runtime is None else parts.runtime_version_arn(runtime, key.region)
+    with layers_in_use(parts, context, parameters) as layers:
 
-    def update(connection: Connection) -> Change:
-        function = changeable(connection, key, revision_id)
-        check_kind(parameters, function.latest.image is not None)
-        return _begin(connection, function, _settings(parameters, function.latest, runtime_version_arn), now)
+        def update(connection: Connection) -> Change:
+            function = changeable(connection, key, revision_id)
+            check_kind(parameters, function.latest.image is not None)
+            settings = _settings(parameters, function.latest, runtime_version_arn)
+            if layers is not None:
+                settings["layers"] = layers
+            return _begin(connection, function, settings, now, parts.quotas)
 
-    change = await parts.changes.commit(update)
-    assert change.reply is not None
-    return configuration(change.reply, arn=found.arn)
+        return await parts.changes.commit(update)
 
 
 async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> Change:
@@ -125,7 +137,8 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
             _check_code(parts, function.latest, parameters)
             if _config_arn(function) != config_arn:
                 raise conflict("The code signing configuration of the function has changed. Please try again.")
-            begun = _begin(connection, function, _code(function.latest, code, parameters, signed), now)
+            changes = _code(function.latest, code, parameters, signed)
+            begun = _begin(connection, function, changes, now, parts.quotas)
             return publish(connection, key, begun, None) if publishing else begun
 
         return await parts.changes.commit(update)
@@ -164,7 +177,7 @@ def _code(current: FunctionVersion, code: CodePackage, parameters: Parameters, s
     return changes
 
 
-def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_arn: str | None) -> Mapping[str, Any]:
+def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_arn: str | None) -> dict[str, Any]:
     """Fields of the record that the request replaces; whole sub-objects, and only those that were sent."""
     sent = {
         "role": parameters.get("Role"),
@@ -188,9 +201,12 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
     return changes
 
 
-def _begin(connection: Connection, function: Function, changes: Mapping[str, Any], now: datetime) -> Change:
+def _begin(
+    connection: Connection, function: Function, changes: Mapping[str, Any], now: datetime, quotas: Quotas
+) -> Change:
     current = function.latest
     latest = revise.updated(current, changes, now, uuid4)
+    check_unzipped(latest, quotas)
     # A function that failed to be created has nothing that could serve meanwhile.
     serving = function.serving or (current if current.state is State.ACTIVE else None)
     store.put_latest(connection, latest, serving)

@@ -90,6 +90,23 @@ CREATE TABLE function_attachments (
 	FOREIGN KEY(account, region, name) REFERENCES functions (account, region, name) ON DELETE CASCADE
 );
 
+CREATE TABLE layer_versions (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(140) NOT NULL,
+	number INTEGER NOT NULL,
+	record TEXT NOT NULL,
+	PRIMARY KEY (account, region, name, number)
+);
+
+CREATE TABLE layer_counters (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(140) NOT NULL,
+	last_number INTEGER NOT NULL,
+	PRIMARY KEY (account, region, name)
+);
+
 CREATE TABLE event_source_mappings (
 	account VARCHAR(12) NOT NULL,
 	region VARCHAR(32) NOT NULL,

@@ -1,0 +1,1 @@
+"""Layers: their records and rows, their API, and what of them a function uses."""
