@@ -209,7 +209,7 @@ def violations(shape: Shape) -> Iterator[Any]:
             yield "NoSuchValue"
         if high is not None and high < 60_000:
             yield "a" * (high + 1)
-        if shape.metadata.get("pattern"):
+        if shape.metadata.get("pattern", ".*") != ".*":
             yield "\u00a7 \u00a7"
     elif kind in ("integer", "long", "double", "float"):
         if low is not None:
