@@ -14,6 +14,8 @@ from lambent.aws.errors import ApiError, invalid_parameter, not_found
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, Alias, Function, FunctionKey, FunctionVersion
 
+MOST_KEPT: Final = 65_536
+"""Forms of names and their callers."""
 INVOKE: Final = "lambda:InvokeFunction"
 
 _REFERENCE = re.compile(
@@ -151,7 +153,11 @@ class Resolver:
         asked = (account, region, function_name, qualifier, caller_arn)
         found = self._known.get(asked)
         if found is None:
-            found = self._known[asked] = self._find(*asked)
+            found = self._find(*asked)
+            if len(self._known) >= MOST_KEPT:
+                # Callers of any account may be let in, and there are very many accounts.
+                self._known = {}
+            self._known[asked] = found
         if found.other is not None and self._random() < found.share:
             return found.other
         return found
