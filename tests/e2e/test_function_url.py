@@ -10,6 +10,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from lambent.testing.running_server import Server
 from tests.e2e.packages import create_function
@@ -97,6 +98,28 @@ def test_what_is_not_signed_is_forbidden_but_a_preflight_is_answered(site: Site)
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     status, headers, _ = site.send("OPTIONS", headers=asked)
     assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+
+
+def test_a_public_url_is_called_by_anybody_once_both_statements_are_there(server: Server) -> None:
+    client = server.client("lambda")
+    create_function(client, "public", SITE)
+    site = Site(server, client.create_function_url_config(FunctionName="public", AuthType="NONE")["FunctionUrl"])
+    everybody = {"FunctionName": "public", "Principal": "*"}
+    assert site.send()[0] == 403
+    client.add_permission(StatementId="url", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE", **everybody)
+    assert site.send()[0] == 403
+    client.add_permission(StatementId="call", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **everybody)
+    status, _, body = site.send(headers={"Origin": "https://any.example"})
+    assert (status, body) == (201, b"hello")
+    # The statement is for the URL alone: another account may not Invoke.
+    with pytest.raises(ClientError) as refused:
+        server.client("lambda", account="999999999999").invoke(
+            FunctionName="arn:aws:lambda:us-east-1:000000000000:function:public"
+        )
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    client.remove_permission(FunctionName="public", StatementId="url")
+    status, headers, body = site.send()
+    assert (status, headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
 
 
 def test_a_url_outlives_a_crash(start_server: Any) -> None:
