@@ -5,7 +5,8 @@ again for about a minute when the destination fails. Then it is dropped, as AWS 
 """
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ QUEUE: Final = "event-deliveries"
 MAX_TRIES: Final = 7
 """After 1, 2, 4, 8, 16 and 32 seconds."""
 AT_ONE_TIME: Final = 16
+MAX_RECURSION: Final = 16
+"""As often as this a function may be the destination in one chain; AWS stops loops at about this number."""
 HOPELESS: Final = frozenset({"NotImplementedException", "ResourceNotFoundException", "AccessDeniedException"})
 """Trying again changes nothing."""
 
@@ -50,6 +53,8 @@ class Delivery:
     function_arn: str
     ended_ms: int
     trace_header: str
+    lineage: Mapping[str, int] = field(default_factory=dict)
+    """See `Event.lineage`."""
     error_code: str | None = None
     error_message: str = ""
     tries: int = 0
@@ -115,6 +120,9 @@ class Deliveries:
         # As the function's role: a function of another account has to have admitted it.
         target = self._resolver.resolve(delivery.account, region, delivery.target_arn, None, delivery.role)
         key = target.function.key
+        before = delivery.lineage.get(key.arn, 0)
+        if before >= MAX_RECURSION:
+            raise Undeliverable(f"it was invoked {before} times in a loop of destinations")
         now_ms = self._clock.epoch_ms()
         event = Event(
             account=key.account,
@@ -124,6 +132,7 @@ class Deliveries:
             request_id=ids.uuid4(),
             trace_header=delivery.trace_header,
             accepted_ms=now_ms,
+            lineage={**delivery.lineage, key.arn: before + 1},
         )
         await self._queue.delete(message, event.message(message.body, now_ms))
         if self.events is not None:

@@ -52,6 +52,7 @@ def follow_ups(ended: Ended, config: EventInvokeConfig | None) -> list[NewMessag
             function_arn=ended.event.target_arn,
             ended_ms=ended.now_ms,
             trace_header=ended.event.trace_header,
+            lineage=ended.event.lineage,
         )
         found.append(delivery.message(record(ended)))
     if not succeeded and ended.version is not None and ended.version.dead_letter_arn:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from lambent.aws.errors import PlatformFault
 from lambent.store.database import Database
@@ -174,6 +175,33 @@ async def test_a_put_that_cannot_be_written_is_refused(database: Database, queue
     await database.close()
     with pytest.raises(PlatformFault):
         await queue.put(new("1"))
+
+
+async def test_a_full_disk_refuses_and_recovers(database: Database, queue: Queue) -> None:
+    """What is acknowledged is there, what is refused is not, and room that is made can be used at once."""
+
+    def limit(driver: sqlite3.Connection, _record: object = None) -> None:
+        driver.execute("PRAGMA max_page_count = 120").close()
+
+    event.listen(database._writer._engine, "connect", limit)
+    await database.write(lambda c: limit(c.connection.driver_connection))  # type: ignore[arg-type]
+    results = [
+        result
+        for wave in range(20)
+        for result in await asyncio.gather(
+            *(queue.put(new("x" * 10_000, state=f"{wave}")) for _ in range(5)), return_exceptions=True
+        )
+    ]
+    refused = [result for result in results if result is not None]
+    assert refused
+    assert all(isinstance(result, PlatformFault) for result in refused)
+    (lane,) = await queue.lanes()
+    assert lane.messages == len(results) - len(refused) > 0
+    message = (await take(queue, limit=1)).messages[0]
+    await queue.delete(message)
+    assert await queue.purge() == lane.messages - 1
+    await queue.put(new("1"))
+    assert bodies(await take(queue)) == ["1"]
 
 
 async def test_a_caller_that_goes_away_does_not_hurt_the_others(queue: Queue) -> None:

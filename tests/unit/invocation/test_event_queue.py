@@ -426,6 +426,18 @@ async def test_a_function_gets_an_event_of_its_own(kit: Kit) -> None:
     assert request.request_id != "r-1"
 
 
+async def test_functions_that_are_destinations_of_each_other_do_not_run_for_ever(
+    kit: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:"
+    kit.functions.add("a", config(on_success=arn + "b"))
+    kit.functions.add("b", config(on_success=arn + "a"))
+    await kit.accept()
+    await until(lambda: "in a loop" in caplog.text)
+    await kit.idle()
+    assert (len(kit.attempts("a")), len(kit.attempts("b"))) == (17, 16)
+
+
 async def test_a_failed_delivery_is_tried_again(kit: Kit) -> None:
     kit.functions.add("a", config(on_success=QUEUE_ARN))
     kit.caller.answers["sqs", "GetQueueUrl"] = ApiError("QueueDoesNotExist", "no")
