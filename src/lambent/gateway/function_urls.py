@@ -11,7 +11,7 @@ from lambent.gateway.authenticate import Authenticator
 from lambent.gateway.body import BodyReader, TooLarge
 from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import HttpRequest, HttpResponse
-from lambent.gateway.sigv4 import credential_of
+from lambent.gateway.sigv4 import signature_of
 from lambent.invocation.function_url import FunctionUrls, Url, forbidden, too_large, unknown
 from lambent.invocation.url_event import UrlRequest
 from lambent.invocation.url_response import UrlResponse, message
@@ -69,10 +69,11 @@ class UrlRoute:
         """Who has signed; None when nobody has. Raises `ApiError` for a signature that is wrong."""
         if "authorization" not in head.headers and "X-Amz-Credential=" not in head.query:
             return None
-        credential = credential_of(head.headers, head.query)
+        signed = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
+        # All parts must be there, also where the authenticator does not ask for the secret.
+        credential = signature_of(signed).credential
         if (credential.service, credential.region) != ("lambda", url.key.region):
             return None
-        signed = HttpRequest(head.method, head.path, head.query, head.headers, content, head.base_url)
         return authenticator.authenticate(signed, credential)
 
 

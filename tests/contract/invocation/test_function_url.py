@@ -301,8 +301,11 @@ async def test_a_signed_url_is_called_by_another_account_with_both_statements(ur
 
 async def test_a_signature_that_is_none_is_refused(urls: Urls) -> None:
     host = await urls.url("AWS_IAM")
-    reply = await urls.send(host, authorization="AWS4-HMAC-SHA256 nonsense")
-    assert (reply.status, reply.header("x-amzn-errortype")) == (403, "IncompleteSignatureException")
+    scope = f"Credential={ACCOUNT}/20261120/us-east-1/lambda/aws4_request"
+    for nonsense in ("nonsense", scope, f"{scope}, SignedHeaders=host, Signature="):
+        reply = await urls.send(host, authorization=f"AWS4-HMAC-SHA256 {nonsense}", x_amz_date="20261120T000000Z")
+        assert (reply.status, reply.header("x-amzn-errortype")) == (403, "IncompleteSignatureException")
+    assert not urls.machine.driver.sandboxes
 
 
 async def test_cors_is_answered_by_the_platform(urls: Urls) -> None:
