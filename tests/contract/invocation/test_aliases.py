@@ -62,3 +62,18 @@ async def test_a_missing_alias_is_named(functions: Functions, form: dict[str, st
         await functions.invoke(**form)
     error = failure.value.response["Error"]
     assert (error["Code"], error["Message"]) == ("ResourceNotFoundException", f"Function not found: {ARN}f:nope")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (ARN + "nope", f"Function not found: {ARN}nope:$LATEST"),
+        (ARN + "nope:live", f"Function not found: {ARN}nope:live"),
+        (ARN.removesuffix(":"), f"Function not found: {ARN}function:$LATEST"),
+    ],
+)
+async def test_what_is_not_there_is_named_as_invoke_does(functions: Functions, name: str, message: str) -> None:
+    """Spec 1.2; an ARN that ends in `function` means a function of that name."""
+    with pytest.raises(ClientError) as failure:
+        await functions.invoke(FunctionName=name)
+    assert failure.value.response["Error"]["Message"] == message
