@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +22,11 @@ import orjson
 import uvloop
 
 from lambent import __version__
+from lambent.aws.models import UnknownService, metadata
 from lambent.aws.service import Operations, Service
 from lambent.core import tasks
 from lambent.core.clock import SystemClock
-from lambent.core.settings import Settings
+from lambent.core.settings import Settings, SettingsError
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.provisioning import Provisioning
@@ -43,6 +44,7 @@ from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere
+from lambent.gateway.endpoint import Endpoint, own_credentials
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
@@ -132,7 +134,9 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         keys = KnownKeys(clock)
         neighbours = Neighbours(data_dir.root / "run", IamOverRestarts(database, clock, keys))
         stack.push_async_callback(neighbours.close)
-        elsewhere = Elsewhere(neighbours)
+        elsewhere = Elsewhere(neighbours, await redirects(settings.endpoints))
+        for endpoint in elsewhere.redirects.values():
+            stack.push_async_callback(endpoint.close)
         caller = InProcessCaller(elsewhere)
 
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
@@ -241,6 +245,19 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         await server.close(DRAIN_S)
     if lost:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
+
+
+async def redirects(endpoints: Sequence[tuple[str, str]]) -> dict[str, Endpoint]:
+    """By the name that requests are signed for. Raises `SettingsError` for a service that AWS does not have."""
+    found: dict[str, Endpoint] = {}
+    credentials = await asyncio.to_thread(own_credentials) if endpoints else None
+    for name, url in endpoints:
+        try:
+            described = metadata(name)
+        except UnknownService:
+            raise SettingsError(f"endpoint of {name!r}: no service of AWS has that name in boto3") from None
+        found[described.get("signingName", described["endpointPrefix"])] = Endpoint(url, credentials)
+    return found
 
 
 def services(lambda_operations: Operations, logs: LogsService, sts: StsService) -> dict[str, Service]:

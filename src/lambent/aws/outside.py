@@ -4,12 +4,17 @@ The gateway knows who calls and for which service; whoever is behind this knows 
 whole: `REQUEST_BYTES` is the most of one request, `REPLY_BYTES` of one reply, so that their memory has a bound.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 REQUEST_BYTES: Final = 256 * 1024 * 1024
 REPLY_BYTES: Final = 256 * 1024 * 1024
+
+_BUCKET_HOST: Final = re.compile(
+    r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\.(?:s3(?:[.-][a-z0-9-]+)*\.)?localhost(?::\d+)?"
+)
 
 
 class UnknownService(LookupError):
@@ -43,3 +48,13 @@ class Outside(Protocol):
     async def forward(self, request: OutsideRequest) -> OutsideReply:
         """Raises `UnknownService`; `ApiError` with a 5xx when there is no answer."""
         ...
+
+
+def path_with_bucket(request: OutsideRequest) -> str:
+    """`bucket.localhost/key` and `bucket.s3.localhost/key` as `/bucket/key`."""
+    if request.service != "s3":
+        return request.path
+    host = _BUCKET_HOST.fullmatch(request.headers.get("host", ""))
+    if host is None or host["bucket"].startswith("s3."):
+        return request.path
+    return f"/{host['bucket']}{request.path}"

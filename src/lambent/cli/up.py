@@ -21,7 +21,7 @@ from lambent.cli.failure import CANNOT_START, USAGE, Failure
 from lambent.cli.machine import why_not_listen
 from lambent.cli.runtimes import catalog as catalog_of
 from lambent.core import log
-from lambent.core.settings import LOG_LEVELS, RUNTIME_FALLBACKS, SANDBOXES, Settings
+from lambent.core.settings import LOG_LEVELS, RUNTIME_FALLBACKS, SANDBOXES, Settings, SettingsError, is_endpoint
 from lambent.gateway.hosts import UnsafeBind, check_bind
 from lambent.launcher import client, privileges
 from lambent.launcher.client import LauncherClient, LauncherError
@@ -64,6 +64,13 @@ UNUSABLE_PATH = frozenset(
     metavar="RUNTIME=PATH",
     help="The Python that serves a runtime, as python3.12=/usr/bin/python3.12.",
 )
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    metavar="SERVICE=URL",
+    help="A real endpoint for a service, as s3=http://127.0.0.1:9000; AWS's own included.",
+)
 @click.option("--account-concurrency", type=click.IntRange(1), help="Invocations at one time.  [default: 1000]")
 @click.option("--max-environments", type=click.IntRange(1), help="[default: what the machine's memory gives]")
 @click.option(
@@ -95,6 +102,7 @@ def up(config: Path | None, **flags: Any) -> None:
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
+    flags["endpoints"] = tuple(map(_endpoint, flags["endpoints"])) or None
     settings = options.settings(flags, config)
     log.configure(settings.log_level)
     with _one_line_failures(settings):
@@ -228,7 +236,7 @@ def _one_line_failures(settings: Settings) -> Iterator[None]:
     """What a user can mend is one line, never a traceback."""
     try:
         yield
-    except UnsafeBind as error:
+    except (UnsafeBind, SettingsError) as error:
         raise Failure(str(error), USAGE) from error
     except (LauncherError, PrivilegesError, DataDirError) as error:
         raise Failure(str(error), CANNOT_START) from error
@@ -262,3 +270,10 @@ def _interpreter(text: str) -> tuple[str, Path]:
     if not (name and equals and path):
         raise Failure(f"--interpreter takes RUNTIME=PATH, as python3.12=/usr/bin/python3.12, not {text!r}", USAGE)
     return name, Path(path).expanduser()
+
+
+def _endpoint(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    if not (name and is_endpoint(url)):
+        raise Failure(f"--endpoint takes SERVICE=URL, as s3=http://127.0.0.1:9000, not {text!r}", USAGE)
+    return name, url

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 CONFIG_FILE = Path("lambent.toml")
 PREFIX = "LAMBENT_"
@@ -53,6 +54,8 @@ class Settings:
     """Configured interpreters: (runtime identifier, path of the executable)."""
     deprecated_runtimes: tuple[tuple[str, date], ...] = field(default=())
     """(runtime identifier, first day on which functions are not created with it or updated on it)."""
+    endpoints: tuple[tuple[str, str], ...] = ()
+    """Redirected services: (botocore's name of the service, URL of a real endpoint)."""
     account_concurrency: int = 1000
     max_environments: int | None = None
     """None: what the machine's memory gives."""
@@ -157,6 +160,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _choice(value, place, LOG_LEVELS)
         case "allowed_hosts":
             return _texts(value, place)
+        case "endpoints":
+            return _endpoints(value, place)
         case "interpreters":
             return _interpreters(value, place)
         case "deprecated_runtimes":
@@ -293,3 +298,25 @@ def numbers(value: object, place: str) -> dict[str, Given]:
         text = f"{place}, {name}"
         found[str(name).replace("-", "_")] = Given(_integer(number, text, 0, None), text)
     return found
+
+
+def _endpoints(value: object, place: str) -> tuple[tuple[str, str], ...]:
+    """A TOML table `s3 = "http://127.0.0.1:9000"`, or `s3=http://127.0.0.1:9000,sqs=...` in a variable."""
+    pairs: list[tuple[object, object]]
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, str):
+        pairs = [(name, url) for name, _, url in (part.strip().partition("=") for part in value.split(","))]
+    else:
+        pairs = [(None, None)]
+    if not all(isinstance(name, str) and name and isinstance(url, str) and is_endpoint(url) for name, url in pairs):
+        raise SettingsError(f"{place} must map services to URLs of endpoints, not {value!r}")
+    return tuple((str(name), str(url)) for name, url in pairs)
+
+
+def is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from lambent.aws.outside import Outside, OutsideRequest
 from lambent.aws.service import Identity
+from lambent.gateway.endpoint import Endpoint
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import Credential
 
@@ -17,7 +18,7 @@ from lambent.gateway.sigv4 import Credential
 class Elsewhere:
     neighbour: Outside | None = None
     """Answers what is neither ours nor redirected."""
-    redirects: Mapping[str, Outside] = field(default_factory=dict)
+    redirects: Mapping[str, Endpoint] = field(default_factory=dict)
     """By the name that requests are signed for."""
 
     def redirected(self, signing_name: str) -> Outside | None:

@@ -126,3 +126,10 @@ def test_the_process_sandbox_is_named_loudly_with_the_reason() -> None:
     assert said is not None
     assert "NOT isolated" in said
     assert "native sandboxes need root: start with sudo" in said
+
+
+@pytest.mark.parametrize("value", ["s3", "s3=", "s3=localhost:9000", "=http://a"])
+def test_an_endpoint_is_a_service_and_a_url(run: Run, value: str) -> None:
+    outcome = run("up", "--endpoint", value)
+    assert outcome.code == 2
+    assert "--endpoint takes SERVICE=URL" in outcome.err

@@ -104,6 +104,9 @@ def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
         ("allow_reset = 'perhaps'", "key 'allow_reset'"),
         ("allowed_hosts = [1]", "key 'allowed_hosts'"),
         ("interpreters = ['python3.9']", "key 'interpreters'"),
+        ("endpoints = ['s3']", "key 'endpoints'"),
+        ("[endpoints]\ns3 = 'localhost:9000'", "key 'endpoints'"),
+        ("[endpoints]\ns3 = 'http://['", "key 'endpoints'"),
         ("idle_environment_s = -1", "key 'idle_environment_s'"),
         ("idle_environment_s = nan", "key 'idle_environment_s'"),
         ("account_concurrency = 0", "key 'account_concurrency'"),
@@ -143,3 +146,11 @@ def test_a_file_that_was_named_must_exist(config: Path) -> None:
 def test_a_variable_that_cannot_be_used_is_refused_and_named(variables: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(named)):
         load({}, variables)
+
+
+def test_endpoints_from_a_table_and_from_a_variable(tmp_path: Path) -> None:
+    file = tmp_path / "lambent.toml"
+    file.write_text('[endpoints]\ns3 = "http://127.0.0.1:9000"\n')
+    assert load(environ={}, config=file).endpoints == (("s3", "http://127.0.0.1:9000"),)
+    settings = load(environ={"LAMBENT_ENDPOINTS": "s3=http://a:1, sqs=https://b"}, config=file)
+    assert settings.endpoints == (("s3", "http://a:1"), ("sqs", "https://b"))

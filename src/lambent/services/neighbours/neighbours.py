@@ -5,22 +5,18 @@ Owns when that process runs: from the first call on, again after its end. What w
 
 import asyncio
 import logging
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError
-from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService
+from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService, path_with_bucket
 from lambent.services.neighbours import frames
 from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.process import MotoProcess, ProcessEnded
 
 logger = logging.getLogger(__name__)
 
-_BUCKET_HOST: Final = re.compile(
-    r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\.(?:s3(?:[.-][a-z0-9-]+)*\.)?localhost(?::\d+)?"
-)
 _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding", "keep-alive", "x-amzn-requestid"})
 """Of a reply: what belongs to a connection, or is the gateway's to say."""
 
@@ -105,20 +101,10 @@ def _head(request: OutsideRequest) -> frames.Head:
         "region": request.region,
         "authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0",
         "method": request.method,
-        "path": _with_bucket(request),
+        "path": path_with_bucket(request),
         "query": request.query,
         "headers": request.headers,
     }
-
-
-def _with_bucket(request: OutsideRequest) -> str:
-    """`bucket.localhost/key` and `bucket.s3.localhost/key` as `/bucket/key`."""
-    if request.service != "s3":
-        return request.path
-    host = _BUCKET_HOST.fullmatch(request.headers.get("host", ""))
-    if host is None or host["bucket"].startswith("s3."):
-        return request.path
-    return f"/{host['bucket']}{request.path}"
 
 
 def _kept(headers: list[tuple[str, str]], method: str) -> list[tuple[str, str]]:
