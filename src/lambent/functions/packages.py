@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from lambent.functions.archive import BadPackage, open_archive, plan
 from lambent.functions.opt import merge, opt_digest
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import CodePackage
+from lambent.functions.reuse import Unpacked
 from lambent.functions.unpack import measure, remove, unpack
 from lambent.store.blobs import Blobs
 from lambent.store.files import SCRATCH_PREFIX, scratch_name
@@ -53,16 +54,18 @@ class Packages:
         return self._blobs.path(sha256)
 
     @asynccontextmanager
-    async def accept(self, data: bytes) -> AsyncIterator[CodePackage]:
+    async def accept(self, data: bytes, like: str | None = None) -> AsyncIterator[CodePackage]:
         """Check, unpack and store an archive; it stays at least as long as the context.
 
+        `like` names a package that this one may have much in common with, such as the function's present one.
         `BadPackage`: it is refused and nothing of it is left. `PlatformFault`: the disk is full.
         """
-        sha256 = await self._work(lambda: hashlib.sha256(data).hexdigest())
-        with self.hold(sha256):
-            unpacked_bytes = await self._work(lambda: self._unpack(sha256, data))
-            await self._work(lambda: self._blobs.put(data, digest=sha256))
-            yield CodePackage(sha256, len(data), unpacked_bytes)
+        with self.hold(like) if like else nullcontext():
+            sha256 = await self._work(lambda: hashlib.sha256(data).hexdigest())
+            with self.hold(sha256):
+                unpacked_bytes = await self._work(lambda: self._unpack(sha256, data, like))
+                await self._work(lambda: self._blobs.put(data, digest=sha256))
+                yield CodePackage(sha256, len(data), unpacked_bytes)
 
     async def check(self, data: bytes) -> CodePackage:
         """`accept` for a dry run: reads the whole archive and keeps nothing."""
@@ -121,7 +124,7 @@ class Packages:
     def close(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    def _unpack(self, sha256: str, data: bytes) -> int:
+    def _unpack(self, sha256: str, data: bytes, like: str | None = None) -> int:
         final = self.path(sha256)
         with open_archive(data, self._quotas) as archive:
             planned = plan(archive, self._quotas)
@@ -131,7 +134,8 @@ class Packages:
             scratch = self._folder / scratch_name()
             scratch.mkdir(0o700)
             try:
-                total = unpack(archive, planned, scratch, self._quotas)
+                with self._unpacked(like) as other:
+                    total = unpack(archive, planned, scratch, self._quotas, other.linking(data) if other else None)
                 scratch.rename(final)
             except (BadPackage, OSError) as error:
                 remove(scratch)
@@ -140,6 +144,16 @@ class Packages:
                     raise
                 total = sum(entry.info.file_size for entry in planned.files)
         return total
+
+    @contextmanager
+    def _unpacked(self, like: str | None) -> Iterator[Unpacked | None]:
+        """None where there is nothing to link to."""
+        if not like or not self.path(like).is_dir() or not self.archive(like).exists():
+            yield None
+            return
+        data = self._blobs.get(like)
+        with open_archive(data, self._quotas) as archive:
+            yield Unpacked(data, archive, self.path(like))
 
     def _unpack_again(self, sha256: str) -> None:
         if not self.path(sha256).is_dir():

@@ -8,6 +8,7 @@ import calendar
 import os
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lambent.functions.archive import COULD_NOT_UNZIP, UNREADABLE, BadPackage, Entry, Plan, too_large
@@ -18,7 +19,11 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _EPOCH_YEAR = 1980
 
 
-def unpack(archive: zipfile.ZipFile, plan: Plan, folder: Path, quotas: Quotas) -> int:
+Link = Callable[[Entry, str], bool]
+"""Make the file of an entry at a path without writing it; whether it was done. What it makes has the entry's size."""
+
+
+def unpack(archive: zipfile.ZipFile, plan: Plan, folder: Path, quotas: Quotas, link: Link | None = None) -> int:
     """Write the package into the empty `folder`; return its size in bytes.
 
     `BadPackage` for what the headers did not show (too large, broken, two names that this file system holds for one);
@@ -29,7 +34,11 @@ def unpack(archive: zipfile.ZipFile, plan: Plan, folder: Path, quotas: Quotas) -
         _make_folder(f"{root}/{path}")
     total = 0
     for entry in plan.files:
-        total += _write(archive, entry, f"{root}/{entry.path}", quotas, total)
+        path = f"{root}/{entry.path}"
+        if link is not None and total + entry.info.file_size < quotas.max_unzipped_bytes and link(entry, path):
+            total += entry.info.file_size
+        else:
+            total += _write(archive, entry, path, quotas, total)
     for entry in plan.links:
         os.symlink(entry.target, f"{root}/{entry.path}")
     for path in reversed(plan.folders):

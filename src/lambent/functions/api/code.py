@@ -71,13 +71,13 @@ def image_config_of(parameters: Parameters) -> ImageConfig | None:
 
 
 @asynccontextmanager
-async def accepted(parts: Parts, archive: bytes | None) -> AsyncIterator[CodePackage]:
+async def accepted(parts: Parts, archive: bytes | None, like: CodePackage | None = None) -> AsyncIterator[CodePackage]:
     """The archive, checked, unpacked and held meanwhile; nothing where the code is an image."""
     if archive is None:
         yield NO_PACKAGE
         return
     try:
-        async with parts.packages.accept(archive) as package:
+        async with parts.packages.accept(archive, like.sha256 if like else None) as package:
             yield package
     except BadPackage as error:
         raise invalid_parameter(str(error)) from error

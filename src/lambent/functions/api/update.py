@@ -125,7 +125,8 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
 
 async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> Change:
     publishing = bool(parameters.get("Publish"))
-    async with accepted(parts, archive) as code:
+    present = existing(parts.read_model.get(key), key)
+    async with accepted(parts, archive, present.latest.code) as code:
         check_storage(parts, key, code)
         config_arn = _config_arn(existing(parts.read_model.get(key), key))
         signed = await parts.signing.of(key, config_arn, archive)
