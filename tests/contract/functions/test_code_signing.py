@@ -345,3 +345,22 @@ async def test_configurations_outlive_a_restart_and_end_with_a_reset(plane: Cont
     assert (await lambda_.list_code_signing_configs())["CodeSigningConfigs"] == []
     plane._parts.signing.configs.load()
     assert (await lambda_.list_code_signing_configs())["CodeSigningConfigs"] == []
+
+
+@pytest.mark.parametrize("policy", ["Enforce", "Warn"])
+async def test_layers_are_held_to_the_configuration_too(lambda_: Lambda, policy: str) -> None:
+    arn = (await config(lambda_, policy=policy))["CodeSigningConfigArn"]
+    for name, archive in (("trusted", signed()), ("untrusted", package())):
+        await lambda_.publish_layer_version(LayerName=name, Content={"ZipFile": archive})
+    trusted, untrusted = (f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:{name}:1" for name in ("trusted", "untrusted"))
+    binding = {"Code": {"ZipFile": signed()}, "CodeSigningConfigArn": arn}
+    await lambda_.created("f", **binding, Layers=[trusted])
+    if policy == "Enforce":
+        refused = await lambda_.refused("update_function_configuration", FunctionName="f", Layers=[untrusted])
+        assert refused[:2] == (400, "CodeVerificationFailedException")
+        with pytest.raises(ClientError, match="CodeVerificationFailed"):
+            await lambda_.create("g", **binding, Layers=[untrusted])
+        assert (await lambda_.get_function_configuration(FunctionName="f"))["Layers"][0]["Arn"] == trusted
+    else:
+        await lambda_.update_function_configuration(FunctionName="f", Layers=[untrusted])
+        assert (await lambda_.updated("f"))["Layers"][0]["Arn"] == untrusted

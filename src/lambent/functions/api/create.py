@@ -23,6 +23,7 @@ from lambent.functions.api.code_signing import bind
 from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
+    check_layers_signed,
     check_runtime,
     check_storage,
     layers_in_use,
@@ -68,6 +69,7 @@ async def _accept(
         async with accepted(parts, archive) as code:
             check_storage(parts, key, code)
             signed = await parts.signing.of(key, config_arn, archive)
+            await check_layers_signed(parts, key, config_arn, layers or ())
             version = replace(_new_version(parts, key, parameters, code), layers=layers or (), **signing_fields(signed))
             check_unzipped(version, parts.quotas)
             change = await parts.changes.commit(

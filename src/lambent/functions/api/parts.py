@@ -140,6 +140,16 @@ def layers_in_use(
         yield layers
 
 
+async def check_layers_signed(
+    parts: Parts, key: FunctionKey, config_arn: str | None, layers: Sequence[LayerReference]
+) -> None:
+    """The code signing configuration of a function is about its layers too."""
+    if config_arn is not None:
+        for layer in layers:
+            archive = parts.packages.archive(layer.code.sha256)
+            await parts.signing.of(key, config_arn, await asyncio.to_thread(archive.read_bytes))
+
+
 def refuse_other_revision(function: Function, revision_id: str | None) -> None:
     refuse_stale(function.latest.revision_id, revision_id)
 

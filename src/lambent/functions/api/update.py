@@ -28,6 +28,7 @@ from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
     changeable,
+    check_layers_signed,
     check_runtime,
     check_storage,
     existing,
@@ -111,10 +112,14 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
     runtime = parameters.get("Runtime")
     runtime_version_arn = None if runtime is None else parts.runtime_version_arn(runtime, key.region)
     with layers_in_use(parts, context, parameters) as layers:
+        config_arn = _config_arn(existing(parts.read_model.get(key), key))
+        await check_layers_signed(parts, key, config_arn, layers or ())
 
         def update(connection: Connection) -> Change:
             function = changeable(connection, key, revision_id)
             check_kind(parameters, function.latest.image is not None)
+            if layers:
+                _refuse_other_config(function, config_arn)
             settings = _settings(parameters, function.latest, runtime_version_arn)
             if layers is not None:
                 settings["layers"] = layers
@@ -136,8 +141,7 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
             function = changeable(connection, key, parameters.get("RevisionId"))
             # While the code came from S3 the name may have been deleted, and created with another kind of package.
             _check_code(parts, function.latest, parameters)
-            if _config_arn(function) != config_arn:
-                raise conflict("The code signing configuration of the function has changed. Please try again.")
+            _refuse_other_config(function, config_arn)
             changes = _code(function.latest, code, parameters, signed)
             begun = _begin(connection, function, changes, now, parts.quotas)
             return publish(connection, key, begun, None) if publishing else begun
@@ -162,6 +166,11 @@ def _check_code(parts: Parts, current: FunctionVersion, parameters: Parameters) 
     else:
         check_source(parameters, parts.quotas)
     refuse_without_effect(parameters)
+
+
+def _refuse_other_config(function: Function, checked: str | None) -> None:
+    if _config_arn(function) != checked:
+        raise conflict("The code signing configuration of the function has changed. Please try again.")
 
 
 def _config_arn(function: Function) -> str | None:
