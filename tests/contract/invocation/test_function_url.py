@@ -25,6 +25,7 @@ from lambent.functions.quotas import Quotas
 from lambent.functions.records import Alias, Attachment, FunctionKey, Policy, ReservedConcurrency
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
+from lambent.gateway.authenticate import Unchecked
 from lambent.gateway.function_urls import UrlRoute
 from lambent.invocation.function_url import FunctionUrls
 from lambent.store.database import Database
@@ -81,11 +82,12 @@ class Reply:
 class Urls:
     """A server with one function `f`; `send` speaks to its URL."""
 
-    def __init__(self, plane: ControlPlane, client: AsyncClient, machine: Machine, port: int) -> None:
+    def __init__(self, plane: ControlPlane, client: AsyncClient, machine: Machine, port: int, gateway: Gateway) -> None:
         self.plane = plane
         self.client = client
         self.machine = machine
         self.port = port
+        self.gateway = gateway
 
     async def attach(self, record: Attachment, qualifier: str = "") -> None:
         def commit(connection: Connection) -> Change:
@@ -163,7 +165,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
         await client.create_function(**creation("f"))
         await client.wait("function_active_v2", FunctionName="f")
         async with served(app) as port:
-            yield Urls(plane, client, machine, port)
+            yield Urls(plane, client, machine, port, gateway)
         support.release()
         await plane.close()
         await database.close()
@@ -388,3 +390,16 @@ async def test_urls_are_served_on_after_an_update_and_gone_with_their_function(u
     assert (await urls.send(host)).status == 200
     await urls.client.delete_function(FunctionName="f")
     assert (await urls.send(host)).json == {"Message": None}
+
+
+async def test_inside_a_sandbox_there_are_no_function_urls(urls: Urls) -> None:
+    """Its listener speaks AWS APIs alone, to those who sign as its environment."""
+    host = await urls.url()
+    private = urls.gateway.private(Unchecked(urls.gateway.keys))
+    async with served(private) as port:
+        inside = Urls(urls.plane, urls.client, urls.machine, port, urls.gateway)
+        for name, path in ((host, "/"), ("localhost", f"/_lambda-url/{host.partition('.')[0]}/")):
+            reply = await inside.send(name, path=path)
+            assert reply.status == 403
+            assert b"Missing Authentication Token" in reply.body
+    assert not urls.machine.driver.sandboxes

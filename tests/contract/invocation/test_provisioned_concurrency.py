@@ -282,6 +282,29 @@ async def test_a_deleted_version_takes_its_configuration_along(functions: Functi
     assert not any(kind is ProvisionedConcurrency for kind, _ in stored)
 
 
+async def test_a_deleted_alias_takes_its_configuration_along(functions: Functions) -> None:
+    await functions.client.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    await functions.put("live", 1)
+    await functions.settled("live")
+    await functions.client.delete_alias(FunctionName="f", Name="live")
+    await until(lambda: not functions.environments("1"))
+    await functions.client.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    refusal = await refused(functions, "get_provisioned_concurrency_config", Qualifier="live")
+    assert refusal[:2] == (404, "ProvisionedConcurrencyConfigNotFoundException")
+
+
+async def test_put_and_delete_leave_nothing_behind(functions: Functions) -> None:
+    for _ in range(10):
+        await functions.put("1", 2)
+        await functions.settled("1")
+        await functions.client.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="1")
+        await until(lambda: not functions.environments("1"))
+    sandboxes = functions.machine.driver.sandboxes
+    assert len(sandboxes) == 20
+    assert all(sandbox.stopped for sandbox in sandboxes)
+    assert not functions.machine.pool._dismissed
+
+
 UNPUBLISHED = (400, IPV, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
 
 
