@@ -108,7 +108,6 @@ def test_parallel_invocations_all_answer(lambda_client: Any) -> None:
     ("parameters", "status", "code"),
     [
         ({"FunctionName": "nobody"}, 404, "ResourceNotFoundException"),
-        ({"InvocationType": "Event"}, 501, "NotImplementedException"),
         ({"Payload": b"{"}, 400, "InvalidRequestContentException"),
         ({"Payload": b"1" * 6_291_457}, 413, "RequestEntityTooLargeException"),
         ({"Qualifier": "7"}, 404, "ResourceNotFoundException"),

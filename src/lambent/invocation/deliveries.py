@@ -116,9 +116,10 @@ class Deliveries:
         """To a function: the delivery becomes an event, in one commit."""
         if len(message.body) > self._max_event_bytes:
             raise Undeliverable(f"{len(message.body)} bytes are more than an event may have")
-        region = Arn.parse(delivery.target_arn).region or delivery.region
+        arn = Arn.parse(delivery.target_arn)
         # As the function's role: a function of another account has to have admitted it.
-        target = self._resolver.resolve(delivery.account, region, delivery.target_arn, None, delivery.role)
+        caller = None if arn.account == delivery.account else delivery.role
+        target = self._resolver.resolve(delivery.account, arn.region, delivery.target_arn, None, caller)
         key = target.function.key
         before = delivery.lineage.get(key.arn, 0)
         if before >= MAX_RECURSION:

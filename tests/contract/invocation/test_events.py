@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from lambent.functions.records import FunctionKey
 from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Echo
-from tests.contract.invocation.conftest import ARN, Functions
+from tests.contract.invocation.conftest import ARN, OTHER_ACCOUNT, Functions
 from tests.unit.environments.kit import until
 from tests.unit.functions.conftest import creation
 
@@ -136,6 +136,42 @@ async def test_the_configuration_of_the_invoked_qualifier_decides(
     await until(lambda: functions.events.worker.idle)
     (waiting,) = await functions.events.listed(FunctionKey("123456789012", "us-east-1", "f"), 10)
     assert json.loads(waiting.state)["attempts"] == 1
+
+
+async def goes_to(functions: Functions, destination: str) -> None:
+    """Function f of the first account, whose successes go there."""
+    await functions.create("f", Role="arn:aws:iam::123456789012:role/sends")
+    await functions.client.put_function_event_invoke_config(
+        FunctionName="f", DestinationConfig={"OnSuccess": {"Destination": destination}}
+    )
+
+
+async def test_a_function_of_the_account_may_be_a_destination(functions: Functions) -> None:
+    functions.machine.driver.scripts = ((Echo(),),)
+    await functions.create("g", Role="arn:aws:iam::123456789012:role/other")
+    await goes_to(functions, ARN + "g")
+    await functions.invoke("x", InvocationType="Event")
+    await until(lambda: any(b"requestContext" in event.body for event in events(functions)))
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+async def test_a_function_of_another_account_has_to_admit_the_role(
+    functions: Functions, admitted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    functions.machine.driver.scripts = ((Echo(),),)
+    await functions.other.create_function(**creation("g"))
+    await functions.other.wait("function_active_v2", FunctionName="g")
+    if admitted:
+        await functions.other.add_permission(
+            FunctionName="g",
+            StatementId="s",
+            Action="lambda:InvokeFunction",
+            Principal="arn:aws:iam::123456789012:role/sends",
+        )
+    await goes_to(functions, f"arn:aws:lambda:us-east-1:{OTHER_ACCOUNT}:function:g")
+    await functions.invoke("x", InvocationType="Event")
+    await until(lambda: "is dropped" in caplog.text or len(events(functions)) == 2)
+    assert ("is dropped" in caplog.text) != admitted
 
 
 async def test_a_throttled_event_is_still_accepted(functions: Functions) -> None:
