@@ -8,6 +8,7 @@ import pytest
 
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
+from lambent.testing.scripted_caller import ScriptedCaller
 from tests.contract.functions.conftest import Lambda
 from tests.contract.layers.conftest import LAYER, archive, content, publish
 from tests.unit.functions.conftest import creation
@@ -156,6 +157,14 @@ async def test_a_refused_archive_leaves_nothing_and_takes_no_number(lambda_: Lam
     assert text == "Could not unzip uploaded file. Please check your file, then try to upload again."
     assert (await lambda_.list_layers())["Layers"] == []
     assert (await publish(lambda_))["Version"] == 1
+
+
+async def test_an_archive_comes_from_s3(lambda_: Lambda, neighbours: ScriptedCaller) -> None:
+    neighbours.answers["s3", "GetObject"] = {"Body": content()["ZipFile"]}
+    source = {"S3Bucket": "bucket", "S3Key": "key", "S3ObjectVersion": "v1"}
+    from_s3 = await lambda_.publish_layer_version(LayerName="l", Content=source)
+    assert from_s3["Content"]["CodeSha256"] == (await publish(lambda_))["Content"]["CodeSha256"]
+    assert neighbours.asked[0].parameters["VersionId"] == "v1"
 
 
 async def test_content_without_a_source_is_refused(lambda_: Lambda) -> None:

@@ -19,7 +19,7 @@ def test_version_is_that_of_the_package(run: Run) -> None:
 
 def test_help_lists_every_command_and_the_exit_codes(run: Run) -> None:
     shown = run("--help").out
-    for name in ("up", "demo", "deploy", "invoke", "logs", "function", "runtimes", "env", "doctor"):
+    for name in ("up", "demo", "deploy", "invoke", "logs", "function", "layer", "runtimes", "env", "doctor"):
         assert f"\n  {name} " in shown
     assert "130 interrupted" in shown
 
