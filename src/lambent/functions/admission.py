@@ -1,14 +1,13 @@
 """The policies' say before every operation on a function: other accounts in, denied callers out.
 
 Wraps the table of operations, so that no handler asks for itself: who is let in acts on the state of the owner. Its
-texts and its list of operations are AWS's. Refuses nothing else: bad names are left to the handlers.
+texts and its list of operations are AWS's.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
 from lambent.functions.authorize import Authorizer
 from lambent.functions.resolve import Target, address, denied_without_reason
@@ -20,7 +19,8 @@ CROSS_ACCOUNT: Final = frozenset(action.removeprefix("lambda:") for action in AC
 _RECOVERY: Final = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
 """What the root of an account can always do, so that a Deny for everybody can be taken back."""
 
-_NAMES: Final = ("FunctionName", "Resource", "ResourceArn")
+_ARNS: Final = ("Resource", "ResourceArn")
+"""Members that may hold the ARN of a function, or of something else."""
 
 
 def admitted(operations: Operations, authorizer: Authorizer) -> Operations:
@@ -48,12 +48,10 @@ def _guarded(operation: str, handler: Handler, authorizer: Authorizer) -> Handle
 
 
 def _target(context: CallContext, parameters: Mapping[str, object]) -> Target | None:
-    """The function that the call names; None when it names none, or in no way that can be read."""
-    name = next((parameters[each] for each in _NAMES if parameters.get(each)), None)
-    if not isinstance(name, str) or (name.startswith("arn:") and ":function:" not in name):
+    """The function that the call names, in any form; None when it names none. `ApiError` when it cannot be read."""
+    name, qualifier = parameters.get("FunctionName"), parameters.get("Qualifier")
+    if name is None:
+        name = next((arn for arn in map(parameters.get, _ARNS) if arn and ":function:" in str(arn)), None)
+    if name is None:
         return None
-    qualifier = parameters.get("Qualifier")
-    try:
-        return address(context.account, context.region, name, str(qualifier) if qualifier else None)
-    except ApiError:
-        return None
+    return address(context.account, context.region, str(name), None if qualifier is None else str(qualifier))

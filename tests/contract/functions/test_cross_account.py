@@ -230,6 +230,20 @@ async def test_a_deny_is_for_the_own_account_too(lambda_: Lambda, other: Lambda)
         await client.get_function_configuration(FunctionName=ARN + "f")
 
 
+@pytest.mark.parametrize(
+    "name", ["f", "function:f", f"{ACCOUNT}:function:f", f"{ACCOUNT}:f", ARN.replace(":function", "") + "f", ARN + "f"]
+)
+async def test_no_form_of_a_name_gets_around_a_policy(lambda_: Lambda, other: Lambda, name: str) -> None:
+    await lambda_.created()
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "lambda:GetFunction", "Resource": ARN + "f"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    await lambda_.put_resource_policy(ResourceArn=ARN + "f", Policy=document)
+    assert (await lambda_.refused("get_function", FunctionName=name))[0] == 403
+    if ACCOUNT in name:
+        assert (await other.refused("get_function", FunctionName=name))[0] == 403
+        assert (await other.refused("list_aliases", FunctionName=name))[0] == 403
+
+
 async def test_the_root_of_an_account_can_take_back_a_deny_for_everybody(lambda_: Lambda) -> None:
     await lambda_.created()
     statement = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
