@@ -1,7 +1,7 @@
 """Provisioned concurrency: a loop that keeps as many initialised environments of a version as are wanted.
 
 Desired state is the control plane's; what there is, is counted from the environments themselves. An environment that
-ends is replaced; one whose Init fails stops the deployment until it is configured anew. Owns no invocation: a call that
+ends is replaced; a function whose Init fails is left alone until it is configured anew. Owns no invocation: a call that
 finds no provisioned environment free is served by the pool as any other.
 """
 
@@ -23,7 +23,7 @@ INIT_FAILURE: Final = "FUNCTION_ERROR_INIT_FAILURE"
 STARTS: Final = 4
 """Of one deployment at one time, so that calls which wait for a cold start get their turn."""
 TRY_AGAIN_S: Final = 1.0
-"""While there is no room on the machine."""
+"""While there is no room on the machine, or a sandbox could not be made."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,8 @@ class _Deployment:
 class Provisioning:
     """Implements `functions.ports.Provisioner`. `run` is its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, try_again_s: float = TRY_AGAIN_S) -> None:
+        self._try_again_s = try_again_s
         self._deployments: dict[str, _Deployment] = {}
         self._changed = asyncio.Event()
 
@@ -55,7 +56,7 @@ class Provisioning:
             self._changed.clear()
             complete = self._reconcile(pool, wanted())
             try:
-                async with asyncio.timeout(None if complete else TRY_AGAIN_S):
+                async with asyncio.timeout(None if complete else self._try_again_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -92,9 +93,11 @@ class Provisioning:
         """From the start of an environment to its end."""
         try:
             await asyncio.shield(environment.started)
-        except (ApiError, PlatformFault) as error:
-            if environment in deployment.alive:
-                deployment.failure = error.message or error.code if isinstance(error, ApiError) else str(error)
+        except ApiError as error:
+            deployment.failure = error.message or error.code
+        except PlatformFault:
+            # Ours, and logged; the place of this environment stays taken for a while, so that we do not hurry.
+            await asyncio.sleep(self._try_again_s)
         else:
             if environment.init_failed:
                 deployment.failure = INIT_FAILURE
