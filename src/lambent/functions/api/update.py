@@ -216,7 +216,8 @@ def _begin(
 ) -> Change:
     current = function.latest
     latest = revise.updated(current, changes, now, uuid4)
-    check_unzipped(latest, quotas)
+    if changes.keys() & {"code", "layers"}:
+        check_unzipped(latest, quotas)
     # A function that failed to be created has nothing that could serve meanwhile.
     serving = function.serving or (current if current.state is State.ACTIVE else None)
     store.put_latest(connection, latest, serving)
