@@ -138,6 +138,18 @@ async def test_the_configuration_of_the_invoked_qualifier_decides(
     assert json.loads(waiting.state)["attempts"] == 1
 
 
+async def test_an_answered_invocation_has_no_destination(functions: Functions, neighbours: ScriptedCaller) -> None:
+    await functions.create(DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:123456789012:q"})
+    destination = {"Destination": "arn:aws:sqs:us-east-1:123456789012:q"}
+    await functions.client.put_function_event_invoke_config(
+        FunctionName="f", DestinationConfig={"OnSuccess": destination, "OnFailure": destination}
+    )
+    await functions.invoke("echo")
+    await functions.invoke("fail")
+    await until(lambda: functions.events.deliveries.worker.idle)
+    assert not neighbours.asked
+
+
 async def goes_to(functions: Functions, destination: str) -> None:
     """Function f of the first account, whose successes go there."""
     await functions.create("f", Role="arn:aws:iam::123456789012:role/sends")

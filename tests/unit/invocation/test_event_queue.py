@@ -335,6 +335,19 @@ async def test_what_was_under_way_is_attempted_again_by_the_next_server(tmp_path
         assert {request.request_id for _, _, request in second.router.seen} == {f"r-{n}" for n in range(5)}
 
 
+async def test_a_retry_keeps_its_time_over_a_restart(tmp_path: Path) -> None:
+    async with opened(tmp_path) as first:
+        first.router.reactions["a"] = [FAILURE]
+        await first.accept()
+        await first.idle()
+        assert len(await first.waiting()) == 1
+    async with opened(tmp_path) as second:
+        second.router.reactions["a"] = [FAILURE]
+        for seconds in (59.9, 0.2, 119.8, 0.2, 3600):
+            await second.advance(seconds)
+        assert second.attempts() == [60, 180]
+
+
 async def test_what_is_under_way_for_long_is_not_taken_twice(kit: Kit) -> None:
     gate = asyncio.Event()
     kit.router.reactions["a"] = [gate]
