@@ -39,7 +39,7 @@ lint: venv-dev
 	@said=$$($(BIN)/lint-imports --no-logo) || { printf '%s\n' "$$said" >&2; exit 1; }
 
 fast: venv-dev
-	@$(BIN)/python -m pytest -n 2 $(FAST)
+	@$(BIN)/python -m pytest -n 2 $(FAST) --ignore=tests/contract/clients
 
 bench: venv-dev  ## the benchmarks: latency, throughput, cold start, beside their floors
 	@$(BIN)/python -m benchmarks $(ARGS)
