@@ -1,0 +1,118 @@
+"""Services that are not ours, over the real command: one process at the first call, none before, IAM over a kill."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lambent.testing.running_server import Server
+from tests.e2e.census import eventually, resources
+from tests.e2e.packages import create_function
+
+TRUSTED = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [TRUSTED]})
+BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+ASKS = """
+import boto3
+def handler(event, context):
+    identity = boto3.client("sts").get_caller_identity()
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket="results", Key="from/inside", Body=b"x" * 100_000)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "results", "Key": "from/inside"})
+    value = boto3.client("ssm").get_parameter(Name="/app/colour")["Parameter"]["Value"]
+    return {"arn": identity["Arn"], "account": identity["Account"], "value": value, "url": url}
+"""
+
+
+def moto_of(server: Server) -> list[int]:
+    """The processes that run moto for `server`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"neighbours.child" in command and parent == server.pid:
+            found.append(int(folder.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_process_starts_at_the_first_call_and_again_after_its_end(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    server.client("lambda").list_functions()
+    server.client("sts").get_caller_identity()
+    assert moto_of(server) == []
+    ssm = server.client("ssm")
+    ssm.put_parameter(Name="a", Value="1", Type="String")
+    (pid,) = moto_of(server)
+    os.kill(pid, signal.SIGKILL)
+    assert not eventually(lambda: alive(pid), timeout_s=5)
+    ssm.put_parameter(Name="a", Value="2", Type="String")
+    (second,) = moto_of(server)
+    assert second != pid
+    assert server.terminate() == 0
+    assert not eventually(lambda: alive(second), timeout_s=5)
+
+
+def test_roles_survive_a_kill_of_the_server(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    iam = server.client("iam")
+    iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)
+    iam.attach_role_policy(RoleName="worker", PolicyArn=BASIC)
+    iam.create_user(UserName="ada")
+    key = iam.create_access_key(UserName="ada")["AccessKey"]["AccessKeyId"]
+    role = iam.get_role(RoleName="worker")["Role"]
+    session = server.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="s1")["Credentials"]["AccessKeyId"]
+    (pid,) = moto_of(server)
+    server.kill()
+    assert not eventually(lambda: alive(pid), timeout_s=5)
+
+    again = start_server()
+    arns = [again.client("sts", account=each).get_caller_identity()["Arn"] for each in (key, session)]
+    assert [arn.rpartition(":")[2] for arn in arns] == ["user/ada", "assumed-role/worker/s1"]
+    assert moto_of(again) == []
+    iam = again.client("iam")
+    assert iam.get_role(RoleName="worker")["Role"] == role
+    attached = iam.list_attached_role_policies(RoleName="worker")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [BASIC]
+
+
+def test_a_function_is_its_role_and_reaches_the_neighbours(server: Server, lambda_client: Any) -> None:
+    server.client("ssm").put_parameter(Name="/app/colour", Value="blue", Type="String")
+    server.client("s3").create_bucket(Bucket="results")
+    account = server.client("sts").get_caller_identity()["Account"]
+    role = f"arn:aws:iam::{account}:role/team/reader"
+    create_function(lambda_client, "f", ASKS, Role=role, Timeout=30)
+    reply = lambda_client.invoke(FunctionName="f", Payload=b"{}")
+    found = json.loads(reply["Payload"].read())
+    assert "FunctionError" not in reply, found
+    assert found["arn"] == f"arn:aws:sts::{account}:assumed-role/reader/f@lambda_function"
+    assert (found["account"], found["value"]) == (account, "blue")
+    body = server.client("s3").get_object(Bucket="results", Key="from/inside")["Body"].read()
+    assert body == b"x" * 100_000
+
+
+def test_two_thousand_calls_leave_nothing_behind(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    ssm = server.client("ssm")
+    ssm.put_parameter(Name="a", Value="1", Type="String")
+    for _ in range(200):
+        ssm.get_parameter(Name="a")
+    (pid,) = moto_of(server)
+    before = {each: resources(each) for each in (server.pid, pid)}
+    for _ in range(2000):
+        ssm.get_parameter(Name="a")
+    for each, earlier in before.items():
+        now = resources(each)
+        assert now["descriptors"] <= earlier["descriptors"] + 2
+        assert now["resident_kb"] <= earlier["resident_kb"] + 12_000
