@@ -132,7 +132,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             stack.callback(_stop_without(launcher, stop))
 
         keys = KnownKeys(clock)
-        neighbours = Neighbours(data_dir.root / "run", IamOverRestarts(database, clock, keys))
+        iam = IamOverRestarts(database, clock, keys)
+        neighbours = Neighbours(data_dir.root / "run", iam)
         stack.push_async_callback(neighbours.close)
         elsewhere = Elsewhere(neighbours, await redirects(settings.endpoints))
         for endpoint in elsewhere.redirects.values():
@@ -150,6 +151,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
             code_source=S3Code(caller, quotas),
+            roles=iam,
             provisioner=provisioning,
             quotas=quotas,
             deprecations=dict(settings.deprecated_runtimes),

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from lambent.testing.running_server import Server
 from tests.e2e.census import eventually, resources
 from tests.e2e.packages import create_function
@@ -100,6 +103,19 @@ def test_a_function_is_its_role_and_reaches_the_neighbours(server: Server, lambd
     assert (found["account"], found["value"]) == (account, "blue")
     body = server.client("s3").get_object(Bucket="results", Key="from/inside")["Body"].read()
     assert body == b"x" * 100_000
+
+
+def test_a_role_that_does_not_trust_lambda_is_refused(server: Server, lambda_client: Any) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    role = server.client("iam").create_role(RoleName="untrusting", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    with pytest.raises(ClientError) as raised:
+        create_function(lambda_client, "refused", Role=role)
+    assert raised.value.response["Error"] == {
+        "Code": "InvalidParameterValueException",
+        "Message": "The role defined for the function cannot be assumed by Lambda.",
+    }
+    server.client("iam").update_assume_role_policy(RoleName="untrusting", PolicyDocument=TRUST)
+    create_function(lambda_client, "accepted", Role=role)
 
 
 def test_two_thousand_calls_leave_nothing_behind(start_server: Callable[..., Server]) -> None:

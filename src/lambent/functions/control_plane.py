@@ -46,9 +46,11 @@ from lambent.functions.layers import store as layer_store
 from lambent.functions.layers.catalog import Layers
 from lambent.functions.packages import Packages
 from lambent.functions.ports import (
+    AnyRole,
     CodeSource,
     NoProvisioner,
     Provisioner,
+    Roles,
     RuntimeSupport,
     RuntimeVersionArn,
     Taggable,
@@ -105,6 +107,7 @@ class ControlPlane:
         runtime_version_arn: RuntimeVersionArn = no_runtime_version,
         observers: Sequence[VersionObserver] = (),
         code_source: CodeSource | None = None,
+        roles: Roles | None = None,
         provisioner: Provisioner | None = None,
         quotas: Quotas | None = None,
         signing_profiles: Profiles | None = None,
@@ -146,6 +149,7 @@ class ControlPlane:
             taggables=self.taggables,
             provisioner=provisioner,
             runtime_version_arn=runtime_version_arn,
+            roles=roles or AnyRole(),
             clock=clock,
             quotas=quotas,
             deprecations=deprecations or {},

@@ -70,6 +70,21 @@ class NoProvisioner:
         """Nobody to tell."""
 
 
+class Roles(Protocol):
+    """Execution roles, as far as they are known here."""
+
+    def refuses_lambda(self, role_arn: str) -> bool:
+        """True for a role that exists and whose trust policy does not let Lambda assume it."""
+        ...
+
+
+class AnyRole:
+    """For a server without IAM: users of local tools name roles that are nowhere."""
+
+    def refuses_lambda(self, role_arn: str) -> bool:
+        return False
+
+
 class VersionObserver(Protocol):
     """Told on the event loop, after the commit, so it must be quick."""
 

@@ -24,6 +24,7 @@ from lambent.functions.api.options import refuse_without_effect
 from lambent.functions.api.parts import (
     Parts,
     check_layers_signed,
+    check_role,
     check_runtime,
     check_storage,
     layers_in_use,
@@ -92,6 +93,7 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
         )
     check_kind(parameters, is_image)
     check_runtime(parts, parameters.get("Runtime"))
+    check_role(parts, parameters["Role"])
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime"))
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)

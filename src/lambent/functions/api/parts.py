@@ -21,7 +21,7 @@ from lambent.functions.layers.catalog import Layers
 from lambent.functions.layers.records import LayerKey
 from lambent.functions.layers.use import chosen
 from lambent.functions.packages import Packages
-from lambent.functions.ports import CodeSource, Provisioner, RuntimeVersionArn, Taggable
+from lambent.functions.ports import CodeSource, Provisioner, Roles, RuntimeVersionArn, Taggable
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, LayerReference, State, UpdateStatus
@@ -44,9 +44,16 @@ class Parts:
     """By kind, as it stands in an ARN."""
     provisioner: Provisioner
     runtime_version_arn: RuntimeVersionArn
+    roles: Roles
     clock: Clock
     quotas: Quotas
     deprecations: Deprecations
+
+
+def check_role(parts: Parts, role_arn: str | None) -> None:
+    """A role that does not exist is accepted."""
+    if role_arn and parts.roles.refuses_lambda(role_arn):
+        raise invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
 
 
 def check_runtime(parts: Parts, runtime: str | None) -> None:

@@ -29,6 +29,7 @@ from lambent.functions.api.parts import (
     Parts,
     changeable,
     check_layers_signed,
+    check_role,
     check_runtime,
     check_storage,
     existing,
@@ -98,6 +99,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     current = existing(parts.read_model.get(key), key).latest
     check_kind(parameters, current.image is not None)
     check_runtime(parts, parameters.get("Runtime") or current.runtime)
+    check_role(parts, parameters.get("Role"))
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)

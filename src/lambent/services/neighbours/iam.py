@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
-from lambent.aws.arn import partition_of
+from lambent.aws.arn import Arn, partition_of
 from lambent.aws.keys import KeyRing, KnownKey
 from lambent.aws.outside import OutsideReply, OutsideRequest
 from lambent.core.clock import Clock
 from lambent.services.neighbours import store
 from lambent.services.neighbours.journal import Write, changes_something, needless
+from lambent.services.neighbours.trust import lets_lambda_assume, trust_policy
 from lambent.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,15 @@ class IamOverRestarts:
         self._kept = self._database.read_now(store.load)
         for write in self._kept:
             self._teach(write)
+
+    def refuses_lambda(self, role_arn: str) -> bool:
+        """Implements `functions.ports.Roles` from the journal, so moto does not start for it."""
+        try:
+            arn = Arn.parse(role_arn)
+        except ValueError:
+            return False
+        document = trust_policy(self._kept, arn.account, arn.resource.rpartition("/")[2])
+        return document is not None and not lets_lambda_assume(document)
 
     async def forward(self, request: OutsideRequest, ask: Ask) -> OutsideReply:
         form = _form(request)

@@ -33,6 +33,17 @@ class Neighbours:
         self._iam.load()
 
     async def forward(self, request: OutsideRequest) -> OutsideReply:
+        try:
+            return await self._forward(request)
+        except ProcessEnded:
+            # Whatever the request had done was in the memory that is gone: doing it again does it once.
+            try:
+                return await self._forward(request)
+            except ProcessEnded as error:
+                text = f"The process that answers {request.service} ended. Its state is lost; try again."
+                raise ApiError("ServiceUnavailable", text, status=503) from error
+
+    async def _forward(self, request: OutsideRequest) -> OutsideReply:
         ask = partial(_ask, await self._running())
         if request.service == "iam":
             return await self._iam.forward(request, ask)
@@ -77,11 +88,8 @@ class Neighbours:
 
 
 async def _ask(process: MotoProcess, request: OutsideRequest, repeat: Repeat) -> OutsideReply:
-    try:
-        head, body = await process.call({**_head(request), **repeat}, request.body)
-    except ProcessEnded as error:
-        text = f"The process that answers {request.service} ended. Its state is lost; try again."
-        raise ApiError("ServiceUnavailable", text, status=503) from error
+    """Raises `ProcessEnded`, and what moto's failure becomes."""
+    head, body = await process.call({**_head(request), **repeat}, request.body)
     failure = head.get("failure")
     if failure is not None:
         raise _refused(failure, head, request)
