@@ -1,6 +1,6 @@
 """`docs/coverage.md`, written from the models and the registered operations, so that it cannot say what is not true."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from botocore.model import ServiceModel
@@ -16,10 +16,23 @@ an operation with such options is partial.
 """
 
 
-def coverage_page(services: Mapping[str, Service]) -> str:
-    """The whole page, with one line of totals and two lists of operations for each service."""
+IN_MEMORY = """## In memory
+
+Answered by moto in a process of its own, as far as moto goes: what it has not built answers 501. State is in memory and
+ends with the server, except IAM's. See [neighbours](neighbours.md).
+"""
+
+
+def coverage_page(services: Mapping[str, Service], in_memory: Sequence[str] = ()) -> str:
+    """The whole page, with one line of totals and two lists of operations for each service.
+
+    `in_memory`: the services that the neighbours answer.
+    """
     parts = [INTRODUCTION, _totals(services)]
     parts += [_section(service) for service in services.values()]
+    if in_memory:
+        others = [name for name in in_memory if name not in services]
+        parts.append(IN_MEMORY + "\n" + "\n".join(f"- {name}" for name in others) + "\n")
     return "\n".join(parts)
 
 
