@@ -43,8 +43,7 @@ from lambent.functions.signing import profiles as signing_profiles
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
 from lambent.gateway.caller import InProcessCaller
-from lambent.gateway.elsewhere import Elsewhere
-from lambent.gateway.endpoint import Endpoint, own_credentials
+from lambent.gateway.elsewhere import Elsewhere, Redirect
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
@@ -163,12 +162,12 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         )
         control_plane.taggables["event-source-mapping"] = mappings.taggable
 
-        admin = Admin(host, choice, control_plane, mappings, logs, neighbours)
+        sts = StsService(database, clock, keys, caller)
+        sts.load()
+        admin = Admin(host, choice, control_plane, mappings, logs, neighbours, sts)
         routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
         if settings.allow_reset:
             routes["/_lambent/reset"] = admin.reset
-        sts = StsService(database, clock, keys, caller)
-        sts.load()
         lambda_operations = {**control_plane.operations(), **mappings.operations()}
         gateway = Gateway(
             services(lambda_operations, logs, sts),
@@ -249,10 +248,15 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 
 
-async def redirects(endpoints: Sequence[tuple[str, str]]) -> dict[str, Endpoint]:
+async def redirects(endpoints: Sequence[tuple[str, str]]) -> dict[str, Redirect]:
     """By the name that requests are signed for. Raises `SettingsError` for a service that AWS does not have."""
-    found: dict[str, Endpoint] = {}
-    credentials = await asyncio.to_thread(own_credentials) if endpoints else None
+    found: dict[str, Redirect] = {}
+    if not endpoints:
+        return found
+    # What signs and sends costs 3 MB and 20 ms: only those that redirect have it.
+    from lambent.gateway.endpoint import Endpoint, own_credentials
+
+    credentials = await asyncio.to_thread(own_credentials)
     for name, url in endpoints:
         try:
             described = metadata(name)
@@ -282,6 +286,7 @@ class Admin:
         mappings: EventSourceMappings,
         logs: LogsService,
         neighbours: Neighbours,
+        sts: StsService,
     ) -> None:
         self._host = host
         self._choice = choice
@@ -289,6 +294,7 @@ class Admin:
         self._mappings = mappings
         self._logs = logs
         self._neighbours = neighbours
+        self._sts = sts
         self.events: EventQueue | None = None
 
     async def health(self, request: HttpRequest) -> HttpResponse:
@@ -311,6 +317,7 @@ class Admin:
         await self._control_plane.reset()
         await self._logs.reset()
         await self._neighbours.reset()
+        await self._sts.reset()
         return _json(200, {"status": "ok"})
 
     async def code(self, request: HttpRequest) -> HttpResponse:

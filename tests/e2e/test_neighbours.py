@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,13 @@ def test_two_thousand_calls_leave_nothing_behind(start_server: Callable[..., Ser
         now = resources(each)
         assert now["descriptors"] <= earlier["descriptors"] + 2
         assert now["resident_kb"] <= earlier["resident_kb"] + 12_000
+
+
+def test_reset_drops_roles_and_sessions(server: Server) -> None:
+    iam = server.client("iam")
+    role = iam.create_role(RoleName="brief", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    key = server.client("sts").assume_role(RoleArn=role, RoleSessionName="s1")["Credentials"]["AccessKeyId"]
+    with urllib.request.urlopen(urllib.request.Request(f"{server.url}/_lambent/reset", method="POST"), timeout=20):
+        pass
+    assert iam.list_roles()["Roles"] == []
+    assert server.client("sts", account=key).get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"

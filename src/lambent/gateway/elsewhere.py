@@ -6,19 +6,23 @@ caller is known and the signature verified, as for every other request, before a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from lambent.aws.outside import Outside, OutsideRequest
 from lambent.aws.service import Identity
-from lambent.gateway.endpoint import Endpoint
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import Credential
+
+
+class Redirect(Outside, Protocol):
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     neighbour: Outside | None = None
     """Answers what is neither ours nor redirected."""
-    redirects: Mapping[str, Endpoint] = field(default_factory=dict)
+    redirects: Mapping[str, Redirect] = field(default_factory=dict)
     """By the name that requests are signed for."""
 
     def redirected(self, signing_name: str) -> Outside | None:
