@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from lambent.aws.errors import ApiError
 from lambent.functions.records import FunctionKey
 from lambent.functions.signing.configs import SigningConfigs
-from lambent.functions.signing.examine import examine
 from lambent.functions.signing.profiles import Profiles
 from lambent.functions.signing.records import Policy, Signed, SigningConfig
+
+if TYPE_CHECKING:
+    from lambent.functions.signing.examine import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class CodeSigningCheck:
         if config_arn is None or archive is None:
             return None
         config = self.existing(config_arn)
-        verdict = await asyncio.to_thread(examine, archive, config, self._profiles)
+        verdict = await asyncio.to_thread(_verdict, archive, config, self._profiles)
         if verdict.tampered:
             raise ApiError("InvalidCodeSignatureException", _INTEGRITY.format(problem=verdict.problem))
         if verdict.problem is not None and config.policy is Policy.ENFORCE:
@@ -41,6 +44,13 @@ class CodeSigningCheck:
         if verdict.problem is not None:
             logger.warning("%s is deployed against its code signing configuration: %s", function.arn, verdict.problem)
         return verdict.signed
+
+
+def _verdict(archive: bytes, config: SigningConfig, profiles: Profiles) -> "Verdict":
+    # Here and not above: it takes 25 ms and 6 MB, and few servers verify signatures.
+    from lambent.functions.signing.examine import examine
+
+    return examine(archive, config, profiles)
 
 
 def config_not_found(arn: str) -> ApiError:
