@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,15 +68,21 @@ def test_a_folder_is_created_left_alone_updated_and_configured(
     assert (found["Timeout"], found["Environment"]["Variables"]) == (9, {"COLOUR": "red"})
 
 
+def wheel(tmp_path: Path, name: str, files: dict[str, bytes]) -> None:
+    """A package for pip, in the folder that it looks in."""
+    (tmp_path / "wheels").mkdir(exist_ok=True)
+    with zipfile.ZipFile(tmp_path / "wheels" / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        for path, content in files.items():
+            file.writestr(path, content)
+        file.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{name}-1.0.dist-info/RECORD", "")
+
+
 def test_requirements_are_in_the_package(
     deploy: Callable[..., subprocess.CompletedProcess[str]], lambda_client: Any, tmp_path: Path
 ) -> None:
-    (tmp_path / "wheels").mkdir()
-    with zipfile.ZipFile(tmp_path / "wheels" / "answer-1.0-py3-none-any.whl", "w") as file:
-        file.writestr("answer/__init__.py", "value = 42\n")
-        file.writestr("answer-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: answer\nVersion: 1.0\n")
-        file.writestr("answer-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr("answer-1.0.dist-info/RECORD", "")
+    wheel(tmp_path, "answer", {"answer/__init__.py": b"value = 42\n"})
     folder = tmp_path / "asking"
     folder.mkdir()
     (folder / "requirements.txt").write_text("answer\n")
@@ -167,3 +175,94 @@ def test_an_error_is_shown_and_watching_goes_on(
     watching.until(lambda: invoked(lambda_client, "erring") == 2)
     watching.until(lambda: "seen in the log" in watching.said())
     assert watching.end() == 0
+
+
+def test_watching_large_requirements_puts_them_in_a_layer_and_deploying_takes_them_back(
+    watch: Callable[..., Watching],
+    deploy: Callable[..., subprocess.CompletedProcess[str]],
+    lambda_client: Any,
+    tmp_path: Path,
+) -> None:
+    large = {"large/__init__.py": b"value = 1\n", "large/data.bin": os.urandom(400_000)}
+    wheel(tmp_path, "large", large)
+    wheel(tmp_path, "other", {"other.py": b"value = 5\n"})
+    folder = tmp_path / "leaning"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("large\n")
+    source = "import large\ndef handler(event, context): return large.value + {}\n"
+    (folder / "app.py").write_text(source.format(0))
+
+    def state() -> tuple[list[str], bool]:
+        found = lambda_client.get_function_configuration(FunctionName="leaning")
+        return [layer["Arn"].rpartition(":layer:")[2] for layer in found.get("Layers", ())], found["CodeSize"] > 400_000
+
+    def versions() -> list[int]:
+        found = lambda_client.list_layer_versions(LayerName="lambent-requirements-leaning")
+        return [version["Version"] for version in found["LayerVersions"]]
+
+    assert deploy(str(folder)).returncode == 0
+    assert state() == ([], True)
+    watching = watch(folder)
+    assert invoked(lambda_client, "leaning") == 1
+    assert state() == (["lambent-requirements-leaning:1"], False)
+    (folder / "app.py").write_text(source.format(1))
+    watching.until(lambda: invoked(lambda_client, "leaning") == 2)
+    assert watching.end() == 0
+    # Found again by what it holds.
+    watching = watch(folder)
+    assert state() == (["lambent-requirements-leaning:1"], False)
+    (folder / "requirements.txt").write_text("large\nother\n")
+    (folder / "app.py").write_text("import large, other\ndef handler(event, context): return other.value\n")
+    watching.until(lambda: invoked(lambda_client, "leaning") == 5)
+    watching.until(lambda: versions() == [2])
+    # A file of the folder in a package of the requirements: only in one package they come together.
+    (folder / "large").mkdir()
+    (folder / "large" / "more.py").write_text("value = 7\n")
+    (folder / "app.py").write_text("import large, large.more\ndef handler(event, context): return large.more.value\n")
+    watching.until(lambda: invoked(lambda_client, "leaning") == 7)
+    watching.until(lambda: versions() == [])
+    assert state() == ([], True)
+    (folder / "large" / "more.py").unlink()
+    (folder / "large").rmdir()
+    (folder / "app.py").write_text(source.format(8))
+    watching.until(lambda: invoked(lambda_client, "leaning") == 9)
+    watching.until(lambda: versions() == [3])
+    assert watching.end() == 0
+    alone = deploy(str(folder))
+    assert "changed   code, layers\n" in alone.stdout, alone.stdout + alone.stderr
+    assert state() == ([], True)
+    assert (versions(), invoked(lambda_client, "leaning")) == ([], 9)
+
+
+def test_a_url_is_there_once_for_everybody_or_for_signed_requests(
+    deploy: Callable[..., subprocess.CompletedProcess[str]], lambda_client: Any, server: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "called"
+    folder.mkdir()
+    (folder / "app.py").write_text(handler("hello"))
+
+    def url_of(*arguments: str) -> tuple[str, str]:
+        done = deploy(str(folder), *arguments)
+        assert done.returncode == 0, done.stderr
+        [line] = [line for line in done.stdout.splitlines() if line.startswith("url ")]
+        _, url, kind = line.split()
+        return url, kind
+
+    def status(url: str) -> int:
+        direct = f"{server.url}/_lambda-url/{url.partition('//')[2].partition('.')[0]}/"
+        try:
+            with urllib.request.urlopen(direct, timeout=LONGEST_S) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    url, kind = url_of("--url")
+    assert (kind, status(url)) == ("(NONE)", 200)
+    assert url_of("--url") == (url, "(NONE)")
+    assert url_of("--url", "iam") == (url, "(AWS_IAM)")
+    assert status(url) == 403
+    with pytest.raises(lambda_client.exceptions.ResourceNotFoundException):
+        lambda_client.get_policy(FunctionName="called")
+    assert url_of("--url", "none") == (url, "(NONE)")
+    assert status(url) == 200

@@ -13,10 +13,12 @@ import click
 
 from lambent.cli import options
 from lambent.cli.client import Client, Credentials
+from lambent.cli.deployed_url import AUTH_TYPES, DeployedUrl, deploy_url
 from lambent.cli.deployment import Configuration, Deployment, Wanted, code_sha256
 from lambent.cli.failure import CANNOT_START, USAGE, Failure
 from lambent.cli.progress import Progress
-from lambent.packaging import archive, requirements
+from lambent.cli.requirements_layer import MOST, RequirementsLayer
+from lambent.cli.sources import Package, Sources
 from lambent.packaging.folder import PackagingError
 from lambent.packaging.handlers import candidates, guess
 
@@ -33,6 +35,13 @@ MACHINES: Final = {"arm64": "arm64", "aarch64": "arm64"}
 @click.option("--timeout", type=int, metavar="SECONDS")
 @click.option("--env", "variables", multiple=True, metavar="K=V", help="Set an environment variable. Repeatable.")
 @click.option("--layer", "layers", multiple=True, metavar="ARN", help="Use a layer version. Repeatable, in order.")
+@click.option(
+    "--url",
+    type=click.Choice(list(AUTH_TYPES)),
+    is_flag=False,
+    flag_value="none",
+    help="Give it a function URL, for everybody; 'iam': for signed requests. After DIR.",
+)
 @click.option("--watch", is_flag=True, help="Deploy again whenever a file is saved, until Ctrl-C.")
 @click.option("--logs", is_flag=True, help="With --watch: show the function's log meanwhile.")
 @options.endpoint
@@ -46,6 +55,7 @@ def deploy(
     timeout: int | None,
     variables: tuple[str, ...],
     layers: tuple[str, ...],
+    url: str | None,
     watch: bool,
     logs: bool,
     endpoint: str | None,
@@ -75,43 +85,18 @@ def deploy(
         deployment = Deployment(client, wanted.name, progress.show)
         current = deployment.find()
         wanted = completed(wanted, folder, current, client)
-        sources = Sources(folder, wanted.runtime or "")
+        layer = RequirementsLayer(client, wanted.name)
+        others = wanted.layers or layer.split(current)[0]
+        sources = Sources(folder, wanted.runtime or "", apart=watch and len(others) < MOST)
         package = sources.package(progress)
-        outcome = apply(deployment, wanted, package, current)
-        for line in report(outcome, package, current, time.perf_counter() - begun):
+        outcome = apply(deployment, layer, wanted, package, current)
+        called = None if url is None else deploy_url(client, wanted.name, AUTH_TYPES[url])
+        for line in report(outcome, package, current, called, time.perf_counter() - begun):
             progress.result(line)
     if watch:
-        from lambent.cli.watch import watch_folder
+        from lambent.cli.watch import Watch
 
-        watch_folder(folder, sources, deployment, client, outcome, logs=logs)
-
-
-@dataclass(slots=True)
-class Sources:
-    """A folder and its requirements; what is installed is remembered."""
-
-    folder: Path
-    runtime: str
-    _installed: tuple[str | None, bytes] | None = None
-
-    def package(self, progress: Progress) -> bytes:
-        """Raises `Failure` when the folder cannot be packaged."""
-        try:
-            return archive.of_folder(self.folder, self._requirements(progress))
-        except PackagingError as error:
-            raise Failure(str(error), USAGE) from error
-
-    def _requirements(self, progress: Progress) -> bytes | None:
-        file = self.folder / requirements.FILE
-        if not self.runtime.startswith("python") or not file.is_file():
-            return None
-        python = self.runtime.removeprefix("python")
-        digest = requirements.digest(file, python)
-        if self._installed is None or digest is None or self._installed[0] != digest:
-            if not requirements.is_kept(file, python):
-                progress.show(f"installing {requirements.FILE} for {self.runtime}")
-            self._installed = digest, requirements.installed(file, python)
-        return self._installed[1]
+        Watch(sources, deployment, layer, Live.of(package)).run(folder, client, logs=logs)
 
 
 def name_of(folder: Path) -> str:
@@ -177,9 +162,40 @@ class Outcome:
     created: bool
 
 
-def apply(deployment: Deployment, wanted: Wanted, package: bytes, current: Configuration | None) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is deployed, by digests."""
+
+    code: str
+    beside: str | None
+
+    @classmethod
+    def of(cls, package: Package) -> "Live":
+        return cls(code_sha256(package.code), None if package.beside is None else package.beside.content)
+
+
+def apply(
+    deployment: Deployment, layer: RequirementsLayer, wanted: Wanted, package: Package, current: Configuration | None
+) -> Outcome:
+    """With the package's requirements in `layer` when they are not in its code, and without that layer else."""
+    needed = [] if package.beside is None else [layer.arn_of(package.beside)]
+    others, own = layer.split(current)
+    others = list(wanted.layers) or others
+    # Ours is the last, as later ones win: in a package of its own nothing of a layer comes before requirements.
+    first = replace(wanted, layers=(*others, *(needed or own)))
     if current is None:
-        return Outcome(deployment.create(wanted, package), (), created=True)
+        outcome = Outcome(deployment.create(first, package.code), (), created=True)
+    else:
+        outcome = _update(deployment, first, package.code, current)
+        if own and not needed:
+            after = deployment.configure({"Layers": others})
+            outcome = Outcome(after, tuple(dict.fromkeys((*outcome.changed, "Layers"))), created=False)
+    if own or needed:
+        layer.keep_only(needed[0] if needed else None)
+    return outcome
+
+
+def _update(deployment: Deployment, wanted: Wanted, code: bytes, current: Configuration) -> Outcome:
     if current.get("State") == "Pending" or current.get("LastUpdateStatus") == "InProgress":
         current = deployment.settled()
     changed: list[str] = []
@@ -189,23 +205,29 @@ def apply(deployment: Deployment, wanted: Wanted, package: bytes, current: Confi
         after = deployment.configure(settings)
         changed += settings
     # After a failed update the same code may be what mends it.
-    if code_sha256(package) != current.get("CodeSha256") or current.get("LastUpdateStatus") == "Failed":
-        after = deployment.put_code(package)
+    if code_sha256(code) != current.get("CodeSha256") or current.get("LastUpdateStatus") == "Failed":
+        after = deployment.put_code(code)
         changed.append("code")
     return Outcome(after, tuple(changed), created=False)
 
 
-def report(outcome: Outcome, package: bytes, before: Configuration | None, took_s: float) -> list[str]:
+def report(
+    outcome: Outcome, package: Package, before: Configuration | None, called: DeployedUrl | None, took_s: float
+) -> list[str]:
     after = outcome.configuration
     name = after["FunctionName"]
     what = "created" if outcome.created else "updated" if outcome.changed else "unchanged"
     lines = [
         _row(what, f"{name} ({after.get('Runtime')}, {after.get('Handler')}) in {took_s:.2f} s"),
         _row("arn", after["FunctionArn"]),
-        _row("package", f"{_size(len(package))} zip"),
+        _row("package", f"{_size(len(package.code))} zip"),
     ]
+    if package.beside is not None:
+        lines.append(_row("layer", f"{_size(len(package.beside.package))} of requirements, while it is watched"))
     if outcome.changed:
         lines.append(_row("changed", ", ".join(_change(each, before or {}, after) for each in outcome.changed)))
+    if called is not None:
+        lines.append(_row("url", f"{called.url} ({called.auth_type})"))
     lines.append(_row("invoke", f"lambent invoke {name} '{{}}' --log"))
     return lines
 

@@ -64,7 +64,7 @@ class Deployment:
     def __init__(self, client: Client, name: str, show: Callable[[str], None]) -> None:
         self._client = client
         self._show = show
-        self._name = name
+        self.name = name
         self._path = f"{FUNCTIONS}/{quote(name, safe='')}"
 
     def find(self) -> Configuration | None:
@@ -78,20 +78,20 @@ class Deployment:
         return found
 
     def create(self, wanted: Wanted, package: bytes) -> Configuration:
-        self._show(f"creating {self._name}")
-        body: dict[str, Any] = {"FunctionName": self._name, "Code": {"ZipFile": base64.b64encode(package).decode()}}
+        self._show(f"creating {self.name}")
+        body: dict[str, Any] = {"FunctionName": self.name, "Code": {"ZipFile": base64.b64encode(package).decode()}}
         if wanted.architecture is not None:
             body["Architectures"] = [wanted.architecture]
         self._send("POST", FUNCTIONS, body | wanted.settings({}))
         return self.settled()
 
     def configure(self, settings: Mapping[str, Any]) -> Configuration:
-        self._show(f"configuring {self._name}")
+        self._show(f"configuring {self.name}")
         self._send("PUT", f"{self._path}/configuration", settings)
         return self.settled()
 
     def put_code(self, package: bytes) -> Configuration:
-        self._show(f"updating {self._name}")
+        self._show(f"updating {self.name}")
         # Put together by hand: a JSON encoder would look at each of the many characters.
         self._put_json("PUT", f"{self._path}/code", b'{"ZipFile":"' + base64.b64encode(package) + b'"}')
         return self.settled()
@@ -105,12 +105,12 @@ class Deployment:
             if found.get("State") != "Pending" and found.get("LastUpdateStatus") != "InProgress":
                 break
             if time.monotonic() > deadline:
-                raise Failure(f"{self._name} is still {found.get('State')} after {SETTLING_S:g} s", REFUSED)
-            self._show(f"{self._name} is {found.get('State')}, update {found.get('LastUpdateStatus') or 'none'}")
+                raise Failure(f"{self.name} is still {found.get('State')} after {SETTLING_S:g} s", REFUSED)
+            self._show(f"{self.name} is {found.get('State')}, update {found.get('LastUpdateStatus') or 'none'}")
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_S)
         if found.get("State") == "Failed":
-            raise Failure(f"{self._name} cannot run: {found.get('StateReason')}", REFUSED)
+            raise Failure(f"{self.name} cannot run: {found.get('StateReason')}", REFUSED)
         if found.get("LastUpdateStatus") == "Failed":
             raise Failure(f"the update failed, the old one serves: {found.get('LastUpdateStatusReason')}", REFUSED)
         return found

@@ -6,6 +6,7 @@ Requirements that name a folder or a file of this machine are installed each tim
 
 import contextlib
 import hashlib
+import io
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +51,28 @@ def installed(requirements: Path, python: str, cache: Path | None = None) -> byt
 def is_kept(requirements: Path, python: str, cache: Path | None = None) -> bool:
     name = digest(requirements, python)
     return name is not None and ((cache or cache_folder()) / f"{name}.zip").is_file()
+
+
+def as_layer(package: bytes, python: str) -> bytes:
+    """An installed package as the archive of a layer. Its folder comes before `python/` of other layers on the path,
+    as the function's own folder does."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as before, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as after:
+        for item in before.infolist():
+            content = before.read(item)
+            item.filename = f"python/lib/python{python}/site-packages/{item.filename}"
+            after.writestr(item, content)
+    return out.getvalue()
+
+
+def top_names(package: bytes) -> frozenset[str]:
+    """What is directly in a package, without suffixes: modules and packages, and some names more."""
+    with zipfile.ZipFile(io.BytesIO(package)) as files:
+        return frozenset(top_name(path) for path in files.namelist())
+
+
+def top_name(path: str) -> str:
+    return path.partition("/")[0].partition(".")[0]
 
 
 def digest(requirements: Path, python: str) -> str | None:
