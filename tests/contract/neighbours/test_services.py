@@ -1,8 +1,10 @@
 """boto3 against services that are not ours: every protocol, in the caller's account and region."""
 
 import json
+import socket
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,3 +252,47 @@ def in_chunks(request: Any, **_: Any) -> None:
         if name in request.headers:
             del request.headers[name]
         request.headers[name] = value
+
+
+@pytest.mark.parametrize("kind", ["sns", "events"])
+def test_no_neighbour_connects_to_an_address_that_a_caller_names(world: World, kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/?X-Amz-Credential=222222222222/20260101/us-east-1/iam/x"
+        send = _publish(world, url) if kind == "sns" else _put_event(world, url)
+        try:
+            send()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NotImplementedException"  # noqa: PT017  (moto may swallow it)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def _publish(world: World, url: str) -> Callable[[], Any]:
+    sns = world.client("sns", aws_access_key_id=ACCOUNT)
+    topic = sns.create_topic(Name="outwards")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=url)
+    return lambda: sns.publish(TopicArn=topic, Message="hello")
+
+
+def _put_event(world: World, url: str) -> Callable[[], Any]:
+    events = world.client("events", aws_access_key_id=ACCOUNT)
+    connection = events.create_connection(
+        Name="outwards",
+        AuthorizationType="API_KEY",
+        AuthParameters={"ApiKeyAuthParameters": {"ApiKeyName": "a", "ApiKeyValue": "b"}},
+    )["ConnectionArn"]
+    destination = events.create_api_destination(
+        Name="outwards", ConnectionArn=connection, InvocationEndpoint=url, HttpMethod="POST"
+    )["ApiDestinationArn"]
+    events.put_rule(Name="outwards", EventPattern=json.dumps({"source": ["me"]}))
+    events.put_targets(Rule="outwards", Targets=[{"Id": "1", "Arn": destination}])
+    return lambda: events.put_events(Entries=[{"Source": "me", "DetailType": "t", "Detail": "{}"}])
+
+
+def test_no_template_that_names_python_is_read(world: World, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    template = f'Resources: !!python/object/apply:os.mkdir ["{made}"]'
+    with pytest.raises(ClientError, match="not built"):
+        world.client("cloudformation").validate_template(TemplateBody=template)
+    assert not made.exists()

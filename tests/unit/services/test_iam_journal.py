@@ -1,8 +1,18 @@
 """What of IAM's writes is kept, and what a later one makes needless."""
 
+import asyncio
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlencode
 
-from lambent.services.neighbours.journal import Write, changes_something, needless
+from lambent.aws.errors import ApiError
+from lambent.aws.outside import OutsideReply, OutsideRequest
+from lambent.core.clock import SystemClock
+from lambent.gateway.keys import KnownKeys
+from lambent.services.neighbours import store
+from lambent.services.neighbours.iam import IamOverRestarts, Repeat
+from lambent.services.neighbours.journal import MAX_BYTES, MAX_WRITES, Write, changes_something, full, needless
+from lambent.store.database import Database
 
 POLICY = "arn:aws:iam::123456789012:policy/own"
 
@@ -104,3 +114,43 @@ def test_keys_that_come_and_go_leave_nothing() -> None:
         do("DeleteAccessKey", UserName="ada", AccessKeyId="AKIA1"),
     )
     assert left == ["CreateUser ada"]
+
+
+def write_of(sequence: int, account: str = "123456789012", **members: str) -> Write:
+    return Write(account, "us-east-1", urlencode(members), "00", 0.0, {}, sequence)
+
+
+def test_an_account_cannot_fill_the_journal() -> None:
+    kept = [write_of(n, Action="TagRole", RoleName="a") for n in range(MAX_WRITES)]
+    assert full(write_of(0, Action="TagRole", RoleName="a"), kept)
+    assert not full(write_of(0, Action="TagRole", RoleName="a"), kept[1:])
+    assert not full(write_of(0, "222222222222", Action="TagRole", RoleName="a"), kept)
+
+
+def test_a_full_journal_takes_what_makes_room() -> None:
+    kept = [write_of(1, Action="PutRolePolicy", RoleName="a", PolicyName="p", PolicyDocument="x" * MAX_BYTES)]
+    assert full(write_of(2, Action="TagRole", RoleName="a"), kept)
+    assert not full(write_of(2, Action="DeleteRole", RoleName="a"), kept)
+    assert not full(write_of(2, Action="DeleteRolePolicy", RoleName="a", PolicyName="p"), kept)
+
+
+def test_a_write_that_moto_fails_at_does_not_keep_the_others_from_being_done_again(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lambent.db")
+    asked: list[bytes] = []
+
+    async def ask(request: OutsideRequest, _repeat: Repeat) -> OutsideReply:
+        asked.append(request.body)
+        if b"boom" in request.body:
+            raise ApiError("InternalFailure", "moto failed", status=500)
+        return OutsideReply(200, [], b"")
+
+    async def run() -> None:
+        for name in ("boom", "good"):
+            await database.write(partial(store.add, write=write_of(0, Action="CreateRole", RoleName=name)))
+        iam = IamOverRestarts(database, SystemClock(), KnownKeys(SystemClock()))
+        iam.load()
+        await iam.replay(ask)
+        await database.close()
+
+    asyncio.run(run())
+    assert asked == [b"Action=CreateRole&RoleName=boom", b"Action=CreateRole&RoleName=good"]

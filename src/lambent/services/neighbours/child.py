@@ -2,7 +2,8 @@
 
 One request is one thread, because some of them wait (a long poll of SQS). The end of the socket is the end of the
 server, also of a killed one, and then this process ends too. A request may carry a seed and a moment: what moto makes
-up for it (ids, keys, dates) is then the same each time.
+up for it (ids, keys, dates) is then the same each time. What functions send gets here, so from here no address is
+reached and no program started (`isolation`).
 """
 
 import io
@@ -32,7 +33,9 @@ from moto.moto_api._internal.moto_random import MotoRandom
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.utilities.utils import get_partition
 
+from lambent.aws.outside import REPLY_BYTES
 from lambent.services.neighbours import frames
+from lambent.services.neighbours.isolation import REFUSED, isolate
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class Dispatcher(DomainDispatcherApplication):
         host = self.infer_service_region_host(environ, environ["PATH_INFO"])
         with self.lock:
             backend = None if host is None else self.get_backend_for_host(host)
-            if backend is None:
+            if backend is None or backend in REFUSED:
                 raise UnknownService(host)
             if backend not in self.app_instances:
                 try:
@@ -128,6 +131,10 @@ class Child:
                 if hasattr(parts, "close"):
                     parts.close()
         status, headers = started[-1]
+        if len(content) > REPLY_BYTES:
+            # Refused here: the server would hold the whole of it to find out.
+            text = f"a reply of more than {REPLY_BYTES} bytes is not passed on: read the object in ranges"
+            raise NotImplementedError(text)
         return {"status": int(status.partition(" ")[0]), "headers": headers}, content
 
     def _reply(self, asked: frames.Head, answer: "Future[tuple[dict[str, Any], bytes]]") -> None:
@@ -203,6 +210,7 @@ def main() -> None:
         file.write(OOM_SCORE)
     vars(moto.iam.models)["utcnow"] = utcnow
     mock_random.__class__ = RandomByThread
+    isolate()
     Child(channel).run()
     # Threads may be in the middle of a long poll for nobody.
     os._exit(0)

@@ -16,11 +16,13 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 
 from lambent.aws.arn import Arn, partition_of
+from lambent.aws.errors import ApiError
 from lambent.aws.keys import KeyRing, KnownKey
+from lambent.aws.limits import request_too_large
 from lambent.aws.outside import OutsideReply, OutsideRequest
 from lambent.core.clock import Clock
 from lambent.services.neighbours import store
-from lambent.services.neighbours.journal import Write, changes_something, needless
+from lambent.services.neighbours.journal import MAX_FORM_BYTES, Write, changes_something, full, needless
 from lambent.services.neighbours.trust import lets_lambda_assume, trust_policy
 from lambent.store.database import Database
 
@@ -64,8 +66,16 @@ class IamOverRestarts:
         form = _form(request)
         if not changes_something(form):
             return await ask(request, {})
+        if len(form) > MAX_FORM_BYTES:
+            raise request_too_large(MAX_FORM_BYTES, "IAM")
         async with self._one_at_a_time:
             write = Write(request.account, request.region, form, os.urandom(16).hex(), self._clock.now().timestamp())
+            if full(write, self._kept):
+                raise ApiError(
+                    "LimitExceeded",
+                    "No more changes of IAM are kept for this account. Delete what is not needed.",
+                    status=409,
+                )
             reply = await ask(request, {"seed": write.seed, "moment": write.moment})
             if reply.status < 300:
                 await self._keep(_with_what_it_made(write, reply.body))
@@ -75,9 +85,14 @@ class IamOverRestarts:
         """Do again what is kept, on a new process, before anyone else asks it."""
         async with self._one_at_a_time:
             for write in self._kept:
-                reply = await ask(_again(write), {"seed": write.seed, "moment": write.moment})
+                action = write.members()["Action"]
+                try:
+                    reply = await ask(_again(write), {"seed": write.seed, "moment": write.moment})
+                except ApiError as error:
+                    # One write that moto fails at must not keep all other services from starting.
+                    logger.warning("IAM %s could not be done again: %s", action, error.message)
+                    continue
                 if reply.status >= 300:
-                    action = write.members()["Action"]
                     logger.warning("IAM %s could not be done again: %s", action, reply.body[:500])
 
     async def reset(self) -> None:
@@ -88,7 +103,8 @@ class IamOverRestarts:
             self._kept = []
 
     async def _keep(self, write: Write) -> None:
-        dropped, needed = needless(write, self._kept)
+        # Every write looks at all others, which takes a while when there are thousands.
+        dropped, needed = await asyncio.to_thread(needless, write, self._kept)
 
         def work(connection: Connection) -> int:
             store.remove(connection, dropped)

@@ -52,6 +52,13 @@ REMOVED: Final = {
     "RemoveRoleFromInstanceProfile": "AddRoleToInstanceProfile",
 }
 
+MAX_FORM_BYTES: Final = 256 * 1024
+"""The longest policy is half of that, encoded."""
+MAX_WRITES: Final = 10_000
+"""Of one account. All of them are done again when moto starts, 1 to 2 ms each."""
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""The forms of one account together."""
+
 Subject = tuple[str, str]
 
 
@@ -68,14 +75,27 @@ class Write:
     made: Mapping[str, str] = field(default_factory=dict)
     """What its reply named: `Arn`, `UserName`, `UserId`, `AccessKeyId`, `RoleName`."""
     sequence: int = 0
+    _members: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
-    def members(self) -> dict[str, str]:
-        return dict(parse_qsl(self.form, keep_blank_values=True))
+    def __post_init__(self) -> None:
+        # Parsed once: every later write looks at all that are kept.
+        object.__setattr__(self, "_members", dict(parse_qsl(self.form, keep_blank_values=True)))
+
+    def members(self) -> Mapping[str, str]:
+        return self._members
 
 
 def changes_something(form: str) -> bool:
     action = dict(parse_qsl(form)).get("Action", "")
     return bool(action) and not action.startswith(READING)
+
+
+def full(new: Write, kept: Sequence[Write]) -> bool:
+    """Whether there is no room for `new`. What makes room always has some."""
+    if new.members()["Action"] in DELETED or new.members()["Action"] in REMOVED:
+        return False
+    sizes = [len(write.form) for write in kept if write.account == new.account]
+    return len(sizes) >= MAX_WRITES or sum(sizes) + len(new.form) > MAX_BYTES
 
 
 def needless(new: Write, kept: Sequence[Write]) -> tuple[frozenset[int], bool]:

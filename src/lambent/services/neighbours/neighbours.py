@@ -82,7 +82,12 @@ class Neighbours:
             if self._process is None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
                 process = await MotoProcess.start(self._scratch)
-                await self._iam.replay(partial(_ask, process))
+                try:
+                    await self._iam.replay(partial(_ask, process))
+                except BaseException:
+                    # Also of a caller who gives up meanwhile: nobody else knows this process.
+                    process.kill()
+                    raise
                 self._process = process
             return self._process
 

@@ -114,6 +114,12 @@ class MotoProcess:
         finally:
             self._waiting.pop(number, None)
 
+    def kill(self) -> None:
+        """End it without waiting."""
+        if self._process.returncode is None:
+            self._process.kill()
+        self._writer.close()
+
     async def close(self) -> None:
         """End the process; what it was asked is answered with `ProcessEnded`."""
         self._writer.close()
