@@ -3,7 +3,7 @@
 from functools import partial
 
 from lambent.aws.service import CallContext, Operations, Parameters, Result
-from lambent.functions.api.parts import Parts
+from lambent.functions.api.parts import Parts, stored_bytes
 
 
 def operations(parts: Parts) -> Operations:
@@ -22,7 +22,7 @@ async def get_account_settings(parts: Parts, context: CallContext, _parameters: 
             "UnreservedConcurrentExecutions": quotas.concurrent_executions - _taken(parts, context),
         },
         "AccountUsage": {
-            "TotalCodeSize": sum(code.size_bytes for code in parts.read_model.code_of(context.account, context.region)),
+            "TotalCodeSize": stored_bytes(parts, context.account, context.region),
             "FunctionCount": len(functions),
         },
     }

@@ -1,6 +1,6 @@
 """CreateAlias, GetAlias, UpdateAlias, DeleteAlias, ListAliases.
 
-An alias names one version, or shares calls out between two. Its policy goes with it.
+An alias names one version, or shares calls out between two. Its policy and configurations go with it, but not its URL.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from lambent.functions.records import (
     LATEST,
     Alias,
     AttachmentKey,
+    EventInvokeConfig,
     Function,
     FunctionKey,
     FunctionVersion,
@@ -101,7 +102,7 @@ async def delete_alias(parts: Parts, context: CallContext, parameters: Parameter
     def decide(connection: Connection) -> Change:
         existing(store.load(connection, found.key), found.key)
         attached: dict[AttachmentKey, None] = {}
-        for kind in (Alias, Policy, ProvisionedConcurrency):
+        for kind in (Alias, Policy, ProvisionedConcurrency, EventInvokeConfig):
             store.remove_attachment(connection, found.key, kind, name)
             attached[kind, name] = None
         return Change(key=found.key, attached=attached)

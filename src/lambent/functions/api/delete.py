@@ -13,6 +13,7 @@ from lambent.functions.records import (
     LATEST,
     Alias,
     AttachmentKey,
+    EventInvokeConfig,
     FunctionKey,
     Policy,
     ProvisionedConcurrency,
@@ -51,7 +52,7 @@ def _delete(connection: Connection, key: FunctionKey) -> Change:
 
 
 def _delete_version(connection: Connection, key: FunctionKey, number: str) -> Change:
-    """With its policy. A version that is not there is as good as deleted."""
+    """With its policy and configurations. A version that is not there is as good as deleted."""
     function = existing(store.load(connection, key), key)
     aliases = [
         name
@@ -62,7 +63,7 @@ def _delete_version(connection: Connection, key: FunctionKey, number: str) -> Ch
         raise conflict(f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]")
     store.remove_version(connection, key, number)
     attached: dict[AttachmentKey, None] = {}
-    for kind in (Policy, ProvisionedConcurrency):
+    for kind in (Policy, ProvisionedConcurrency, EventInvokeConfig):
         store.remove_attachment(connection, key, kind, number)
         attached[kind, number] = None
     return Change(key=key, unpublished=frozenset({number}), attached=attached)

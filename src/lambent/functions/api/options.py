@@ -13,7 +13,7 @@ from lambent.aws.errors import invalid_parameter
 from lambent.aws.models import service_model
 from lambent.aws.service import Parameters
 
-GUARDED: Final = ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration")
+GUARDED: Final = ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "PublishVersion")
 """The operations that these tables are about."""
 
 IsOff = Callable[[Any], bool]
@@ -71,9 +71,21 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
+_STREAMING: Final = "InvokeMode RESPONSE_STREAM"
+_NO_POLLERS: Final = "reading the source (the State says so)"
+_OTHER_KINDS: Final = "capacity providers and network connectors (501)"
 _REFUSED_ELSEWHERE: Final = {
+    "CreateEventSourceMapping": [_NO_POLLERS],
     "CreateFunction": ["running PackageType Image (the State says so)"],
+    "CreateFunctionUrlConfig": [_STREAMING],
+    "Invoke": ["TenantId", "DurableExecutionName"],
+    "ListTags": [_OTHER_KINDS],
+    "PublishLayerVersion": ["Content.S3ObjectStorageMode REFERENCE"],
     "PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"],
+    "TagResource": [_OTHER_KINDS],
+    "UntagResource": [_OTHER_KINDS],
+    "UpdateEventSourceMapping": [_NO_POLLERS],
+    "UpdateFunctionUrlConfig": [_STREAMING],
 }
 """What else is missing of an operation, for docs/coverage.md."""
 

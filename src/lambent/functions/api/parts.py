@@ -131,10 +131,14 @@ def refuse_while_updating(function: Function) -> None:
 
 def check_storage(parts: Parts, key: FunctionKey | LayerKey, code: CodePackage) -> None:
     """Refuse code that would not fit in the account's quota of the region."""
-    stored = chain(parts.read_model.code_of(key.account, key.region), parts.layers.code_of(key.account, key.region))
-    used = sum(other.size_bytes for other in stored)
-    if used + code.size_bytes > parts.quotas.max_code_storage_bytes:
+    if stored_bytes(parts, key.account, key.region) + code.size_bytes > parts.quotas.max_code_storage_bytes:
         raise ApiError("CodeStorageExceededException", "Code storage limit exceeded.")
+
+
+def stored_bytes(parts: Parts, account: str, region: str) -> int:
+    """Archives of all versions of functions and layers."""
+    stored = chain(parts.read_model.code_of(account, region), parts.layers.code_of(account, region))
+    return sum(code.size_bytes for code in stored)
 
 
 @contextmanager
