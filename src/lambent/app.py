@@ -23,7 +23,7 @@ import uvloop
 
 from lambent import __version__
 from lambent.aws.models import UnknownService, metadata
-from lambent.aws.service import Operations, Service
+from lambent.aws.service import Handler, Operations, Service
 from lambent.core import tasks
 from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings, SettingsError
@@ -168,9 +168,9 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
         if settings.allow_reset:
             routes["/_lambent/reset"] = admin.reset
-        lambda_operations = {**control_plane.operations(), **mappings.operations()}
+        table: dict[str, Handler] = {}
         gateway = Gateway(
-            services(lambda_operations, logs, sts),
+            services(table, logs, sts),
             routes=routes,
             allowed_hosts=settings.allowed_hosts,
             elsewhere=elsewhere,
@@ -209,11 +209,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             resolver=control_plane.resolver, router=router, clock=clock, events=events, quotas=quotas
         )
         # Functions call the services that invoke them: here the circle closes.
-        # Invoke asks policies itself, with the look-up that it does anyway.
-        lambda_operations |= {
-            **admitted(invocation.operations(), control_plane.authorizer),
-            "Invoke": invocation.invoke,
-        }
+        table |= lambda_operations(control_plane, mappings, invocation)
         gateway.urls = UrlRoute(
             FunctionUrls(
                 functions=control_plane.read_model,
@@ -264,6 +260,19 @@ async def redirects(endpoints: Sequence[tuple[str, str]]) -> dict[str, Redirect]
             raise SettingsError(f"endpoint of {name!r}: no service of AWS has that name in boto3") from None
         found[described.get("signingName", described["endpointPrefix"])] = Endpoint(url, credentials)
     return found
+
+
+def lambda_operations(
+    control_plane: ControlPlane, mappings: EventSourceMappings, invocation: Invocation
+) -> dict[str, Handler]:
+    """One table of three parts, all behind the policies of the functions that they name."""
+    others = {**mappings.operations(), **invocation.operations()}
+    return {
+        **control_plane.operations(),
+        **admitted(others, control_plane.authorizer),
+        # Asks policies itself, with the look-up that it does anyway.
+        "Invoke": invocation.invoke,
+    }
 
 
 def services(lambda_operations: Operations, logs: LogsService, sts: StsService) -> dict[str, Service]:

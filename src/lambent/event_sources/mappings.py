@@ -90,10 +90,10 @@ class MappingTags:
         self._read_model = read_model
         self._changes = changes
 
-    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
+    def tags(self, context: CallContext, arn: str) -> Tags:
         return self._existing(self._read_model.get(_key(context, arn)), arn).tags
 
-    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
+    async def change_tags(self, context: CallContext, arn: str, decide: Callable[[Tags], Tags]) -> None:
         key = _key(context, arn)
         self._existing(self._read_model.get(key), arn)
 

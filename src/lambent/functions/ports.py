@@ -116,10 +116,10 @@ class CodeSource(Protocol):
 class Taggable(Protocol):
     """Resources of one kind in an ARN (`event-source-mapping`, `code-signing-config`) that carry tags."""
 
-    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
+    def tags(self, context: CallContext, arn: str) -> Tags:
         """Raises `ApiError` when there is no such resource."""
         ...
 
-    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
+    async def change_tags(self, context: CallContext, arn: str, decide: Callable[[Tags], Tags]) -> None:
         """Put what `decide` makes of the present tags, durably. `decide` may raise `ApiError`, and may run twice."""
         ...

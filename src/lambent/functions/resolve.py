@@ -84,26 +84,6 @@ def address(account: str, region: str, function_name: str, qualifier: str | None
     return Target(key, qualifier or reference.qualifier)
 
 
-def locate(
-    account: str,
-    region: str,
-    function_name: str,
-    qualifier: str | None = None,
-    *,
-    action: str,
-    caller_arn: str = "",
-    by_policy: bool = True,
-) -> Target:
-    """The function that is meant, of the account alone. `by_policy`: other accounts can be allowed to do this at all.
-
-    Operations that policies have admitted come here with the account of the owner (`functions.admission`).
-    """
-    target = address(account, region, function_name, qualifier)
-    if target.key.account != account:
-        raise denied(target.arn, action, caller_arn) if by_policy else denied_without_reason()
-    return target
-
-
 def denied(arn: str, action: str, caller_arn: str) -> ApiError:
     """Nothing allows it."""
     return ApiError(

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from lambent.app import services
+from lambent.app import lambda_operations, services
 from lambent.aws.service import Service
 from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
@@ -41,8 +41,7 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock, events=nothing)
     sts = StsService(database, clock, KnownKeys(clock), ScriptedCaller())
     try:
-        operations = {**control_plane.operations(), **mappings.operations(), **invocation.operations()}
-        yield services(operations, logs, sts)
+        yield services(lambda_operations(control_plane, mappings, invocation), logs, sts)
     finally:
         await mappings.close()
         await control_plane.close()

@@ -12,6 +12,7 @@ from lambent.aws.service import Operations
 from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.event_sources.records import AT_REST
+from lambent.functions.admission import admitted
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
 from lambent.store.database import Database
@@ -62,7 +63,7 @@ class Server:
     mappings: EventSourceMappings
 
     def operations(self) -> Operations:
-        return {**self.plane.operations(), **self.mappings.operations()}
+        return {**self.plane.operations(), **admitted(self.mappings.operations(), self.plane.authorizer)}
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class Mappings:
     def __init__(self) -> None:
         self.kept: Mapping[str, str] = {"a": "1"}
 
-    def tags(self, context: CallContext, operation: str, arn: str) -> Mapping[str, str]:
+    def tags(self, context: CallContext, arn: str) -> Mapping[str, str]:
         if arn != MAPPING:
             raise not_found(f"Event source mapping not found: {arn}")
         return self.kept
@@ -96,11 +96,10 @@ class Mappings:
     async def change_tags(
         self,
         context: CallContext,
-        operation: str,
         arn: str,
         decide: Callable[[Mapping[str, str]], Mapping[str, str]],
     ) -> None:
-        self.kept = decide(self.tags(context, operation, arn))
+        self.kept = decide(self.tags(context, arn))
 
 
 async def test_tags_of_other_kinds_go_to_who_keeps_them(lambda_: Lambda, plane: ControlPlane) -> None:

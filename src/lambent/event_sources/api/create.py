@@ -19,7 +19,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def create_event_source_mapping(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    function = function_of(parts, context, "CreateEventSourceMapping", parameters["FunctionName"])
+    function = function_of(parts, context, parameters["FunctionName"])
     new = NewMapping(context.account, context.region, uuid4(), parts.now())
     mapping = validated(parameters, function, new, parts.quotas)
     check_tags(mapping.tags, parts.quotas)

@@ -13,7 +13,7 @@ from lambent.event_sources.records import AT_REST, EventSourceMapping, MappingKe
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel as Functions
 from lambent.functions.records import LATEST, Alias, Function, FunctionVersion
-from lambent.functions.resolve import Target, locate
+from lambent.functions.resolve import Target, address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +49,14 @@ def key_of(context: CallContext, uuid: str) -> MappingKey:
     return MappingKey(context.account, context.region, uuid)
 
 
-def target_of(context: CallContext, operation: str, name: str) -> Target:
-    """Which function is meant. Raises `ApiError` for one of another account or region."""
-    return locate(
-        context.account,
-        context.region,
-        name,
-        action=f"lambda:{operation}",
-        caller_arn=context.identity.arn,
-        by_policy=False,
-    )
+def target_of(context: CallContext, name: str) -> Target:
+    """Which function is meant. Raises `ApiError` for one of another region."""
+    return address(context.account, context.region, name)
 
 
-def function_of(parts: Parts, context: CallContext, operation: str, name: str) -> MappedFunction | None:
+def function_of(parts: Parts, context: CallContext, name: str) -> MappedFunction | None:
     """None when there is no such function, version or alias."""
-    target = target_of(context, operation, name)
+    target = target_of(context, name)
     function = parts.functions.get(target.key)
     version = None if function is None else _version(function, target.qualifier)
     if version is None:

@@ -25,7 +25,7 @@ async def list_event_source_mappings(parts: Parts, context: CallContext, paramet
     if source := parameters.get("EventSourceArn"):
         mappings = [mapping for mapping in mappings if mapping.source_arn == source]
     if name := parameters.get("FunctionName"):
-        target = target_of(context, "ListEventSourceMappings", name)
+        target = target_of(context, name)
         mappings = [mapping for mapping in mappings if mapping.function_arn == target.arn]
     cap = parts.quotas.mappings_page_size
     chosen, marker = page(mappings, parameters, parts.quotas, lambda mapping: mapping.uuid, cap)

@@ -26,7 +26,7 @@ async def update_event_source_mapping(parts: Parts, context: CallContext, parame
     key = key_of(context, parameters["UUID"])
     changeable(parts.read_model.get(key), "update")
     name = parameters.get("FunctionName")
-    function = None if name is None else function_of(parts, context, "UpdateEventSourceMapping", name)
+    function = None if name is None else function_of(parts, context, name)
 
     def decide(connection: Connection) -> EventSourceMapping:
         mapping = changeable(store.load(connection, key), "update")

@@ -41,7 +41,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def create_alias(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _alias(context, "CreateAlias", parameters)
+    found = _alias(context, parameters)
     existing(parts.read_model.get(found.key), found.key)
     alias = Alias(
         name=parameters["Name"],
@@ -64,7 +64,7 @@ async def create_alias(parts: Parts, context: CallContext, parameters: Parameter
 
 
 async def get_alias(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _alias(context, "GetAlias", parameters)
+    found = _alias(context, parameters)
     function = existing(parts.read_model.get(found.key), found.key)
     alias = function.attached(Alias, parameters["Name"])
     if alias is None:
@@ -73,7 +73,7 @@ async def get_alias(parts: Parts, context: CallContext, parameters: Parameters) 
 
 
 async def update_alias(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _alias(context, "UpdateAlias", parameters)
+    found = _alias(context, parameters)
     existing(parts.read_model.get(found.key), found.key)
 
     def decide(connection: Connection) -> Change:
@@ -95,7 +95,7 @@ async def update_alias(parts: Parts, context: CallContext, parameters: Parameter
 
 async def delete_alias(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     """An alias that is not there is as good as deleted."""
-    found = _alias(context, "DeleteAlias", parameters)
+    found = _alias(context, parameters)
     existing(parts.read_model.get(found.key), found.key)
     name = parameters["Name"]
 
@@ -112,7 +112,7 @@ async def delete_alias(parts: Parts, context: CallContext, parameters: Parameter
 
 
 async def list_aliases(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = target(context, "ListAliases", parameters["FunctionName"]).key
+    key = target(context, parameters["FunctionName"]).key
     function = existing(parts.read_model.get(key), key)
     version = parameters.get("FunctionVersion")
     aliases = [
@@ -125,9 +125,9 @@ async def list_aliases(parts: Parts, context: CallContext, parameters: Parameter
     return reply if marker is None else reply | {"NextMarker": marker}
 
 
-def _alias(context: CallContext, operation: str, parameters: Parameters) -> Target:
+def _alias(context: CallContext, parameters: Parameters) -> Target:
     """The alias; a qualifier in the name of the function says nothing here."""
-    return Target(target(context, operation, parameters["FunctionName"]).key, parameters["Name"])
+    return Target(target(context, parameters["FunctionName"]).key, parameters["Name"])
 
 
 def _weights(routing: Mapping[str, Any] | None) -> dict[str, float]:

@@ -30,7 +30,7 @@ async def put_function_code_signing_config(parts: Parts, context: CallContext, p
     arn = parameters["CodeSigningConfigArn"]
     # Seen at AWS: a missing configuration is told before a missing function.
     parts.signing.existing(arn)
-    key = _key(context, "PutFunctionCodeSigningConfig", parameters)
+    key = _key(context, parameters)
     function = existing(parts.read_model.get(key), key)
     if function.latest.image is not None:
         raise invalid_parameter("Code signing is not supported for functions created with container images.")
@@ -44,14 +44,14 @@ async def put_function_code_signing_config(parts: Parts, context: CallContext, p
 
 
 async def get_function_code_signing_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, "GetFunctionCodeSigningConfig", parameters)
+    key = _key(context, parameters)
     found = existing(parts.read_model.get(key), key).attached(CodeSigning)
     # Seen at AWS: without a configuration there is not even the name.
     return {} if found is None else {"CodeSigningConfigArn": found.config_arn, "FunctionName": key.name}
 
 
 async def delete_function_code_signing_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, "DeleteFunctionCodeSigningConfig", parameters)
+    key = _key(context, parameters)
     existing(parts.read_model.get(key), key)
 
     def decide(connection: Connection) -> Change:
@@ -72,8 +72,8 @@ def bind(connection: Connection, key: FunctionKey, config_arn: str) -> Change:
     return Change(key=key, attached={(CodeSigning, ""): bound})
 
 
-def _key(context: CallContext, operation: str, parameters: Parameters) -> FunctionKey:
-    found = target(context, operation, parameters["FunctionName"])
+def _key(context: CallContext, parameters: Parameters) -> FunctionKey:
+    found = target(context, parameters["FunctionName"])
     if found.qualifier is not None:
         raise invalid_parameter(
             "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."

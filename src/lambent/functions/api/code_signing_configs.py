@@ -108,10 +108,10 @@ class SigningConfigTags:
     def __init__(self, configs: SigningConfigs) -> None:
         self._configs = configs
 
-    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
+    def tags(self, context: CallContext, arn: str) -> Tags:
         return self._existing(context, arn).tags
 
-    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
+    async def change_tags(self, context: CallContext, arn: str, decide: Callable[[Tags], Tags]) -> None:
         key = self._existing(context, arn).key
 
         def commit(connection: Connection) -> SigningConfig:

@@ -24,7 +24,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def put_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, "PutFunctionConcurrency", parameters, by_policy=False)
+    key = _key(context, parameters)
     existing(parts.read_model.get(key), key)
     executions: int = parameters["ReservedConcurrentExecutions"]
 
@@ -41,14 +41,14 @@ async def put_function_concurrency(parts: Parts, context: CallContext, parameter
 
 
 async def get_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, "GetFunctionConcurrency", parameters)
+    key = _key(context, parameters)
     function = existing(parts.read_model.get(key), key)
     reserved = function.attached(ReservedConcurrency)
     return {} if reserved is None else {"ReservedConcurrentExecutions": reserved.executions}
 
 
 async def delete_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, "DeleteFunctionConcurrency", parameters)
+    key = _key(context, parameters)
     existing(parts.read_model.get(key), key)
 
     def decide(connection: Connection) -> Change:
@@ -60,8 +60,8 @@ async def delete_function_concurrency(parts: Parts, context: CallContext, parame
     return {}
 
 
-def _key(context: CallContext, operation: str, parameters: Parameters, *, by_policy: bool = True) -> FunctionKey:
-    found = target(context, operation, parameters["FunctionName"], by_policy=by_policy)
+def _key(context: CallContext, parameters: Parameters) -> FunctionKey:
+    found = target(context, parameters["FunctionName"])
     if found.qualifier is not None:
         raise invalid_parameter(
             "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."

@@ -35,7 +35,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def put_function_event_invoke_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, "PutFunctionEventInvokeConfig", parameters, by_policy=False)
+    found = _target(context, parameters)
     _check(parts, found, parameters)
     config = EventInvokeConfig(last_modified=parts.clock.now(), **_sent(parameters))
 
@@ -50,7 +50,7 @@ async def put_function_event_invoke_config(parts: Parts, context: CallContext, p
 
 
 async def update_function_event_invoke_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, "UpdateFunctionEventInvokeConfig", parameters, by_policy=False)
+    found = _target(context, parameters)
     _check(parts, found, parameters)
     now = parts.clock.now()
 
@@ -65,12 +65,12 @@ async def update_function_event_invoke_config(parts: Parts, context: CallContext
 
 
 async def get_function_event_invoke_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, "GetFunctionEventInvokeConfig", parameters)
+    found = _target(context, parameters)
     return _shape(found.key, found.qualifier, _config(parts.read_model.get(found.key), found))
 
 
 async def list_function_event_invoke_configs(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = target(context, "ListFunctionEventInvokeConfigs", parameters["FunctionName"]).key
+    key = target(context, parameters["FunctionName"]).key
     function = parts.read_model.get(key)
     if function is None:
         raise not_found("The function doesn't exist.")
@@ -83,7 +83,7 @@ async def list_function_event_invoke_configs(parts: Parts, context: CallContext,
 
 
 async def delete_function_event_invoke_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, "DeleteFunctionEventInvokeConfig", parameters)
+    found = _target(context, parameters)
     _config(parts.read_model.get(found.key), found)
 
     def decide(connection: Connection) -> Change:
@@ -95,8 +95,8 @@ async def delete_function_event_invoke_config(parts: Parts, context: CallContext
     return {}
 
 
-def _target(context: CallContext, operation: str, parameters: Parameters, *, by_policy: bool = True) -> Target:
-    found = target(context, operation, parameters["FunctionName"], parameters.get("Qualifier"), by_policy=by_policy)
+def _target(context: CallContext, parameters: Parameters) -> Target:
+    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
     return Target(found.key, found.qualifier or LATEST)
 
 

@@ -21,12 +21,12 @@ class FunctionTags:
         self._read_model = read_model
         self._changes = changes
 
-    def tags(self, context: CallContext, operation: str, arn: str) -> Tags:
-        key = _key(context, operation, arn)
+    def tags(self, context: CallContext, arn: str) -> Tags:
+        key = _key(context, arn)
         return existing(self._read_model.get(key), key).tags
 
-    async def change_tags(self, context: CallContext, operation: str, arn: str, decide: Callable[[Tags], Tags]) -> None:
-        key = _key(context, operation, arn)
+    async def change_tags(self, context: CallContext, arn: str, decide: Callable[[Tags], Tags]) -> None:
+        key = _key(context, arn)
         existing(self._read_model.get(key), key)
 
         def commit(connection: Connection) -> Change:
@@ -39,8 +39,8 @@ class FunctionTags:
         await self._changes.commit(commit)
 
 
-def _key(context: CallContext, operation: str, arn: str) -> FunctionKey:
-    found = target(context, operation, arn)
+def _key(context: CallContext, arn: str) -> FunctionKey:
+    found = target(context, arn)
     if found.qualifier is not None:
         raise invalid_parameter(
             "Tags on function aliases and versions are not supported. Please specify a function ARN."

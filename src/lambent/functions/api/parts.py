@@ -25,7 +25,7 @@ from lambent.functions.ports import CodeSource, Provisioner, Roles, RuntimeVersi
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, LayerReference, State, UpdateStatus
-from lambent.functions.resolve import Target, locate
+from lambent.functions.resolve import Target, address
 from lambent.functions.signing.check import CodeSigningCheck
 
 T = TypeVar("T")
@@ -74,18 +74,9 @@ def _seen(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def target(
-    context: CallContext, operation: str, name: str, qualifier: str | None = None, *, by_policy: bool = True
-) -> Target:
-    return locate(
-        context.account,
-        context.region,
-        name,
-        qualifier,
-        action=f"lambda:{operation}",
-        caller_arn=context.identity.arn,
-        by_policy=by_policy,
-    )
+def target(context: CallContext, name: str, qualifier: str | None = None) -> Target:
+    """The function that is meant. It is of `context.account`: `functions.admission` has seen to that."""
+    return address(context.account, context.region, name, qualifier)
 
 
 def latest_only(found: Target) -> FunctionKey:

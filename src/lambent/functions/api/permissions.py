@@ -34,7 +34,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def add_permission(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _with_policy(_target(context, "AddPermission", parameters))
+    found = _with_policy(_target(context, parameters))
     existing(parts.read_model.get(found.key), found.key)
     limit = parts.quotas.max_policy_bytes
     statement: dict[str, object] = {}
@@ -49,7 +49,7 @@ async def add_permission(parts: Parts, context: CallContext, parameters: Paramet
 
 
 async def remove_permission(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, "RemovePermission", parameters)
+    found = _target(context, parameters)
     if parts.read_model.get(found.key) is None:
         raise not_found(f"No policy found for: {found.key.arn}")
     sid = parameters["StatementId"]
@@ -58,7 +58,7 @@ async def remove_permission(parts: Parts, context: CallContext, parameters: Para
 
 
 async def get_policy(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, "GetPolicy", parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
     return _policy(parts.read_model.get(found.key), found)
 
 
@@ -87,15 +87,15 @@ async def delete_resource_policy(parts: Parts, context: CallContext, parameters:
     return {}
 
 
-def _target(context: CallContext, operation: str, parameters: Parameters) -> Target:
-    return target(context, operation, parameters["FunctionName"], parameters.get("Qualifier"), by_policy=False)
+def _target(context: CallContext, parameters: Parameters) -> Target:
+    return target(context, parameters["FunctionName"], parameters.get("Qualifier"))
 
 
 def _resource(context: CallContext, operation: str, parameters: Parameters) -> Target:
     arn = parameters["ResourceArn"]
     if ":function:" not in arn:
         raise not_built(operation, f"{operation} for {arn}")
-    return _with_policy(target(context, operation, arn, by_policy=False))
+    return _with_policy(target(context, arn))
 
 
 def _with_policy(found: Target) -> Target:

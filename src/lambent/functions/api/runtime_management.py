@@ -24,7 +24,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def put_runtime_management_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _found(parts, context, "PutRuntimeManagementConfig", parameters)
+    found = _found(parts, context, parameters)
     mode, build = parameters["UpdateRuntimeOn"], parameters.get("RuntimeVersionArn")
     if mode == "Manual" and build is None:
         raise invalid_parameter("RuntimeVersionArn is required when UpdateRuntimeOn is Manual.")
@@ -41,12 +41,12 @@ async def put_runtime_management_config(parts: Parts, context: CallContext, para
 async def get_runtime_management_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     return {
         "UpdateRuntimeOn": _AUTO,
-        "FunctionArn": _found(parts, context, "GetRuntimeManagementConfig", parameters).arn,
+        "FunctionArn": _found(parts, context, parameters).arn,
     }
 
 
-def _found(parts: Parts, context: CallContext, operation: str, parameters: Parameters) -> Target:
-    found = target(context, operation, parameters["FunctionName"], parameters.get("Qualifier"), by_policy=False)
+def _found(parts: Parts, context: CallContext, parameters: Parameters) -> Target:
+    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
     _, version = described(parts, found)
     if version.image is not None:
         raise invalid_parameter("Runtime management is not supported for functions with PackageType Image.")

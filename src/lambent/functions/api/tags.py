@@ -33,7 +33,7 @@ async def tag_resource(parts: Parts, context: CallContext, parameters: Parameter
         check_tags(together, parts.quotas)
         return together
 
-    await kept.change_tags(context, "TagResource", arn, added)
+    await kept.change_tags(context, arn, added)
     return {}
 
 
@@ -44,13 +44,13 @@ async def untag_resource(parts: Parts, context: CallContext, parameters: Paramet
     def left(tags: Tags) -> Tags:
         return {name: value for name, value in tags.items() if name not in gone}
 
-    await _kept(parts, "UntagResource", arn).change_tags(context, "UntagResource", arn, left)
+    await _kept(parts, "UntagResource", arn).change_tags(context, arn, left)
     return {}
 
 
 async def list_tags(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     arn = parameters["Resource"]
-    return {"Tags": dict(_kept(parts, "ListTags", arn).tags(context, "ListTags", arn))}
+    return {"Tags": dict(_kept(parts, "ListTags", arn).tags(context, arn))}
 
 
 def _kept(parts: Parts, operation: str, arn: str) -> Taggable:
