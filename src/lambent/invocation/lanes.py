@@ -193,7 +193,12 @@ class LaneWorker:
     async def _take(self, lane: _Lane, limit: int) -> Taken:
         now_ms = self._clock.epoch_ms()
         return await self._queue.take(
-            lane.name, now_ms=now_ms, until_ms=now_ms + HIDDEN_MS, limit=limit, max_bytes=MAX_BYTES
+            lane.name,
+            now_ms=now_ms,
+            until_ms=now_ms + HIDDEN_MS,
+            limit=limit,
+            max_bytes=MAX_BYTES,
+            held=self._held.keys(),
         )
 
     def _took(self, lane: _Lane, task: asyncio.Task[Taken]) -> None:

@@ -8,7 +8,7 @@ A taken message that is neither deleted, delayed nor extended in time can be tak
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -137,13 +137,16 @@ class Queue:
         group.delay.append((message if state is None else replace(message, state=state), until_ms))
         await asyncio.shield(group.done)
 
-    async def take(self, lane: str, *, now_ms: int, until_ms: int, limit: int, max_bytes: int) -> Taken:
+    async def take(
+        self, lane: str, *, now_ms: int, until_ms: int, limit: int, max_bytes: int, held: Container[int] = ()
+    ) -> Taken:
         """Up to `limit` messages of the lane that may be taken now, hidden from others until `until_ms`.
 
-        Bodies have `max_bytes` at most together, but one message is always taken.
+        Bodies have `max_bytes` at most together, but one message is always taken. `held`: ids of what the caller still
+        has; when their time is over (the machine was asleep) they are hidden again, and not taken twice.
         """
         return await self._database.write(
-            lambda connection: self._take(connection, lane, now_ms, until_ms, limit, max_bytes)
+            lambda connection: self._take(connection, lane, now_ms, until_ms, limit, max_bytes, held)
         )
 
     async def extend(self, ids: Iterable[int], until_ms: int) -> None:
@@ -219,15 +222,28 @@ class Queue:
 
         return await self._database.write(work)
 
-    def _take(self, connection: Connection, lane: str, now_ms: int, until_ms: int, limit: int, max_bytes: int) -> Taken:
+    def _take(
+        self,
+        connection: Connection,
+        lane: str,
+        now_ms: int,
+        until_ms: int,
+        limit: int,
+        max_bytes: int,
+        held: Container[int],
+    ) -> Taken:
         here = and_(messages.c.queue == self.name, messages.c.lane == lane)
-        columns = messages.c.id, messages.c.takes, messages.c.state, messages.c.size
+        columns = messages.c.id, messages.c.takes, messages.c.state, messages.c.size, messages.c.taken_by
         rows = connection.execute(
             select(*columns)
             .where(here, messages.c.visible_ms <= now_ms)
             .order_by(messages.c.visible_ms, messages.c.id)
             .limit(limit)
         ).all()
+        again = [row.id for row in rows if row.taken_by == self._owner and row.id in held]
+        for some in _chunks(again):
+            connection.execute(update(messages).where(messages.c.id.in_(some)).values(visible_ms=until_ms))
+        rows = [row for row in rows if row.id not in again]
         rows = rows[: _fitting([row.size for row in rows], max_bytes)]
         bodies: dict[int, bytes] = {}
         for some in _chunks([row.id for row in rows]):

@@ -81,6 +81,18 @@ async def test_what_is_extended_stays_hidden(queue: Queue) -> None:
     assert bodies(await take(queue, now_ms=300)) == ["1"]
 
 
+async def test_what_the_taker_still_holds_is_hidden_again_and_not_given_to_it_twice(queue: Queue) -> None:
+    await queue.put(new("1"), new("2"))
+    one, two = (await take(queue, until_ms=100)).messages
+    await queue.delay(two, 100)
+    # The machine was asleep. What was given back can be taken even before its handler has ended.
+    again = await queue.take("a", now_ms=500, until_ms=900, limit=9, max_bytes=BIG, held={one.id, two.id})
+    assert bodies(again) == ["2"]
+    assert bodies(await take(queue, now_ms=899)) == []
+    await queue.delete(one)
+    assert bodies(await take(queue, now_ms=900)) == ["2"]
+
+
 async def test_a_delayed_message_comes_later_with_its_new_state(queue: Queue) -> None:
     await queue.put(new("1", state="first"))
     message = (await take(queue)).messages[0]
