@@ -296,3 +296,57 @@ def test_no_template_that_names_python_is_read(world: World, tmp_path: Path) -> 
     with pytest.raises(ClientError, match="not built"):
         world.client("cloudformation").validate_template(TemplateBody=template)
     assert not made.exists()
+
+
+FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
+STACK = json.dumps({"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {}}}})
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "name"),
+    [
+        ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": STACK}, "CloudFormation"),
+        ("sns", "subscribe", {"TopicArn": TOPIC, "Protocol": "lambda", "Endpoint": FUNCTION}, "Subscribe"),
+        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": FUNCTION}]}, "PutTargets"),
+    ],
+)
+def test_what_would_act_on_functions_of_motos_own_is_refused_by_name(
+    world: World, service: str, operation: str, parameters: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ClientError) as failure:
+        getattr(world.client(service, account=ACCOUNT), operation)(**parameters)
+    response = failure.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert response["Error"]["Code"] == "NotImplementedException"
+    assert response["Error"]["Message"].startswith(name)
+
+
+def test_other_subscriptions_and_targets_are_answered(world: World) -> None:
+    queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"
+    sns, events = world.client("sns", account=ACCOUNT), world.client("events", account=ACCOUNT)
+    topic = sns.create_topic(Name="lambda")["TopicArn"]
+    assert sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)["SubscriptionArn"]
+    events.put_rule(Name="r", ScheduleExpression="rate(1 day)")
+    assert events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue}])["FailedEntryCount"] == 0
+
+
+def test_an_upload_to_a_bucket_that_notifies_a_function_is_stored(world: World) -> None:
+    s3 = world.client("s3", account=ACCOUNT)
+    s3.create_bucket(Bucket="notifying")
+    wish = {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="notifying", NotificationConfiguration={"LambdaFunctionConfigurations": [wish]}
+    )
+    s3.put_object(Bucket="notifying", Key="k", Body=b"x")
+    assert s3.get_object(Bucket="notifying", Key="k")["Body"].read() == b"x"
+
+
+def test_an_execution_of_a_state_machine_runs_nothing(world: World) -> None:
+    """docs/neighbours.md says so; when moto changes, so must the page."""
+    client = world.client("stepfunctions", account=ACCOUNT)
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    role = f"arn:aws:iam::{ACCOUNT}:role/r"
+    machine = client.create_state_machine(name="m", definition=definition, roleArn=role)["stateMachineArn"]
+    execution = client.start_execution(stateMachineArn=machine)["executionArn"]
+    assert client.describe_execution(executionArn=execution)["status"] == "RUNNING"

@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 
 from lambent.aws.models import DATA, UnknownService, metadata
 from lambent.services.neighbours import child
+from lambent.services.neighbours.refused import REFUSED
 
 
 def answered() -> list[str]:
@@ -28,6 +29,8 @@ def _parts(dispatcher: child.Dispatcher) -> Iterator[tuple[str, str]]:
         except UnknownService:
             continue
         signed_as = model.get("signingName", model["endpointPrefix"])
+        if signed_as in REFUSED:
+            continue
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": "/",

@@ -14,6 +14,7 @@ from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, Unkno
 from lambent.services.neighbours import frames
 from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.process import MotoProcess, ProcessEnded
+from lambent.services.neighbours.refused import refuse
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Neighbours:
         self._iam.load()
 
     async def forward(self, request: OutsideRequest) -> OutsideReply:
+        refuse(request)
         try:
             return await self._forward(request)
         except ProcessEnded:
