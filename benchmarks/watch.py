@@ -43,10 +43,13 @@ def main() -> None:
                 shutil.copy(options.requirements, folder / "requirements.txt")
             save(folder, 0)
             with_watch = watched(server, client, folder, options.rounds)
-            size = client.get_function_configuration(FunctionName=NAME)["CodeSize"]
+            found = client.get_function_configuration(FunctionName=NAME)
+            size, beside = found["CodeSize"], sum(layer["CodeSize"] for layer in found.get("Layers", ()))
             warm = [timed(lambda: invoke(client)) for _ in range(options.rounds)]
             by_api = [timed(partial(update, client, n)) for n in range(10_000, 10_000 + options.rounds)]
-    print(f"package {size / 1e6:.2f} MB, sandbox {server.sandbox}, {options.rounds} rounds, target {TARGET_MS:.0f} ms")
+    print(f"package {size / 1e3:.1f} KB, layer {beside / 1e6:.2f} MB")
+    load = " ".join(f"{each:.2f}" for each in os.getloadavg())
+    print(f"load average {load}, sandbox {server.sandbox}, {options.rounds} rounds, target {TARGET_MS:.0f} ms")
     for what, found in (
         ("saved file to reply with new code", with_watch),
         ("floor: update by boto3 to reply", by_api),

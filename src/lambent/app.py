@@ -86,6 +86,8 @@ class Host:
     launcher: LauncherClient | None
     problem: str | None
     """Why there is no launcher."""
+    held: int | None = None
+    """A pipe whose other end somebody holds who wants this server no longer than that."""
 
 
 def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
@@ -101,6 +103,8 @@ def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], Non
 
 async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
     stop = _stop_on_signals()
+    if host.held is not None:
+        _stop_at_end_of(host.held, stop)
     async with AsyncExitStack() as stack:
         server = HttpServer()
         stack.push_async_callback(server.close, 0.0)
@@ -360,6 +364,25 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     return stop
+
+
+def _stop_at_end_of(held: int, stop: asyncio.Event) -> None:
+    """A pipe and not the parent-death signal: that one is lost when this process changes its user."""
+    loop = asyncio.get_running_loop()
+
+    def on_readable() -> None:
+        try:
+            if os.read(held, 4096):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            # As good as ended: a terminal that is gone.
+            pass
+        loop.remove_reader(held)
+        stop.set()
+
+    loop.add_reader(held, on_readable)
 
 
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:

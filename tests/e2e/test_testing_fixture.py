@@ -1,9 +1,11 @@
 """`lambent.testing.server` as its users have it: their pytest, their conftest."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,71 @@ def test_a_server_that_does_not_start_is_an_error_with_its_log_and_leaves_nothin
     assert "192.0.2.1" in done.stdout
     assert "it ran" not in done.stdout
     assert [item.name for item in tmp_path.glob("lambent-test-*")] == []
+
+
+LONGEST_S = 40.0
+HANGING = """
+import os, pathlib, time
+
+def test_it(lambent_server):
+    pathlib.Path({pids!r}).joinpath(str(lambent_server._server.pid)).write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_server_ends_with_the_tests_that_are_killed(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    expected = 2 if workers else 1
+    folder, pids = tmp_path / "project", tmp_path / "pids"
+    folder.mkdir()
+    pids.mkdir()
+    (folder / "conftest.py").write_text("from lambent.testing import server\nlambent_server = server()\n")
+    for name in ("test_a.py", "test_b.py"):
+        (folder / name).write_text(HANGING.format(pids=str(pids)))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *workers]
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        tests = subprocess.Popen(
+            [*command, str(folder)], cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        until(lambda: [each.read_text() for each in pids.iterdir()].count("") == 0 and len(servers(pids)) == expected)
+        owners = {int(each.read_text()) for each in pids.iterdir()}
+        assert all(is_running(pid) for pid in servers(pids))
+        for pid in owners:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(is_running(pid) for pid in servers(pids)))
+    finally:
+        os.killpg(tests.pid, signal.SIGKILL)
+        tests.wait(timeout=20)
+
+
+def test_a_standard_input_that_nobody_holds_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lambent", "up", "--until-stdin-ends", "--port", "0", "--data-dir", str(tmp_path)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST_S, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--until-stdin-ends: standard input is no pipe" in done.stderr
+
+
+def servers(pids: Path) -> list[int]:
+    return [int(each.name) for each in pids.iterdir()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_function_is_updated_by_its_name_and_its_failure_is_told(running: LambentServer) -> None:

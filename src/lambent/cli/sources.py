@@ -6,7 +6,7 @@ Beside it, in a layer, only where somebody waits for each saved file: then the f
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from lambent.cli.failure import USAGE, Failure
 from lambent.cli.progress import Progress
@@ -19,15 +19,19 @@ BESIDE_FROM: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What requirements.txt asks for, as pip has installed it."""
+    """What requirements.txt asks for, as pip has installed it. Looked at once: it may be large, and a save waits."""
 
     package: bytes
     python: str
+    content: str
+    """A digest of what it is, for which Python."""
+    names: frozenset[str]
+    """What its files lie in."""
 
-    @property
-    def content(self) -> str:
-        """A digest of what it is, for which Python."""
-        return hashlib.sha256(self.python.encode() + b"\0" + self.package).hexdigest()
+    @classmethod
+    def of(cls, package: bytes, python: str) -> Self:
+        content = hashlib.sha256(python.encode() + b"\0" + package).hexdigest()
+        return cls(package, python, content, requirements.top_names(package))
 
     def layer(self) -> bytes:
         return requirements.as_layer(self.package, self.python)
@@ -64,7 +68,7 @@ class Sources:
 
     def _shares_names(self, needed: Installed) -> bool:
         """In one package files of one folder come together; on a path the first folder of a name hides the others."""
-        return not requirements.top_names(needed.package).isdisjoint(map(requirements.top_name, files(self.folder)))
+        return not needed.names.isdisjoint(map(requirements.top_name, files(self.folder)))
 
     def _requirements(self, progress: Progress) -> Installed | None:
         file = self.folder / requirements.FILE
@@ -75,5 +79,5 @@ class Sources:
         if self._installed is None or digest is None or self._installed[0] != digest:
             if not requirements.is_kept(file, python):
                 progress.show(f"installing {requirements.FILE} for {self.runtime}")
-            self._installed = digest, Installed(requirements.installed(file, python), python)
+            self._installed = digest, Installed.of(requirements.installed(file, python), python)
         return self._installed[1]

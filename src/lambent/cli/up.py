@@ -7,6 +7,7 @@ that this module imports at its top does.
 import errno
 import gc
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,10 +96,14 @@ UNUSABLE_PATH = frozenset(
     metavar="ARN=FILE",
     help="The public key of a signing profile version; see docs/code-signing.md.",
 )
+@click.option(
+    "--until-stdin-ends", is_flag=True, help="Stop also at the end of standard input: with the program that holds it."
+)
 @options.quota
 @options.config
-def up(config: Path | None, **flags: Any) -> None:
+def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     """Start the server in the foreground. SIGTERM or Ctrl-C drains and stops it; a second one kills it."""
+    held = _held() if until_stdin_ends else None
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
@@ -119,7 +124,18 @@ def up(config: Path | None, **flags: Any) -> None:
             _check_interpreters(settings, catalog)
         launcher, problem = _start_launcher(settings, data_dir, prefixes, entries)
         privileges.drop(who, settings.data_dir)
-        _serve(settings, data_dir, catalog, entries, launcher, problem)
+        _serve(settings, data_dir, catalog, entries, launcher, problem, held)
+
+
+def _held() -> int:
+    """Standard input, where somebody can hold its other end."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        mode = 0
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or (mode and os.isatty(0))):
+        raise Failure("--until-stdin-ends: standard input is no pipe that another program could hold", USAGE)
+    return 0
 
 
 def _check_address(settings: Settings) -> None:
@@ -193,6 +209,7 @@ def _serve(
     entries: Mapping[str, Path],
     launcher: LauncherClient | None,
     problem: str | None,
+    held: int | None,
 ) -> None:
     # Here and not above: these must never be imported with privileges, and cost most of the time of a start. What
     # they make stays, so the collector would look through it for nothing; the server turns it on when it is ready.
@@ -201,7 +218,9 @@ def _serve(
     from lambent.environments.sandbox.probe import SandboxUnavailable
     from lambent.store.migrations import SchemaTooNew
 
-    host = app.Host(data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem)
+    host = app.Host(
+        data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem, held=held
+    )
     try:
         app.run(settings, host, lambda url, sandbox: _say_ready(url, sandbox, settings))
     except (SandboxUnavailable, SchemaTooNew) as error:

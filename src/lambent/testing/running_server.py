@@ -61,8 +61,9 @@ class Server:
         log = data_dir.with_name(data_dir.name + ".log").open("a+", encoding="utf-8")
         begun = time.perf_counter()
         process = subprocess.Popen(
-            [*command, "up", "--port", "0", "--data-dir", str(data_dir), *arguments],
-            stdin=subprocess.DEVNULL,
+            [*command, "up", "--until-stdin-ends", "--port", "0", "--data-dir", str(data_dir), *arguments],
+            # Held until this process ends, however it does: nobody else would end the server after a SIGKILL.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -169,6 +170,8 @@ def _end(process: subprocess.Popen[str], reader: threading.Thread) -> None:
     if process.poll() is None:
         process.kill()
         process.wait(timeout=10)
+    if process.stdin is not None:
+        process.stdin.close()
     # A process that the server left behind may still hold the pipe: then the thread, a daemon, is left alone.
     reader.join(timeout=2)
     if process.stdout is not None and not reader.is_alive():

@@ -71,7 +71,7 @@ def test_a_data_dir_that_cannot_be_made_is_refused(run: Run, path: str) -> None:
 
 
 def test_every_setting_has_a_flag() -> None:
-    assert {parameter.name for parameter in up.params} == {*KEYS, "config"}
+    assert {parameter.name for parameter in up.params} == {*KEYS, "config", "until_stdin_ends"}
 
 
 @pytest.mark.parametrize("name", ["python3.12", "python3.99", "nodejs20.x"])
