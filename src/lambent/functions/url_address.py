@@ -23,6 +23,11 @@ class Address(NamedTuple):
     path: str
     """As the function sees it: percent-encoded, from the slash on."""
 
+    @property
+    def path_form(self) -> bool:
+        """Whether the URL has no host of its own: its pages are then pages of this server."""
+        return self.region is None
+
 
 def function_url(base_url: str, url_id: str, region: str) -> str:
     """`base_url`: scheme, host and port by which the client reached the API."""

@@ -28,7 +28,7 @@ from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
-from lambent.gateway.sigv4 import Credential, credential_of
+from lambent.gateway.sigv4 import Credential, credential_of, signing_name
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -123,7 +123,7 @@ class Front:
     async def _answer(self, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         if self._urls is not None and (address := self._urls.address(head, self._hosts)) is not None:
             return await self._urls.answer(address, head, request_id, body, self._authenticator)
-        self._hosts.check(head.headers.get("host"), head.headers.get("origin"))
+        self._hosts.check(head.headers.get("host"), head.headers.get("origin"), _fetch_site(head))
         if head.path.startswith(ADMIN) or head.path == ADMIN[:-1]:
             return await self._extra(head, body)
         target = head.headers.get("x-amz-target")
@@ -189,6 +189,13 @@ class Front:
             trace_header=head.headers.get("x-amzn-trace-id"),
         )
         return await api.call(context, match, request)
+
+
+def _fetch_site(head: HttpRequest) -> str | None:
+    """What the browser says of the page that sends; nothing where a page only shows an object of S3."""
+    site = head.headers.get("sec-fetch-site")
+    shows = site is not None and head.method in ("GET", "HEAD") and signing_name(head) == "s3"
+    return None if shows else site
 
 
 def _adopted(headers: Headers) -> str | None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lambent.aws.outside import Outside, OutsideRequest
 from lambent.aws.service import Identity
+from lambent.gateway.hosts import NO_SCRIPT_OF_OURS
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import Credential
 
@@ -44,4 +45,4 @@ async def passed_on(outside: Outside, request: HttpRequest, identity: Identity, 
             body=request.body,
         )
     )
-    return HttpResponse(reply.status, reply.headers, reply.body)
+    return HttpResponse(reply.status, [*reply.headers, NO_SCRIPT_OF_OURS], reply.body)

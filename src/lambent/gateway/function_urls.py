@@ -9,7 +9,7 @@ from lambent.aws.service import Identity
 from lambent.functions.url_address import Address, address_of, domain, port_of
 from lambent.gateway.authenticate import Authenticator
 from lambent.gateway.body import BodyReader, TooLarge
-from lambent.gateway.hosts import HostRule
+from lambent.gateway.hosts import NO_SCRIPT_OF_OURS, HostRule
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import signature_of
 from lambent.invocation.function_url import FunctionUrls, Url, forbidden, too_large, unknown
@@ -40,6 +40,8 @@ class UrlRoute:
             # Of the signature, or of the memory for bodies.
             response = message(error.status or 403, error.code, {"message": error.message})
             response = response.adding(*error.headers.items())
+        if address.path_form:
+            response = response.adding(NO_SCRIPT_OF_OURS)
         return HttpResponse(response.status, response.headers, response.body)
 
     async def _answer(

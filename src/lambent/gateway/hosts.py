@@ -1,7 +1,8 @@
 """Who may reach the server by which name: a web page or another user must not drive it.
 
 Only known host names are served, which stops DNS rebinding; a request with a foreign Origin comes from a web page
-and is refused. Binding to anything but loopback is refused until credentials are really checked.
+and is refused, and so is one that the browser marks as sent for another site. Binding to anything but loopback is
+refused until credentials are really checked.
 """
 
 import ipaddress
@@ -12,6 +13,13 @@ from typing import Final
 from lambent.aws.errors import ApiError
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::[0-9]{0,5})?", re.ASCII)
+
+
+NO_SCRIPT_OF_OURS: Final = ("Content-Security-Policy", "sandbox allow-scripts allow-forms allow-popups allow-downloads")
+"""For content that somebody else wrote under the server's own origin: as a page it gets an origin of its own, which
+is a foreign one here. Without, a page of a function or a bucket could call the API as the user who looks at it."""
+_OTHER_SITES: Final = ("cross-site", "same-site")
+"""Every port and every name of localhost is one site."""
 
 
 class UnsafeBind(ValueError):
@@ -50,14 +58,19 @@ class HostRule:
         """`host` is the header, with its port."""
         return host is not None and (host in self._known or self._admit(host))
 
-    def check(self, host: str | None, origin: str | None) -> None:
-        """Raises `ApiError` AccessDeniedException 403. `host` is the header, with its port."""
+    def check(self, host: str | None, origin: str | None, fetch_site: str | None = None) -> None:
+        """Raises `ApiError` AccessDeniedException 403. `host` is the header, with its port.
+
+        `fetch_site` is the header Sec-Fetch-Site: an image or a link of a page sends a GET without an Origin.
+        """
         if not self.serves(host):
             raise ApiError(
                 "AccessDeniedException",
                 f"The host {(host or '')[:200]!r} is not served here. Start with --allowed-host to serve it.",
                 status=403,
             )
+        if fetch_site in _OTHER_SITES:
+            raise ApiError("AccessDeniedException", "Requests from web pages are refused.", status=403)
         if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             raise ApiError("AccessDeniedException", "Requests from web pages are refused.", status=403)
 

@@ -210,6 +210,16 @@ async def test_the_path_form_needs_no_name(urls: Urls) -> None:
         assert event["requestContext"]["domainName"] == f"{url_id}.lambda-url.us-east-1.localhost"
 
 
+async def test_a_page_below_the_servers_own_host_gets_an_origin_of_its_own(urls: Urls) -> None:
+    host = await urls.url()
+    assert (await urls.send(host)).header("content-security-policy") is None
+    reply = await urls.send(f"127.0.0.1:{urls.port}", path=f"/_lambda-url/{host.partition('.')[0]}/")
+    policy = reply.header("content-security-policy")
+    assert policy is not None
+    assert policy.startswith("sandbox")
+    assert "allow-same-origin" not in policy
+
+
 async def test_head_has_the_head_of_get(urls: Urls) -> None:
     host = await urls.url()
     reply = await urls.send(host, "HEAD")

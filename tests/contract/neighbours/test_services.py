@@ -2,6 +2,7 @@
 
 import json
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -350,3 +351,27 @@ def test_an_execution_of_a_state_machine_runs_nothing(world: World) -> None:
     machine = client.create_state_machine(name="m", definition=definition, roleArn=role)["stateMachineArn"]
     execution = client.start_execution(stateMachineArn=machine)["executionArn"]
     assert client.describe_execution(executionArn=execution)["status"] == "RUNNING"
+
+
+def test_an_image_in_a_foreign_page_changes_nothing(world: World) -> None:
+    scope = f"X-Amz-Credential={ACCOUNT}/20260101/us-east-1"
+    host = f"http://127.0.0.1:{world.port}"
+
+    def loaded(url: str) -> int:
+        request = urllib.request.Request(url, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert loaded(f"{host}/?Action=CreateUser&UserName=page&{scope}/iam/aws4_request") == 403
+    assert all(
+        user["UserName"] != "page" for user in world.client("iam", aws_access_key_id=ACCOUNT).list_users()["Users"]
+    )
+    s3 = world.client("s3", aws_access_key_id=ACCOUNT)
+    s3.create_bucket(Bucket="pictures")
+    s3.put_object(Bucket="pictures", Key="a.html", Body=b"<script>", ContentType="text/html")
+    assert loaded(f"{host}/pictures/a.html?{scope}/s3/aws4_request") == 200
+    headers = s3.get_object(Bucket="pictures", Key="a.html")["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["content-security-policy"].startswith("sandbox")

@@ -62,6 +62,15 @@ def test_only_the_same_origin_may_come_from_a_web_page() -> None:
             rule.check("localhost:4566", origin)
 
 
+def test_a_page_of_another_site_may_not_even_send_what_has_no_origin() -> None:
+    rule = HostRule()
+    for site in (None, "none", "same-origin"):
+        rule.check("localhost:4566", None, site)
+    for site in ("cross-site", "same-site"):
+        with pytest.raises(ApiError, match="web pages"):
+            rule.check("localhost:4566", None, site)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.test", ""])
 def test_other_addresses_than_loopback_are_not_listened_on(host: str) -> None:
     assert not is_loopback(host)
