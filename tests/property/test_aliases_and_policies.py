@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lambent.aws.errors import ApiError
-from lambent.aws.policy import parse
+from lambent.aws.policy.documents import parse
 from lambent.core.clock import SystemClock
 from lambent.functions import store
 from lambent.functions.control_plane import ControlPlane

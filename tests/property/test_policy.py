@@ -7,8 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambent.aws.policy import Decision, Principal, Request, decide, parse
-from lambent.aws.policy_text import PolicyError, matches
+from lambent.aws.policy.decision import Decision, Request, decide
+from lambent.aws.policy.documents import parse
+from lambent.aws.policy.principals import Principal
+from lambent.aws.policy.text import PolicyError, matches
 
 principals = st.sampled_from(
     ["*", {"AWS": "*"}, {"AWS": "111111111111"}, {"Service": "s3.amazonaws.com"}, {"AWS": ["222222222222"]}]

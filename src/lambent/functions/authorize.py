@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from lambent.aws import policy
 from lambent.aws.errors import ApiError
-from lambent.aws.policy import Decision, Document, Principal, Request
+from lambent.aws.policy.decision import Decision, Request, decide
+from lambent.aws.policy.documents import Document, parse
+from lambent.aws.policy.principals import Principal
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, Policy
 from lambent.functions.resolve import INVOKE, Target, denied
@@ -83,12 +84,12 @@ class Authorizer:
         if found is None:
             return Decision.SILENT
         known: dict[str, str] = {**context, **_keys(principal), "lambda:FunctionArn": target.arn}
-        return policy.decide([_parsed(found.document)], Request(principal, action, target.arn, known))
+        return decide([_parsed(found.document)], Request(principal, action, target.arn, known))
 
 
 @lru_cache(maxsize=1024)
 def _parsed(document: str) -> Document:
-    return policy.parse(document)
+    return parse(document)
 
 
 def _keys(principal: Principal) -> dict[str, str]:

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from lambent.aws.arn import partition_of
 from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_found
-from lambent.aws.policy import VERSIONS, Named, Statement, parse
-from lambent.aws.policy_text import PolicyError, matches
+from lambent.aws.policy.documents import VERSIONS, Named, Statement, parse
+from lambent.aws.policy.text import PolicyError, matches
 from lambent.aws.service import Parameters
 
 _SERVICE: Final = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)")

@@ -4,7 +4,7 @@ Implements `invocation.ports.UrlAccess`. Since October 2025 a URL needs lambda:I
 lambda:InvokeFunction; policies tell calls through a URL by lambda:InvokedViaFunctionUrl.
 """
 
-from lambent.aws.policy import ANONYMOUS, Principal
+from lambent.aws.policy.principals import ANONYMOUS, Principal
 from lambent.aws.service import Identity
 from lambent.functions.authorize import Authorizer
 from lambent.functions.records import FunctionKey

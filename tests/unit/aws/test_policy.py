@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from lambent.aws.policy import ANONYMOUS, Decision, Principal, Request, decide, parse
-from lambent.aws.policy_text import PolicyError
+from lambent.aws.policy.decision import Decision, Request, decide
+from lambent.aws.policy.documents import parse
+from lambent.aws.policy.principals import ANONYMOUS, Principal
+from lambent.aws.policy.text import PolicyError
 
 ROOT = "arn:aws:iam::111111111111:root"
 ROLE = "arn:aws:iam::111111111111:role/service/worker"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambent.aws.policy import ANONYMOUS, Principal
+from lambent.aws.policy.principals import ANONYMOUS, Principal
 from lambent.functions.admission import CROSS_ACCOUNT
 from lambent.functions.authorize import MOST_KEPT, Authorizer
 from lambent.functions.read_model import ReadModel

@@ -6,12 +6,14 @@ only be GetLayerVersion. A version that is not there looks to others like one th
 
 from typing import Final
 
-from lambent.aws import policy
-from lambent.aws.errors import ApiError, invalid_parameter
-from lambent.aws.policy import Decision, Principal, Request
+from lambent.aws.errors import invalid_parameter
+from lambent.aws.policy.decision import Decision, Request, decide
+from lambent.aws.policy.documents import parse
+from lambent.aws.policy.principals import Principal
 from lambent.aws.service import CallContext
 from lambent.functions.layers.catalog import Layers
 from lambent.functions.layers.records import LayerKey, LayerVersion, parse_arn
+from lambent.functions.resolve import denied
 
 GET: Final = "lambda:GetLayerVersion"
 
@@ -25,7 +27,8 @@ def located(context: CallContext, operation: str, name: str, number: int | None 
     if number is not None:
         check_number(number)
     if key.account != context.account and operation != "GetLayerVersion":
-        raise denied(context, f"lambda:{operation}", key.arn if number is None else key.version_arn(number))
+        arn = key.arn if number is None else key.version_arn(number)
+        raise denied(arn, f"lambda:{operation}", context.identity.arn)
     return key
 
 
@@ -38,17 +41,8 @@ def usable(layers: Layers, context: CallContext, key: LayerKey, number: int) -> 
     """The version when there is one; `ApiError` AccessDenied for an account that may not use it."""
     found = layers.get(key, number)
     if key.account != context.account and not (found is not None and _allows(found, context)):
-        raise denied(context, GET, key.version_arn(number))
+        raise denied(key.version_arn(number), GET, context.identity.arn)
     return found
-
-
-def denied(context: CallContext, action: str, arn: str) -> ApiError:
-    return ApiError(
-        "AccessDeniedException",
-        f"User: {context.identity.arn} is not authorized to perform: {action} on resource: {arn}"
-        f" because no resource-based policy allows the {action} action",
-        status=403,
-    )
 
 
 def _allows(version: LayerVersion, context: CallContext) -> bool:
@@ -56,4 +50,4 @@ def _allows(version: LayerVersion, context: CallContext) -> bool:
         return False
     principal = Principal.of_arn(context.identity.arn)
     request = Request(principal, GET, version.arn, {"aws:PrincipalAccount": context.account})
-    return policy.decide([policy.parse(version.policy)], request) is Decision.ALLOWED
+    return decide([parse(version.policy)], request) is Decision.ALLOWED

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from lambent.aws.policy_text import PolicyError, Values, matches, substituted
+from lambent.aws.policy.text import PolicyError, Values, matches, substituted
 
 Test = Callable[[str, str, Values], bool]
 """From (value of the policy, value of the request, context)."""
