@@ -127,6 +127,8 @@ class FunctionVersion:
     """Of the code, where a code signing configuration had it verified; the job that signed it too."""
     signing_job_arn: str | None = None
     tracing_mode: str = "PassThrough"
+    left_network: bool = False
+    """Somebody sent a VpcConfig without subnets; replies tell from then on that there is no network."""
     state: State = State.ACTIVE
     state_reason: str | None = None
     state_reason_code: str | None = None

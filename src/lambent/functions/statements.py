@@ -43,6 +43,8 @@ Document = Mapping[str, Any]
 def built(parameters: Parameters, arn: str, region: str) -> dict[str, Any]:
     """The statement that AddPermission asks for, about `arn`. `ApiError` for members that do not go together."""
     action = parameters["Action"]
+    if not _can_be_allowed(action):
+        raise invalid_parameter(_not_allowed(action))
     for member, only in (("FunctionUrlAuthType", "InvokeFunctionUrl"), ("InvokedViaFunctionUrl", "InvokeFunction")):
         if parameters.get(member) and action != f"lambda:{only}":
             raise invalid_parameter(f"{member} is only supported for lambda:{only} action")
@@ -55,6 +57,14 @@ def built(parameters: Parameters, arn: str, region: str) -> dict[str, Any]:
     }
     condition = _condition(parameters)
     return statement | {"Condition": condition} if condition else statement
+
+
+def _can_be_allowed(action: str) -> bool:
+    return any(matches(action.lower(), known.lower(), {}) for known in ACTIONS)
+
+
+def _not_allowed(action: str) -> str:
+    return f"The action {action} cannot be allowed by the policy of a function."
 
 
 def _principal(given: str, region: str) -> str | dict[str, str]:
@@ -130,8 +140,8 @@ def _check(statement: Statement, arn: str) -> None:
         raise PolicyError("A statement of a resource policy needs a Principal.")
     if not statement.actions.negated:
         for action in statement.actions.values:
-            if not any(matches(action.lower(), known.lower(), {}) for known in ACTIONS):
-                raise PolicyError(f"The action {action} cannot be allowed by the policy of a function.")
+            if not _can_be_allowed(action):
+                raise PolicyError(_not_allowed(action))
     if statement.resources is None or not _is_about(statement.resources, arn):
         raise PolicyError(f"The Resource of each statement must be {arn}.")
 

@@ -200,3 +200,29 @@ async def test_the_invoke_configuration_of_a_version_or_an_alias_goes_with_it(la
     assert listed["FunctionEventInvokeConfigs"] == []
     refused = await lambda_.refused("get_function_event_invoke_config", FunctionName="f", Qualifier="live")
     assert refused == (404, RNF, f"The function {ARN}f:live doesn't have an EventInvokeConfig")
+
+
+async def test_a_network_that_was_cleared_is_told_as_empty_1_3(lambda_: Lambda) -> None:
+    """Absent while nobody sent one; Terraform sends an empty one to take a function out of its network."""
+    empty = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
+    assert "VpcConfig" not in await lambda_.created(Publish=True)
+    sent: dict[str, Any] = {"SubnetIds": [], "SecurityGroupIds": []}
+    reply = await lambda_.update_function_configuration(FunctionName="f", VpcConfig=sent)
+    assert reply["VpcConfig"] == empty
+    assert (await lambda_.updated())["VpcConfig"] == empty
+    assert (await lambda_.list_functions())["Functions"][0]["VpcConfig"] == empty
+    assert (await lambda_.publish_version(FunctionName="f"))["Version"] == "1"
+    assert (await lambda_.create("g", VpcConfig=sent))["VpcConfig"] == empty
+
+
+@pytest.mark.parametrize("action", ["lambda:Foo", "lambda:CreateFunction", "lambda:InvokeAsync"])
+async def test_a_permission_that_could_never_let_anybody_in_is_refused_1_7(lambda_: Lambda, action: str) -> None:
+    """The words are ours."""
+    await lambda_.create()
+    grant = {"FunctionName": "f", "StatementId": "s", "Principal": "s3.amazonaws.com", "Action": action}
+    assert await lambda_.refused("add_permission", **grant) == (
+        400,
+        IPV,
+        f"The action {action} cannot be allowed by the policy of a function.",
+    )
+    assert (await lambda_.refused("get_policy", FunctionName="f"))[1] == RNF

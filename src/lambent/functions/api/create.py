@@ -133,6 +133,7 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         variables=variables_of(parameters),
         kms_key_arn=parameters.get("KMSKeyArn") or None,
         dead_letter_arn=dead_letter_of(parameters) or None,
+        left_network=parameters.get("VpcConfig") is not None,
         state=State.PENDING,
         state_reason=revise.CREATING_REASON,
         state_reason_code=revise.CREATING,

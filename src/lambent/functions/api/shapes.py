@@ -37,6 +37,8 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         shape["Environment"] = {"Variables": dict(version.variables)}
     if version.dead_letter_arn is not None:
         shape["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
+    if version.left_network:
+        shape["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
     if version.layers:
         shape["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code.size_bytes} for layer in version.layers]
     if version.kms_key_arn is not None:

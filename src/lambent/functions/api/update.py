@@ -202,6 +202,8 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         "ephemeral_storage_mb": (parameters.get("EphemeralStorage") or {}).get("Size"),
         "variables": variables_of(parameters),
         "logging": logging_of(parameters, current.logging),
+        # Anything else in it was refused.
+        "left_network": None if parameters.get("VpcConfig") is None else True,
     }
     changes = {name: value for name, value in sent.items() if value is not None}
     if current.image is not None and parameters.get("ImageConfig") is not None:
