@@ -112,7 +112,7 @@ async def delete_alias(parts: Parts, context: CallContext, parameters: Parameter
 
 
 async def list_aliases(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = target(context, parameters["FunctionName"]).key
+    key = target(context, parameters).key
     function = existing(parts.read_model.get(key), key)
     version = parameters.get("FunctionVersion")
     aliases = [
@@ -127,7 +127,7 @@ async def list_aliases(parts: Parts, context: CallContext, parameters: Parameter
 
 def _alias(context: CallContext, parameters: Parameters) -> Target:
     """The alias; a qualifier in the name of the function says nothing here."""
-    return Target(target(context, parameters["FunctionName"]).key, parameters["Name"])
+    return Target(target(context, parameters).key, parameters["Name"])
 
 
 def _weights(routing: Mapping[str, Any] | None) -> dict[str, float]:

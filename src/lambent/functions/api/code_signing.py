@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
-from lambent.functions.api.parts import Parts, existing, target
+from lambent.functions.api.parts import Parts, existing, target, whole_function
 from lambent.functions.changes import Change
 from lambent.functions.records import CodeSigning, FunctionKey
 from lambent.functions.signing import store as signing_store
@@ -30,7 +30,7 @@ async def put_function_code_signing_config(parts: Parts, context: CallContext, p
     arn = parameters["CodeSigningConfigArn"]
     # Seen at AWS: a missing configuration is told before a missing function.
     parts.signing.existing(arn)
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     function = existing(parts.read_model.get(key), key)
     if function.latest.image is not None:
         raise invalid_parameter("Code signing is not supported for functions created with container images.")
@@ -44,14 +44,14 @@ async def put_function_code_signing_config(parts: Parts, context: CallContext, p
 
 
 async def get_function_code_signing_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     found = existing(parts.read_model.get(key), key).attached(CodeSigning)
     # Seen at AWS: without a configuration there is not even the name.
     return {} if found is None else {"CodeSigningConfigArn": found.config_arn, "FunctionName": key.name}
 
 
 async def delete_function_code_signing_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     existing(parts.read_model.get(key), key)
 
     def decide(connection: Connection) -> Change:
@@ -70,13 +70,3 @@ def bind(connection: Connection, key: FunctionKey, config_arn: str) -> Change:
     bound = CodeSigning(config_arn)
     store.put_attachment(connection, key, "", bound)
     return Change(key=key, attached={(CodeSigning, ""): bound})
-
-
-def _key(context: CallContext, parameters: Parameters) -> FunctionKey:
-    found = target(context, parameters["FunctionName"])
-    if found.qualifier is not None:
-        raise invalid_parameter(
-            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."
-            " Please specify either a function name or an unqualified function ARN."
-        )
-    return found.key

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
-from lambent.functions.api.parts import Parts, existing, target
+from lambent.functions.api.parts import Parts, existing, target, whole_function
 from lambent.functions.changes import Change
 from lambent.functions.records import Function, FunctionKey, ProvisionedConcurrency, ReservedConcurrency
 
@@ -24,7 +24,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def put_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     existing(parts.read_model.get(key), key)
     executions: int = parameters["ReservedConcurrentExecutions"]
 
@@ -41,14 +41,14 @@ async def put_function_concurrency(parts: Parts, context: CallContext, parameter
 
 
 async def get_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     function = existing(parts.read_model.get(key), key)
     reserved = function.attached(ReservedConcurrency)
     return {} if reserved is None else {"ReservedConcurrentExecutions": reserved.executions}
 
 
 async def delete_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = _key(context, parameters)
+    key = whole_function(target(context, parameters))
     existing(parts.read_model.get(key), key)
 
     def decide(connection: Connection) -> Change:
@@ -58,16 +58,6 @@ async def delete_function_concurrency(parts: Parts, context: CallContext, parame
 
     await parts.changes.commit(decide)
     return {}
-
-
-def _key(context: CallContext, parameters: Parameters) -> FunctionKey:
-    found = target(context, parameters["FunctionName"])
-    if found.qualifier is not None:
-        raise invalid_parameter(
-            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."
-            " Please specify either a function name or an unqualified function ARN."
-        )
-    return found.key
 
 
 def _check_provisioned(function: Function, executions: int) -> None:

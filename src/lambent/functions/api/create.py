@@ -50,7 +50,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def create_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"])
+    found = target(context, parameters)
     if found.qualifier not in (None, LATEST):
         raise invalid_parameter(f"A function is created without a qualifier, not as {found.arn}.")
     _check(parts, found.key, parameters)

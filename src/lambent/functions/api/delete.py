@@ -27,7 +27,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def delete_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     existing(parts.read_model.get(found.key), found.key)
     if found.qualifier is None:
         await parts.changes.commit(lambda connection: _delete(connection, found.key))

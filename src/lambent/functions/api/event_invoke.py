@@ -70,7 +70,7 @@ async def get_function_event_invoke_config(parts: Parts, context: CallContext, p
 
 
 async def list_function_event_invoke_configs(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = target(context, parameters["FunctionName"]).key
+    key = target(context, parameters).key
     function = parts.read_model.get(key)
     if function is None:
         raise not_found("The function doesn't exist.")
@@ -96,7 +96,7 @@ async def delete_function_event_invoke_config(parts: Parts, context: CallContext
 
 
 def _target(context: CallContext, parameters: Parameters) -> Target:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     return Target(found.key, found.qualifier or LATEST)
 
 

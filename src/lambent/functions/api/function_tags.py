@@ -7,11 +7,12 @@ from sqlalchemy import Connection
 from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext
 from lambent.functions import store
-from lambent.functions.api.parts import existing, refuse_while_updating, target
+from lambent.functions.api.parts import existing, refuse_while_updating
 from lambent.functions.changes import Change, Changes
 from lambent.functions.ports import Tags
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import FunctionKey
+from lambent.functions.resolve import address
 
 
 class FunctionTags:
@@ -40,7 +41,7 @@ class FunctionTags:
 
 
 def _key(context: CallContext, arn: str) -> FunctionKey:
-    found = target(context, arn)
+    found = address(context.account, context.region, arn)
     if found.qualifier is not None:
         raise invalid_parameter(
             "Tags on function aliases and versions are not supported. Please specify a function ARN."

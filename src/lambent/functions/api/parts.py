@@ -74,9 +74,19 @@ def _seen(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def target(context: CallContext, name: str, qualifier: str | None = None) -> Target:
-    """The function that is meant. It is of `context.account`: `functions.admission` has seen to that."""
-    return address(context.account, context.region, name, qualifier)
+def target(context: CallContext, parameters: Parameters) -> Target:
+    """What FunctionName and Qualifier mean. It is of `context.account`: `functions.admission` has seen to that."""
+    return address(context.account, context.region, parameters["FunctionName"], parameters.get("Qualifier"))
+
+
+def whole_function(found: Target) -> FunctionKey:
+    """The key, for operations on what no version and no alias has of its own."""
+    if found.qualifier is not None:
+        raise invalid_parameter(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation."
+            " Please specify either a function name or an unqualified function ARN."
+        )
+    return found.key
 
 
 def latest_only(found: Target) -> FunctionKey:

@@ -16,7 +16,7 @@ from lambent.functions import statements, store
 from lambent.functions.api.parts import Parts, existing, target
 from lambent.functions.changes import Change
 from lambent.functions.records import LATEST, Alias, Function, FunctionVersion, Policy
-from lambent.functions.resolve import Target
+from lambent.functions.resolve import Target, address
 
 Owner = Alias | FunctionVersion
 """What a policy belongs to; `$LATEST` stands for the function itself."""
@@ -34,7 +34,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def add_permission(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _with_policy(_target(context, parameters))
+    found = _with_policy(target(context, parameters))
     existing(parts.read_model.get(found.key), found.key)
     limit = parts.quotas.max_policy_bytes
     statement: dict[str, object] = {}
@@ -49,7 +49,7 @@ async def add_permission(parts: Parts, context: CallContext, parameters: Paramet
 
 
 async def remove_permission(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     if parts.read_model.get(found.key) is None:
         raise not_found(f"No policy found for: {found.key.arn}")
     sid = parameters["StatementId"]
@@ -58,7 +58,7 @@ async def remove_permission(parts: Parts, context: CallContext, parameters: Para
 
 
 async def get_policy(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     return _policy(parts.read_model.get(found.key), found)
 
 
@@ -87,15 +87,11 @@ async def delete_resource_policy(parts: Parts, context: CallContext, parameters:
     return {}
 
 
-def _target(context: CallContext, parameters: Parameters) -> Target:
-    return target(context, parameters["FunctionName"], parameters.get("Qualifier"))
-
-
 def _resource(context: CallContext, operation: str, parameters: Parameters) -> Target:
     arn = parameters["ResourceArn"]
     if ":function:" not in arn:
         raise not_built(operation, f"{operation} for {arn}")
-    return _with_policy(target(context, arn))
+    return _with_policy(address(context.account, context.region, arn))
 
 
 def _with_policy(found: Target) -> Target:

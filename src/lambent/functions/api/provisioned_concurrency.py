@@ -29,7 +29,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def put_provisioned_concurrency_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     if found.qualifier in (None, LATEST):
         raise _unpublished()
     qualifier = str(found.qualifier)
@@ -55,7 +55,7 @@ async def put_provisioned_concurrency_config(parts: Parts, context: CallContext,
 
 
 async def get_provisioned_concurrency_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     function = _readable(parts, found)
     config = function.attached(ProvisionedConcurrency, str(found.qualifier))
     if config is None:
@@ -66,7 +66,7 @@ async def get_provisioned_concurrency_config(parts: Parts, context: CallContext,
 
 
 async def list_provisioned_concurrency_configs(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"])
+    found = target(context, parameters)
     function = existing(parts.read_model.get(found.key), found.key)
     configs = list(function.all_attached(ProvisionedConcurrency).items())
     chosen, marker = page(configs, parameters, parts.quotas, lambda item: item[0])
@@ -80,7 +80,7 @@ async def list_provisioned_concurrency_configs(parts: Parts, context: CallContex
 
 
 async def delete_provisioned_concurrency_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     _readable(parts, found)
     qualifier = str(found.qualifier)
 
@@ -90,10 +90,6 @@ async def delete_provisioned_concurrency_config(parts: Parts, context: CallConte
 
     await parts.changes.commit(decide)
     return {}
-
-
-def _target(context: CallContext, parameters: Parameters) -> Target:
-    return target(context, parameters["FunctionName"], parameters["Qualifier"])
 
 
 def _readable(parts: Parts, found: Target) -> Function:

@@ -20,7 +20,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def get_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     function, version = described(parts, found)
     reply: dict[str, Any] = {
         "Configuration": configuration(version, arn=found.arn),
@@ -36,7 +36,7 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
 
 
 async def get_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     _, version = described(parts, found)
     return configuration(version, arn=found.arn)
 

@@ -46,7 +46,7 @@ async def get_runtime_management_config(parts: Parts, context: CallContext, para
 
 
 def _found(parts: Parts, context: CallContext, parameters: Parameters) -> Target:
-    found = target(context, parameters["FunctionName"], parameters.get("Qualifier"))
+    found = target(context, parameters)
     _, version = described(parts, found)
     if version.image is not None:
         raise invalid_parameter("Runtime management is not supported for functions with PackageType Image.")

@@ -74,7 +74,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def update_function_code(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"])
+    found = target(context, parameters)
     key = latest_only(found)
     function = existing(parts.read_model.get(key), key)
     _check_code(parts, function.latest, parameters)
@@ -94,7 +94,7 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
 
 
 async def update_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"])
+    found = target(context, parameters)
     key = latest_only(found)
     current = existing(parts.read_model.get(key), key).latest
     check_kind(parameters, current.image is not None)

@@ -36,7 +36,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def create_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     _function(parts, found)
     _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
@@ -63,12 +63,12 @@ async def create_function_url_config(parts: Parts, context: CallContext, paramet
 
 
 async def get_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     return _shape(context, found, _existing(parts.read_model.get(found.key), found))
 
 
 async def list_function_url_configs(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     configs = list(_function(parts, found).all_attached(UrlConfig).items())
     # An empty key would make an empty marker, which means the first page.
     chosen, marker = page(configs, parameters, parts.quotas, lambda item: f":{item[0]}")
@@ -81,7 +81,7 @@ async def list_function_url_configs(parts: Parts, context: CallContext, paramete
 
 
 async def update_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     _function(parts, found)
     _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
@@ -106,7 +106,7 @@ async def update_function_url_config(parts: Parts, context: CallContext, paramet
 
 
 async def delete_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = _target(context, parameters)
+    found = target(context, parameters)
     _existing(parts.read_model.get(found.key), found)
 
     def decide(connection: Connection) -> Change:
@@ -117,10 +117,6 @@ async def delete_function_url_config(parts: Parts, context: CallContext, paramet
 
     await parts.changes.commit(decide)
     return {}
-
-
-def _target(context: CallContext, parameters: Parameters) -> Target:
-    return target(context, parameters["FunctionName"], parameters.get("Qualifier"))
 
 
 def _function(parts: Parts, found: Target) -> Function:

@@ -27,7 +27,7 @@ def operations(parts: Parts) -> Operations:
 
 
 async def publish_version(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    key = latest_only(target(context, parameters["FunctionName"]))
+    key = latest_only(target(context, parameters))
     existing(parts.read_model.get(key), key)
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)
@@ -45,7 +45,7 @@ async def publish_version(parts: Parts, context: CallContext, parameters: Parame
 
 
 async def list_versions_by_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
-    found = target(context, parameters["FunctionName"])
+    found = target(context, parameters)
     function = existing(parts.read_model.get(found.key), found.key)
     versions = [function.latest, *function.published.values()]
     chosen, marker = page(versions, parameters, parts.quotas, list_key)
