@@ -45,8 +45,8 @@ def create_function(client: Any, name: str, source: str = ECHO, **members: Any) 
 
 def wait_active(client: Any, name: str) -> None:
     """Within 10 s, asking every 50 ms; WaiterError names the State when it failed."""
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
 
 
 def wait_updated(client: Any, name: str) -> None:
-    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})

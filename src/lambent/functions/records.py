@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from lambent.aws.arn import partition_of
+from lambent.functions.signing.records import Signed
 
 LATEST = "$LATEST"
 
@@ -80,6 +81,7 @@ class LayerReference:
     arn: str
     """With the number of the version."""
     code: CodePackage
+    signed: Signed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,10 @@ class AsyncClient:
         return await asyncio.to_thread(lambda: list(paginator.paginate(**parameters)))
 
     async def wait(self, waiter: str, **parameters: Any) -> None:
-        """For example `wait("function_active_v2", FunctionName="hello")`; polls every 50 ms."""
+        """For example `wait("function_active_v2", FunctionName="hello")`; polls every 50 ms, for 20 s."""
         found = self.client.get_waiter(waiter)
         found.config.delay = 0.05
+        found.config.max_attempts = 400
         await asyncio.to_thread(found.wait, **parameters)
 
 

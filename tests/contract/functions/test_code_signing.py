@@ -364,3 +364,32 @@ async def test_layers_are_held_to_the_configuration_too(lambda_: Lambda, policy:
     else:
         await lambda_.update_function_configuration(FunctionName="f", Layers=[untrusted])
         assert (await lambda_.updated("f"))["Layers"][0]["Arn"] == untrusted
+
+
+async def test_a_signed_layer_tells_by_whom_wherever_it_is_shown(lambda_: Lambda) -> None:
+    """Spec 1.6 and 1.14; no configuration is needed for that."""
+    by = {"SigningProfileVersionArn": PROFILE, "SigningJobArn": JOB}
+    published = await lambda_.publish_layer_version(LayerName="trusted", Content={"ZipFile": signed()})
+    assert published["Content"].items() >= by.items()
+    # By no key of this server, by another key than its profile's, by nobody.
+    others = (signed(WITHOUT_KEY, KEYS[PROFILE]), signed(PROFILE, KEYS[OTHER]), package(), tampered())
+    for number, archive in enumerate(others, 1):
+        unsigned = await lambda_.publish_layer_version(LayerName="other", Content={"ZipFile": archive})
+        assert (unsigned["Version"], by.keys() & unsigned["Content"].keys()) == (number, set())
+    arns = [published["LayerVersionArn"], unsigned["LayerVersionArn"]]
+    await lambda_.created("f", Layers=arns, Publish=True)
+    for qualifier in ("$LATEST", "1"):
+        found = await lambda_.get_function_configuration(FunctionName="f", Qualifier=qualifier)
+        assert found["Layers"] == [
+            {"Arn": arns[0], "CodeSize": published["Content"]["CodeSize"], **by},
+            {"Arn": arns[1], "CodeSize": unsigned["Content"]["CodeSize"]},
+        ]
+    got = await lambda_.get_layer_version(LayerName="trusted", VersionNumber=1)
+    assert got["Content"].items() >= by.items()
+
+
+def tampered() -> bytes:
+    out = io.BytesIO(signed())
+    with zipfile.ZipFile(out, "a") as file:
+        file.writestr("more.py", "")
+    return out.getvalue()

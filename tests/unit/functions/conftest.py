@@ -47,12 +47,12 @@ class Api:
 
     async def settled(self, name: str = "f") -> Mapping[str, Any]:
         """Wait for the end of the transition."""
-        for _ in range(2000):
-            reply = await self("GetFunctionConfiguration", FunctionName=name)
-            if reply["State"] != "Pending" and reply.get("LastUpdateStatus") != "InProgress":
-                return reply
-            await asyncio.sleep(0.005)
-        raise AssertionError("the transition does not end")
+        async with asyncio.timeout(20):
+            while True:
+                reply = await self("GetFunctionConfiguration", FunctionName=name)
+                if reply["State"] != "Pending" and reply.get("LastUpdateStatus") != "InProgress":
+                    return reply
+                await asyncio.sleep(0.005)
 
     async def created(self, name: str = "f", **parameters: Any) -> Mapping[str, Any]:
         await self.create(name, **parameters)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from lambent.functions.records import LATEST, CodePackage, FunctionVersion, ImageConfig
+from lambent.functions.signing.records import Signed
 
 
 def configuration(version: FunctionVersion, *, arn: str | None = None, listed: bool = False) -> dict[str, Any]:
@@ -40,7 +41,9 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
     if version.left_network:
         shape["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
     if version.layers:
-        shape["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code.size_bytes} for layer in version.layers]
+        shape["Layers"] = [
+            {"Arn": layer.arn, "CodeSize": layer.code.size_bytes} | signing(layer.signed) for layer in version.layers
+        ]
     if version.kms_key_arn is not None:
         shape["KMSKeyArn"] = version.kms_key_arn
     if version.signing_profile_version_arn is not None:
@@ -51,6 +54,13 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         if version.runtime_version_arn is not None:
             shape["RuntimeVersionConfig"] = {"RuntimeVersionArn": version.runtime_version_arn}
     return shape
+
+
+def signing(signed: Signed | None) -> dict[str, Any]:
+    """The members that tell by whom a package is signed."""
+    if signed is None:
+        return {}
+    return {"SigningProfileVersionArn": signed.profile_version_arn, "SigningJobArn": signed.job_arn}
 
 
 def code_location(version: FunctionVersion, url: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from lambent.aws.errors import ApiError, invalid_parameter, not_found
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions.api.code import accepted, archive_of, check_source
 from lambent.functions.api.parts import Parts, check_storage, page, to_its_end
-from lambent.functions.api.shapes import package_sha256, timestamp
+from lambent.functions.api.shapes import package_sha256, signing, timestamp
 from lambent.functions.layers import store
 from lambent.functions.layers.access import check_number, located, usable
 from lambent.functions.layers.catalog import LayerChange
@@ -44,6 +44,7 @@ async def publish_layer_version(parts: Parts, context: CallContext, parameters: 
 async def _publish(parts: Parts, key: LayerKey, parameters: Parameters, archive: bytes | None) -> LayerVersion:
     async with accepted(parts, archive) as code:
         check_storage(parts, key, code)
+        signed = await parts.signing.signer(archive)
         now = parts.clock.now()
 
         def publish(connection: Connection) -> LayerChange:
@@ -56,6 +57,7 @@ async def _publish(parts: Parts, key: LayerKey, parameters: Parameters, archive:
                 architectures=_sent(parameters, "CompatibleArchitectures"),
                 runtimes=_sent(parameters, "CompatibleRuntimes"),
                 license=parameters.get("LicenseInfo"),
+                signed=signed,
             )
             store.add(connection, version)
             return LayerChange(put=version)
@@ -174,4 +176,5 @@ def _with_content(parts: Parts, context: CallContext, version: LayerVersion) -> 
         "CodeSha256": package_sha256(version.code),
         "CodeSize": version.code.size_bytes,
     }
+    content |= signing(version.signed)
     return {"Content": content, "LayerArn": version.key.arn} | _listed(version)

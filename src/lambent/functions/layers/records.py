@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from lambent.aws.arn import partition_of
 from lambent.functions.records import CodePackage
+from lambent.functions.signing.records import Signed
 
 _ARN: Final = re.compile(
     r"arn:(?:aws[a-zA-Z-]*)?:lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):layer:(?P<name>[a-zA-Z0-9_-]+)"
@@ -42,6 +43,7 @@ class LayerVersion:
     architectures: tuple[str, ...] | None = None
     runtimes: tuple[str, ...] | None = None
     license: str | None = None
+    signed: Signed | None = None
     policy: str | None = None
     """Who else may use it: a whole document as IAM's JSON."""
     policy_revision: str | None = None

@@ -42,7 +42,7 @@ def chosen(
                 f" {seen[key]} and {arn} are versions of the same layer."
             )
         seen[key] = arn
-        references.append(LayerReference(version.arn, version.code))
+        references.append(LayerReference(version.arn, version.code, version.signed))
     return tuple(references)
 
 

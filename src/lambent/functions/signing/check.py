@@ -27,6 +27,12 @@ class CodeSigningCheck:
             raise config_not_found(config_arn)
         return config
 
+    async def signer(self, archive: bytes | None) -> Signed | None:
+        """Of a package that becomes a layer, unpacked before; None also for what does not verify."""
+        if archive is None or not self._profiles:
+            return None
+        return await asyncio.to_thread(_signer, archive, self._profiles)
+
     async def of(self, function: FunctionKey, config_arn: str | None, archive: bytes | None) -> Signed | None:
         """By whom the package is signed; None where nobody asks, or where the policy only warns.
 
@@ -51,6 +57,12 @@ def _verdict(archive: bytes, config: SigningConfig, profiles: Profiles) -> "Verd
     from lambent.functions.signing.examine import examine
 
     return examine(archive, config, profiles)
+
+
+def _signer(archive: bytes, profiles: Profiles) -> Signed | None:
+    from lambent.functions.signing.examine import signer
+
+    return signer(archive, profiles)
 
 
 def config_not_found(arn: str) -> ApiError:

@@ -1,6 +1,6 @@
 """The signature inside a package: `META-INF/lambent-signature.json`. docs/code-signing.md describes the format.
 
-AWS Signer puts a file of its own into packages; its format is not public, and nothing here reads it. What is signed is
+AWS Signer puts a file of its own into packages; AWS does not document it, and nothing here reads it. What is signed is
 the list of all members with mode and digest, and the names of profile and job; so a file that is added, taken away or
 changed shows, and how the zip was packed does not matter.
 """
