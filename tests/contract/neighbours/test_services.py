@@ -375,3 +375,36 @@ def test_an_image_in_a_foreign_page_changes_nothing(world: World) -> None:
     assert loaded(f"{host}/pictures/a.html?{scope}/s3/aws4_request") == 200
     headers = s3.get_object(Bucket="pictures", Key="a.html")["ResponseMetadata"]["HTTPHeaders"]
     assert headers["content-security-policy"].startswith("sandbox")
+
+
+def test_an_account_does_not_reach_what_another_one_has(world: World) -> None:
+    other = "222222222222"
+    s3, sns = world.client("s3", aws_access_key_id=other), world.client("sns", aws_access_key_id=other)
+    s3.create_bucket(Bucket="private")
+    s3.put_object(Bucket="private", Key="k", Body=b"secret")
+    topic = sns.create_topic(Name="private")["TopicArn"]
+    own = world.client("s3", aws_access_key_id=ACCOUNT)
+    own.create_bucket(Bucket="copies")
+    mine = world.client("sns", aws_access_key_id=ACCOUNT)
+    attempts: list[Callable[[], Any]] = [
+        lambda: own.get_object(Bucket="private", Key="k"),
+        lambda: own.put_object(Bucket="private", Key="k", Body=b"mine"),
+        lambda: own.copy_object(Bucket="copies", Key="k", CopySource="private/k"),
+        lambda: mine.publish(TopicArn=topic, Message="m"),
+        lambda: mine.delete_topic(TopicArn=topic),
+        lambda: mine.get_topic_attributes(TopicArn=topic),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ClientError, match=r"AccessDenied|NoSuchBucket|another account"):
+            attempt()
+    assert s3.get_object(Bucket="private", Key="k")["Body"].read() == b"secret"
+    assert sns.publish(TopicArn=topic, Message="m")["MessageId"]
+
+
+def test_the_last_gigabyte_of_the_disk_is_not_for_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = world.client("s3", aws_access_key_id=ACCOUNT)
+    s3.create_bucket(Bucket="heap")
+    monkeypatch.setattr("lambent.services.neighbours.neighbours.KEPT_FREE_BYTES", 1 << 60)
+    with pytest.raises(ClientError, match="nearly full"):
+        s3.put_object(Bucket="heap", Key="k", Body=b"x")
+    assert s3.list_objects_v2(Bucket="heap")["KeyCount"] == 0

@@ -5,6 +5,7 @@ Owns when that process runs: from the first call on, again after its end. What w
 
 import asyncio
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from lambent.aws.errors import ApiError
 from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService, path_with_bucket
 from lambent.services.neighbours import frames
+from lambent.services.neighbours.foreign import refuse_foreign
 from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.process import MotoProcess, ProcessEnded
 from lambent.services.neighbours.refused import refuse
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding", "keep-alive", "x-amzn-requestid"})
 """Of a reply: what belongs to a connection, or is the gateway's to say."""
+
+
+KEPT_FREE_BYTES: Final = 1024**3
 
 
 class Neighbours:
@@ -35,6 +40,8 @@ class Neighbours:
 
     async def forward(self, request: OutsideRequest) -> OutsideReply:
         refuse(request)
+        refuse_foreign(request)
+        self._refuse_when_full(request)
         try:
             return await self._forward(request)
         except ProcessEnded:
@@ -44,6 +51,14 @@ class Neighbours:
             except ProcessEnded as error:
                 text = f"The process that answers {request.service} ended. Its state is lost; try again."
                 raise ApiError("ServiceUnavailable", text, status=503) from error
+
+    def _refuse_when_full(self, request: OutsideRequest) -> None:
+        """Objects of S3 lie in files without a bound of their own, on the disk that everything else needs."""
+        if request.service != "s3" or request.method not in ("PUT", "POST") or not self._scratch.is_dir():
+            return
+        disk = os.statvfs(self._scratch)
+        if disk.f_bavail * disk.f_frsize < KEPT_FREE_BYTES + len(request.body):
+            raise ApiError("ServiceUnavailable", "The disk is nearly full: no object is stored.", status=503)
 
     async def _forward(self, request: OutsideRequest) -> OutsideReply:
         ask = partial(_ask, await self._running())

@@ -27,6 +27,8 @@ ENVIRONMENT: Final = {
     "MOTO_DISABLE_GLOBAL_CORS": "true",
     # The gateway has put the bucket of a host name into the path.
     "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true",
+    # Bucket policies are not evaluated, so an account sees its own buckets alone.
+    "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false",
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     # Nothing in there may look for credentials of this machine.
     "AWS_ACCESS_KEY_ID": "none",
