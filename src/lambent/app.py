@@ -7,26 +7,21 @@ needs them happened before (`cli/up.py`), or happens in the launcher.
 import asyncio
 import gc
 import logging
-import os
 import resource
-import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
 
-import orjson
 import uvloop
 
-from lambent import __version__
-from lambent.aws.models import UnknownService, metadata
+from lambent.admin import Admin
 from lambent.aws.service import Handler, Operations, Service
-from lambent.core import tasks
+from lambent.core import stopping, tasks
 from lambent.core.clock import SystemClock
-from lambent.core.settings import Settings, SettingsError
+from lambent.core.settings import Settings
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.provisioning import Provisioning
@@ -35,7 +30,6 @@ from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.admission import admitted
 from lambent.functions.api import options
 from lambent.functions.code_source import S3Code
-from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.ports import VersionObserver
 from lambent.functions.quotas import configured
@@ -43,9 +37,8 @@ from lambent.functions.signing import profiles as signing_profiles
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
 from lambent.gateway.caller import InProcessCaller
-from lambent.gateway.elsewhere import Elsewhere, Redirect
+from lambent.gateway.elsewhere import Elsewhere, redirects
 from lambent.gateway.function_urls import UrlRoute
-from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer, Listener
@@ -69,8 +62,6 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 """How long requests and invocations may go on after SIGTERM; a second signal ends them at once."""
-SAME_SIGNAL_S = 0.5
-"""Wrappers such as timeout(1) signal the process and its group: two signals this close are one."""
 MEGABYTE = 1024 * 1024
 SWITCH_INTERVAL_S = 0.0005
 """A thread that unpacks an archive must not hold the interpreter for the default 5 ms."""
@@ -102,9 +93,9 @@ def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], Non
 
 
 async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
-    stop = _stop_on_signals()
+    stop = stopping.on_signals()
     if host.held is not None:
-        _stop_at_end_of(host.held, stop)
+        stopping.at_end_of(host.held, stop)
     async with AsyncExitStack() as stack:
         server = HttpServer()
         stack.push_async_callback(server.close, 0.0)
@@ -168,14 +159,9 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
 
         sts = StsService(database, clock, keys, caller)
         sts.load()
-        admin = Admin(host, choice, control_plane, mappings, logs, neighbours, sts)
-        routes: dict[str, RouteHandler] = {"/_lambent/health": admin.health, CODE_PREFIX: admin.code}
-        if settings.allow_reset:
-            routes["/_lambent/reset"] = admin.reset
         table: dict[str, Handler] = {}
         gateway = Gateway(
             services(table, logs, sts),
-            routes=routes,
             allowed_hosts=settings.allowed_hosts,
             elsewhere=elsewhere,
             keys=keys,
@@ -207,13 +193,20 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             budget=max(1, min(settings.account_concurrency, pool.capacity) // 2),
             quotas=quotas,
         )
-        admin.events = events
         stack.push_async_callback(events.close)
         invocation = Invocation(
             resolver=control_plane.resolver, router=router, clock=clock, events=events, quotas=quotas
         )
         # Functions call the services that invoke them: here the circle closes.
         table |= lambda_operations(control_plane, mappings, invocation)
+        resets = (mappings.reset, events.reset, control_plane.reset, logs.reset, neighbours.reset, sts.reset)
+        admin = Admin(
+            catalog=host.catalog,
+            choice=choice,
+            control_plane=control_plane,
+            resets=resets if settings.allow_reset else None,
+        )
+        gateway.routes = admin.routes()
         gateway.urls = UrlRoute(
             FunctionUrls(
                 functions=control_plane.read_model,
@@ -248,24 +241,6 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 
 
-async def redirects(endpoints: Sequence[tuple[str, str]]) -> dict[str, Redirect]:
-    """By the name that requests are signed for. Raises `SettingsError` for a service that AWS does not have."""
-    found: dict[str, Redirect] = {}
-    if not endpoints:
-        return found
-    # What signs and sends costs 3 MB and 20 ms: only those that redirect have it.
-    from lambent.gateway.endpoint import Endpoint, own_credentials
-
-    credentials = await asyncio.to_thread(own_credentials)
-    for name, url in endpoints:
-        try:
-            described = metadata(name)
-        except UnknownService:
-            raise SettingsError(f"endpoint of {name!r}: no service of AWS has that name in boto3") from None
-        found[described.get("signingName", described["endpointPrefix"])] = Endpoint(url, credentials)
-    return found
-
-
 def lambda_operations(
     control_plane: ControlPlane, mappings: EventSourceMappings, invocation: Invocation
 ) -> dict[str, Handler]:
@@ -288,114 +263,19 @@ def services(lambda_operations: Operations, logs: LogsService, sts: StsService) 
     }
 
 
-class Admin:
-    """Lambent's own routes, on public listeners alone."""
-
-    def __init__(
-        self,
-        host: Host,
-        choice: probe.Choice,
-        control_plane: ControlPlane,
-        mappings: EventSourceMappings,
-        logs: LogsService,
-        neighbours: Neighbours,
-        sts: StsService,
-    ) -> None:
-        self._host = host
-        self._choice = choice
-        self._control_plane = control_plane
-        self._mappings = mappings
-        self._logs = logs
-        self._neighbours = neighbours
-        self._sts = sts
-        self.events: EventQueue | None = None
-
-    async def health(self, request: HttpRequest) -> HttpResponse:
-        return _json(
-            200,
-            {
-                "status": "ok",
-                "version": __version__,
-                "sandbox": self._choice.as_json(),
-                "runtimes": [runtime.identifier for runtime in self._host.catalog.available()],
-            },
-        )
-
-    async def reset(self, request: HttpRequest) -> HttpResponse:
-        if request.method != "POST":
-            return _json(405, {"message": "POST /_lambent/reset drops all state."})
-        await self._mappings.reset()
-        if self.events is not None:
-            await self.events.reset()
-        await self._control_plane.reset()
-        await self._logs.reset()
-        await self._neighbours.reset()
-        await self._sts.reset()
-        return _json(200, {"status": "ok"})
-
-    async def code(self, request: HttpRequest) -> HttpResponse:
-        query = dict(parse_qsl(request.query))
-        archive = self._control_plane.code_archive(unquote(request.path), query)
-        return HttpResponse(200, [("Content-Type", "application/zip")], archive)
-
-
-def _json(status: int, body: Mapping[str, object]) -> HttpResponse:
-    return HttpResponse(status, [("Content-Type", "application/json")], orjson.dumps(body))
-
-
 def _url(host: str, listener: Listener) -> str:
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.port}"
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    first_s: float | None = None
-
-    def on_signal() -> None:
-        nonlocal first_s
-        if first_s is not None and loop.time() - first_s > SAME_SIGNAL_S:
-            # Sandboxes die with the launcher, and the launcher with this process.
-            os._exit(1)
-        first_s = first_s or loop.time()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return stop
-
-
-def _stop_at_end_of(held: int, stop: asyncio.Event) -> None:
-    """A pipe and not the parent-death signal: that one is lost when this process changes its user."""
-    loop = asyncio.get_running_loop()
-
-    def on_readable() -> None:
-        try:
-            if os.read(held, 4096):
-                return
-        except BlockingIOError:
-            return
-        except OSError:
-            # As good as ended: a terminal that is gone.
-            pass
-        loop.remove_reader(held)
-        stop.set()
-
-    loop.add_reader(held, on_readable)
-
-
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:
     """Stop when the launcher ends: this process cannot start another. Returns what ends the watch."""
-    loop, channel = asyncio.get_running_loop(), launcher.fileno()
 
     def on_end() -> None:
-        loop.remove_reader(channel)
         logger.error("The launcher has ended by itself: killed, or out of memory. The server stops.")
         stop.set()
 
-    loop.add_reader(channel, on_end)
-    return lambda: loop.remove_reader(channel)
+    return stopping.at_end_of_peer(launcher.fileno(), on_end)
 
 
 def _raise_file_limit() -> None:

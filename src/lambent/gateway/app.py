@@ -59,16 +59,17 @@ class Gateway:
         self.apis = Apis(services)
         self.elsewhere = elsewhere or Elsewhere()
         self.keys = keys or KnownKeys(SystemClock())
-        self.routes = dict(sorted((routes or {}).items(), key=lambda item: -len(item[0])))
+        self.routes = routes or {}
         self.budget = Budget()
         self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
         self.allowed_hosts = allowed_hosts
         self.urls = urls
-        """May be set until the first public listener is made."""
+        """This and `routes` may be set until the first public listener is made."""
 
     def public(self) -> "Front":
         hosts = HostRule(self.allowed_hosts)
-        return Front(self.apis, self.elsewhere, Unchecked(self.keys), hosts, self.routes, self.budget, self.urls)
+        longest_first = dict(sorted(self.routes.items(), key=lambda item: -len(item[0])))
+        return Front(self.apis, self.elsewhere, Unchecked(self.keys), hosts, longest_first, self.budget, self.urls)
 
     def private(self, authenticator: Authenticator) -> "Front":
         """For a listener inside a sandbox: AWS APIs only."""
