@@ -36,6 +36,7 @@ from lambent.functions.quotas import configured
 from lambent.functions.signing import profiles as signing_profiles
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
+from lambent.gateway.authenticate import CheckedWhereKnown
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere, redirects
 from lambent.gateway.function_urls import UrlRoute
@@ -157,7 +158,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         )
         control_plane.taggables["event-source-mapping"] = mappings.taggable
 
-        sts = StsService(database, clock, keys, caller)
+        sts = StsService(database, clock, keys, caller, data_dir.secret("sessions"))
         sts.load()
         table: dict[str, Handler] = {}
         gateway = Gateway(
@@ -215,7 +216,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
                 access=UrlPolicies(control_plane.authorizer),
                 clock=clock,
                 max_body_bytes=quotas.max_payload_bytes,
-            )
+            ),
+            CheckedWhereKnown(keys, clock),
         )
 
         neighbours.load()

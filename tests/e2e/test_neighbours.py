@@ -17,6 +17,7 @@ from tests.e2e.packages import create_function
 
 TRUSTED = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": [TRUSTED]})
+TRUST_ALL = json.dumps({"Version": "2012-10-17", "Statement": [TRUSTED, {**TRUSTED, "Principal": {"AWS": "*"}}]})
 BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 ASKS = """
 import boto3
@@ -71,7 +72,7 @@ def test_the_process_starts_at_the_first_call_and_again_after_its_end(start_serv
 def test_roles_survive_a_kill_of_the_server(start_server: Callable[..., Server]) -> None:
     server = start_server()
     iam = server.client("iam")
-    iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST)
+    iam.create_role(RoleName="worker", AssumeRolePolicyDocument=TRUST_ALL)
     iam.attach_role_policy(RoleName="worker", PolicyArn=BASIC)
     iam.create_user(UserName="ada")
     key = iam.create_access_key(UserName="ada")["AccessKey"]["AccessKeyId"]
@@ -106,6 +107,62 @@ def test_a_function_is_its_role_and_reaches_the_neighbours(server: Server, lambd
     assert body == b"x" * 100_000
 
 
+ASSUMES = """
+import boto3
+from botocore.exceptions import ClientError
+def session(credentials, service):
+    return boto3.client(service, aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"], aws_session_token=credentials["SessionToken"])
+def handler(event, context):
+    if "credentials" in event:
+        try:
+            return session(event["credentials"], "sts").get_caller_identity()["Arn"]
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+    credentials = None
+    for role in event["roles"]:
+        sts = session(credentials, "sts") if credentials else boto3.client("sts")
+        credentials = sts.assume_role(RoleArn=role, RoleSessionName="inside")["Credentials"]
+    ssm = session(credentials, "ssm")
+    ssm.put_parameter(Name="/from/inside", Value=event["value"], Type="String", Overwrite=True)
+    return {
+        "arn": session(credentials, "sts").get_caller_identity()["Arn"],
+        "value": ssm.get_parameter(Name="/from/inside")["Parameter"]["Value"],
+        "credentials": {name: str(value) for name, value in credentials.items()},
+    }
+"""
+
+
+def test_a_function_works_in_another_account_by_roles_that_trust_it(server: Server, lambda_client: Any) -> None:
+    def role(account: str, name: str, principal: str) -> str:
+        statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam = server.client("iam", account=account)
+        return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
+
+    def call(name: str, event: Any) -> Any:
+        reply = lambda_client.invoke(FunctionName=name, Payload=json.dumps(event))
+        found = json.loads(reply["Payload"].read())
+        assert "FunctionError" not in reply, found
+        return found
+
+    own = f"arn:aws:iam::{server.client('sts').get_caller_identity()['Account']}:role/reader"
+    first = role("222222222222", "first", own)
+    second = role("333333333333", "second", first)
+    for name in ("one", "two"):
+        create_function(lambda_client, name, ASSUMES, Role=own, Timeout=30)
+    for roles, account, session in (([first], "2" * 12, "first"), ([first, second], "3" * 12, "second")):
+        found = call("one", {"roles": roles, "value": session})
+        assert (found["arn"], found["value"]) == (f"arn:aws:sts::{account}:assumed-role/{session}/inside", session)
+        outside = server.client("ssm", account=account).get_parameter(Name="/from/inside")["Parameter"]
+        assert outside["Value"] == session
+        # They work where they were got, not in the environment of another function.
+        assert call("one", {"credentials": found["credentials"]}) == found["arn"]
+        assert call("two", {"credentials": found["credentials"]}) == "UnrecognizedClientException"
+    reply = lambda_client.invoke(FunctionName="one", Payload=json.dumps({"roles": [second], "value": "x"}))
+    assert "AccessDenied" in reply["Payload"].read().decode()
+
+
 def test_a_role_that_does_not_trust_lambda_is_refused(server: Server, lambda_client: Any) -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": []})
     role = server.client("iam").create_role(RoleName="untrusting", AssumeRolePolicyDocument=document)["Role"]["Arn"]
@@ -137,7 +194,7 @@ def test_two_thousand_calls_leave_nothing_behind(start_server: Callable[..., Ser
 
 def test_reset_drops_roles_and_sessions(server: Server) -> None:
     iam = server.client("iam")
-    role = iam.create_role(RoleName="brief", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    role = iam.create_role(RoleName="brief", AssumeRolePolicyDocument=TRUST_ALL)["Role"]["Arn"]
     key = server.client("sts").assume_role(RoleArn=role, RoleSessionName="s1")["Credentials"]["AccessKeyId"]
     with urllib.request.urlopen(urllib.request.Request(f"{server.url}/_lambent/reset", method="POST"), timeout=20):
         pass

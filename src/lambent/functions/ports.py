@@ -73,15 +73,15 @@ class NoProvisioner:
 class Roles(Protocol):
     """Execution roles, as far as they are known here."""
 
-    def refuses_lambda(self, role_arn: str) -> bool:
-        """True for a role that exists and whose trust policy does not let Lambda assume it."""
+    def refuses_lambda(self, role_arn: str, function_arn: str) -> bool:
+        """True for a role that exists and whose trust policy does not let Lambda assume it for this function."""
         ...
 
 
 class AnyRole:
     """For a server without IAM: users of local tools name roles that are nowhere."""
 
-    def refuses_lambda(self, role_arn: str) -> bool:
+    def refuses_lambda(self, role_arn: str, function_arn: str) -> bool:
         return False
 
 

@@ -123,7 +123,7 @@ class Front:
 
     async def _answer(self, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         if self._urls is not None and (address := self._urls.address(head, self._hosts)) is not None:
-            return await self._urls.answer(address, head, request_id, body, self._authenticator)
+            return await self._urls.answer(address, head, request_id, body)
         self._hosts.check(head.headers.get("host"), head.headers.get("origin"), _fetch_site(head))
         if head.path.startswith(ADMIN) or head.path == ADMIN[:-1]:
             return await self._extra(head, body)

@@ -1,13 +1,15 @@
 """Who calls: from a request to an `Identity`. One class per kind of listener.
 
-On the loopback listener credentials are not checked, but they must be there in AWS's shape; inside a sandbox only
-the session of that environment is accepted, and its signature is verified.
+On the loopback listener credentials are not checked, but they must be there in AWS's shape; at function URLs they are
+checked where their secret is known; inside a sandbox only the session of that environment and what STS gave to it are
+accepted, and signatures are verified.
 """
 
 import hmac
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambent.aws.keys import Secret
 from lambent.aws.service import Identity
 from lambent.core.clock import Clock
 from lambent.environments.credentials import caller_arn
@@ -35,18 +37,42 @@ class Unchecked:
 
 
 @dataclass(frozen=True, slots=True)
-class OneSession:
-    """Accepts what `session` has signed, nothing else."""
+class CheckedWhereKnown:
+    """As `Unchecked`, but who has a key whose secret is known here must have signed with it."""
 
-    session: SessionCredentials
+    keys: KnownKeys
     clock: Clock
 
     def authenticate(self, request: HttpRequest, credential: Credential) -> Identity:
-        session = self.session
-        signature = sigv4.signature_of(request)
-        known = hmac.compare_digest(credential.access_key_id.encode(), session.access_key_id.encode())
-        token = hmac.compare_digest((signature.security_token or "").encode(), session.session_token.encode())
-        if not (known and token):
+        known = self.keys.find(credential.access_key_id)
+        if known is not None and known.secret is not None:
+            _verify(request, known.secret, self.clock)
+        return self.keys.identity(credential.access_key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OneSession:
+    """Accepts what `session` has signed, and sessions that STS gave to it or to one of those; nothing else."""
+
+    session: SessionCredentials
+    keys: KnownKeys
+    clock: Clock
+
+    def authenticate(self, request: HttpRequest, credential: Credential) -> Identity:
+        own = self.session
+        if hmac.compare_digest(credential.access_key_id.encode(), own.access_key_id.encode()):
+            _verify(request, Secret(own.secret_access_key, own.session_token), self.clock)
+            return Identity(own.account, caller_arn(own), own.access_key_id)
+        derived = self.keys.find(credential.access_key_id)
+        if derived is None or derived.secret is None or derived.origin != own.access_key_id:
             raise sigv4.unknown_token()
-        sigv4.verify(request, signature, session.secret_access_key, now=self.clock.now())
-        return Identity(session.account, caller_arn(session), session.access_key_id)
+        _verify(request, derived.secret, self.clock)
+        return self.keys.identity(credential.access_key_id)
+
+
+def _verify(request: HttpRequest, secret: Secret, clock: Clock) -> None:
+    signature = sigv4.signature_of(request)
+    given, wanted = signature.security_token or "", secret.session_token or ""
+    if not hmac.compare_digest(given.encode(), wanted.encode()):
+        raise sigv4.unknown_token()
+    sigv4.verify(request, signature, secret.access_key, now=clock.now())

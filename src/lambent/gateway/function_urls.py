@@ -18,8 +18,9 @@ from lambent.invocation.url_response import UrlResponse, message
 
 
 class UrlRoute:
-    def __init__(self, urls: FunctionUrls) -> None:
+    def __init__(self, urls: FunctionUrls, authenticator: Authenticator) -> None:
         self._urls = urls
+        self._authenticator = authenticator
 
     def address(self, head: HttpRequest, hosts: HostRule) -> Address | None:
         """Where the request leads when it is for a function URL. Its Origin is the business of the URL's owner."""
@@ -28,12 +29,10 @@ class UrlRoute:
         served = found is not None and (hosts.serves(found.host) or hosts.serves(head.headers.get("host")))
         return found if served else None
 
-    async def answer(
-        self, address: Address, head: HttpRequest, request_id: str, body: BodyReader, authenticator: Authenticator
-    ) -> HttpResponse:
+    async def answer(self, address: Address, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         """Raises `Disconnected`, and PlatformFault."""
         try:
-            response = await self._answer(address, head, request_id, body, authenticator)
+            response = await self._answer(address, head, request_id, body)
         except TooLarge:
             response = too_large(self._urls.max_body_bytes)
         except ApiError as error:
@@ -44,9 +43,7 @@ class UrlRoute:
             response = response.adding(NO_SCRIPT_OF_OURS)
         return HttpResponse(response.status, response.headers, response.body)
 
-    async def _answer(
-        self, address: Address, head: HttpRequest, request_id: str, body: BodyReader, authenticator: Authenticator
-    ) -> UrlResponse:
+    async def _answer(self, address: Address, head: HttpRequest, request_id: str, body: BodyReader) -> UrlResponse:
         url = self._urls.find(address.url_id, address.region)
         if url is None:
             return unknown()
@@ -57,7 +54,7 @@ class UrlRoute:
         if url.signed:
             # The signature covers the body.
             content = await body.read(self._urls.max_body_bytes)
-            caller = self._caller(url, head, content, authenticator)
+            caller = self._caller(url, head, content)
             if caller is None:
                 return forbidden()
         refusal = self._urls.refusal(url, caller)
@@ -67,7 +64,7 @@ class UrlRoute:
             content = await body.read(self._urls.max_body_bytes)
         return await self._urls.answer(url, _request(address, url, head, request_id, content, caller))
 
-    def _caller(self, url: Url, head: HttpRequest, content: bytes, authenticator: Authenticator) -> Identity | None:
+    def _caller(self, url: Url, head: HttpRequest, content: bytes) -> Identity | None:
         """Who has signed; None when nobody has. Raises `ApiError` for a signature that is wrong."""
         if "authorization" not in head.headers and "X-Amz-Credential=" not in head.query:
             return None
@@ -76,7 +73,7 @@ class UrlRoute:
         credential = signature_of(signed).credential
         if (credential.service, credential.region) != ("lambda", url.key.region):
             return None
-        return authenticator.authenticate(signed, credential)
+        return self._authenticator.authenticate(signed, credential)
 
 
 def _request(

@@ -1,10 +1,11 @@
-"""The AWS endpoint inside a sandbox: the same services, for requests that this environment's session has signed."""
+"""The AWS endpoint inside a sandbox: the same services, for requests that this environment's session has signed,
+or a session that STS gave to it."""
 
 import socket
 from dataclasses import dataclass
 from typing import Final
 
-from lambent.aws.keys import KeyRing, KnownKey
+from lambent.aws.keys import KeyRing, KnownKey, Secret
 from lambent.core.clock import Clock
 from lambent.environments.credentials import caller_arn
 from lambent.environments.ports import Closer, SessionCredentials
@@ -25,10 +26,14 @@ class SandboxEndpoint:
         self._clock = clock
 
     async def serve(self, listener: socket.socket, session: SessionCredentials) -> Closer:
-        served = await self._server.serve(self._gateway.private(OneSession(session, self._clock)), listener, LIMITS)
         keys = self._gateway.keys
+        served = await self._server.serve(
+            self._gateway.private(OneSession(session, keys, self._clock)), listener, LIMITS
+        )
         # A URL that the function presigns may be opened outside.
-        keys.learn(session.access_key_id, KnownKey(session.account, caller_arn(session), session.session_name))
+        secret = Secret(session.secret_access_key, session.session_token)
+        known = KnownKey(session.account, caller_arn(session), session.session_name, secret=secret)
+        keys.learn(session.access_key_id, known)
         return _Session(served, keys, session.access_key_id)
 
 

@@ -39,7 +39,7 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
     mappings = EventSourceMappings(database=database, clock=clock, functions=control_plane.read_model)
     invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock, events=nothing)
-    sts = StsService(database, clock, KnownKeys(clock), ScriptedCaller())
+    sts = StsService(database, clock, KnownKeys(clock), ScriptedCaller(), b"")
     try:
         yield services(lambda_operations(control_plane, mappings, invocation), logs, sts)
     finally:

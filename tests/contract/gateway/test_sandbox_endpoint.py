@@ -5,10 +5,13 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from lambent.aws.keys import KnownKey, Secret
 from lambent.aws.service import CallContext, Parameters, Result, Service
 from lambent.core.clock import SystemClock
 from lambent.environments.credentials import issue
@@ -43,11 +46,28 @@ def listening() -> socket.socket:
 
 
 @pytest.fixture
-async def endpoint() -> AsyncIterator[AwsEndpoint]:
+def gateway() -> Gateway:
     services = {"lambda": Service("lambda", {"GetFunction": get_function})}
+    return Gateway(services, routes={"/_lambent/health": health})
+
+
+@pytest.fixture
+async def endpoint(gateway: Gateway) -> AsyncIterator[AwsEndpoint]:
     server = HttpServer()
-    yield SandboxEndpoint(Gateway(services, routes={"/_lambent/health": health}), server, SystemClock())
+    yield SandboxEndpoint(gateway, server, SystemClock())
     await server.close(1)
+
+
+def derived(gateway: Gateway, name: str, origin: str | None, **changes: Any) -> dict[str, str]:
+    """A session as STS gives it out, to one whose chain of sessions began with `origin`."""
+    arn = f"arn:aws:sts::222222222222:assumed-role/{name}/s1"
+    key = KnownKey("222222222222", arn, f"AROA:{name}", secret=Secret(f"secret of {name}", f"token {name}"))
+    gateway.keys.learn(f"ASIA{name}", replace(key, origin=origin, **changes))
+    return {
+        "aws_access_key_id": f"ASIA{name}",
+        "aws_secret_access_key": f"secret of {name}",
+        "aws_session_token": f"token {name}",
+    }
 
 
 def client_with(port: int, keys: SessionCredentials, **changes: str) -> Any:
@@ -100,6 +120,44 @@ async def test_the_session_of_another_environment_is_refused(endpoint: AwsEndpoi
     client = client_with(port, others_keys)
     with pytest.raises(client.exceptions.ClientError, match="security token"):
         await asyncio.to_thread(client.get_function, FunctionName="x")
+
+
+async def test_what_sts_gave_to_the_session_is_accepted_in_its_own_account(
+    gateway: Gateway, endpoint: AwsEndpoint
+) -> None:
+    listener, keys = listening(), session()
+    port = listener.getsockname()[1]
+    await endpoint.serve(listener, keys)
+    assumed = derived(gateway, "MINE", keys.access_key_id)
+    reply = await asyncio.to_thread(client_with(port, keys, **assumed).get_function, FunctionName="x")
+    arn = "arn:aws:sts::222222222222:assumed-role/MINE/s1"
+    assert reply["Configuration"] == {"FunctionName": "222222222222", "Role": arn}
+
+
+async def test_sessions_of_others_forged_ones_and_late_ones_are_refused(
+    gateway: Gateway, endpoint: AwsEndpoint
+) -> None:
+    listener, keys, others_keys = listening(), session(), session()
+    port = listener.getsockname()[1]
+    await endpoint.serve(listener, keys)
+    await endpoint.serve(listening(), others_keys)
+    own = keys.access_key_id
+    mine = derived(gateway, "MINE", own)
+    past = SystemClock().now() - timedelta(seconds=1)
+    for credentials, code in (
+        (derived(gateway, "OTHERS", others_keys.access_key_id), "UnrecognizedClientException"),
+        (derived(gateway, "USERS", "AKIAOFAUSER"), "UnrecognizedClientException"),
+        (derived(gateway, "NOBODYS", None), "UnrecognizedClientException"),
+        (derived(gateway, "SILENT", own, secret=None), "UnrecognizedClientException"),
+        ({**mine, "aws_secret_access_key": "guessed"}, "InvalidSignatureException"),
+        ({**mine, "aws_session_token": "guessed"}, "UnrecognizedClientException"),
+        ({**mine, "aws_session_token": keys.session_token}, "UnrecognizedClientException"),
+        (derived(gateway, "LATE", own, expires=past), "ExpiredTokenException"),
+    ):
+        client = client_with(port, keys, **credentials)
+        with pytest.raises(client.exceptions.ClientError) as raised:
+            await asyncio.to_thread(client.get_function, FunctionName="x")
+        assert raised.value.response["Error"]["Code"] == code
 
 
 async def test_there_are_no_paths_but_the_apis(endpoint: AwsEndpoint) -> None:

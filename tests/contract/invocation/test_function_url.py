@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from sqlalchemy import Connection
 
+from lambent.aws.keys import KnownKey, Secret
 from lambent.aws.service import Service
 from lambent.core.clock import SystemClock
 from lambent.functions import store
@@ -25,8 +26,9 @@ from lambent.functions.quotas import Quotas
 from lambent.functions.records import Alias, Attachment, FunctionKey, Policy, ReservedConcurrency
 from lambent.functions.url_access import UrlPolicies
 from lambent.gateway.app import Gateway
-from lambent.gateway.authenticate import Unchecked
+from lambent.gateway.authenticate import CheckedWhereKnown, Unchecked
 from lambent.gateway.function_urls import UrlRoute
+from lambent.gateway.keys import KnownKeys
 from lambent.invocation.function_url import FunctionUrls
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
@@ -132,10 +134,18 @@ class Urls:
             connection.close()
 
     async def send_signed(
-        self, host: str, method: str = "GET", *, account: str = ACCOUNT, region: str = "us-east-1", body: bytes = b""
+        self,
+        host: str,
+        method: str = "GET",
+        *,
+        account: str = ACCOUNT,
+        secret: str = "secret",
+        token: str | None = None,
+        region: str = "us-east-1",
+        body: bytes = b"",
     ) -> Reply:
         request = AWSRequest(method, f"http://{host}/", data=body, headers={"host": host})
-        SigV4Auth(Credentials(account, "secret"), "lambda", region).add_auth(request)
+        SigV4Auth(Credentials(account, secret, token), "lambda", region).add_auth(request)
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
         return await asyncio.to_thread(self._send, method, "/", body or None, headers)
 
@@ -159,7 +169,12 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
             clock=clock,
             max_body_bytes=Quotas().max_payload_bytes,
         )
-        gateway = Gateway({"lambda": Service("lambda", plane.operations())}, urls=UrlRoute(urls))
+        keys = KnownKeys(clock)
+        gateway = Gateway(
+            {"lambda": Service("lambda", plane.operations())},
+            keys=keys,
+            urls=UrlRoute(urls, CheckedWhereKnown(keys, clock)),
+        )
         app = gateway.public()
         client = AsyncClient(client_of(app, "lambda", account=ACCOUNT))
         await client.create_function(**creation("f"))
@@ -309,6 +324,25 @@ async def test_a_signed_url_is_called_by_another_account_with_both_statements(ur
     reply = await urls.send_signed(host, account="999999999999")
     assert reply.json["requestContext"]["authorizer"]["iam"]["accountId"] == "999999999999"
     assert (await urls.send_signed(host, account="888888888888")).json == FORBIDDEN
+
+
+async def test_a_key_whose_secret_is_known_must_have_signed(urls: Urls) -> None:
+    host = await urls.url("AWS_IAM", public=False)
+    arn = f"arn:aws:iam::{ACCOUNT}:user/ada"
+    urls.gateway.keys.learn("AKIA1", KnownKey(ACCOUNT, arn, "AIDA1", secret=Secret("hers")))
+    urls.gateway.keys.learn("ASIA1", KnownKey(ACCOUNT, arn, "AIDA1", secret=Secret("for a time", "token")))
+    reply = await urls.send_signed(host, "POST", account="AKIA1", secret="hers", body=b"x")
+    assert reply.json["requestContext"]["authorizer"]["iam"]["userArn"] == arn
+    assert (await urls.send_signed(host, account="ASIA1", secret="for a time", token="token")).status == 200
+    for key, secret, token, code in (
+        ("AKIA1", "guessed", None, "InvalidSignatureException"),
+        ("AKIA1", "hers", "token", "UnrecognizedClientException"),
+        ("ASIA1", "for a time", None, "UnrecognizedClientException"),
+        ("ASIA1", "for a time", "guessed", "UnrecognizedClientException"),
+        ("ASIA1", "guessed", "token", "InvalidSignatureException"),
+    ):
+        reply = await urls.send_signed(host, account=key, secret=secret, token=token)
+        assert (reply.status, reply.header("x-amzn-errortype")) == (403, code)
 
 
 async def test_a_signature_that_is_none_is_refused(urls: Urls) -> None:

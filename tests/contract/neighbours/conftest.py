@@ -61,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         neighbours.load()
         elsewhere = Elsewhere(neighbours)
         caller = InProcessCaller(elsewhere)
-        sts = StsService(database, clock, keys, caller)
+        sts = StsService(database, clock, keys, caller, b"of this test")
         sts.load()
         services = {
             "lambda": Service("lambda", {"GetFunction": get_function}),

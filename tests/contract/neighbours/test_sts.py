@@ -11,7 +11,16 @@ from tests.contract.neighbours.conftest import World
 
 ACCOUNT = "123456789012"
 OTHER = "222222222222"
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+
+
+def trusting(principal: Any, *actions: str, **condition: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", *actions]}
+    if condition:
+        statement["Condition"] = condition
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+TRUST = trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
 
 
 @pytest.fixture
@@ -82,6 +91,70 @@ def test_only_a_role_that_exists_can_be_assumed(sts: Any, role: str, code: str) 
     if code == "AccessDenied":
         text = f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: sts:AssumeRole on resource: {role}"
         assert raised.value.response["Error"]["Message"] == text
+
+
+def made(world: World, name: str, document: str, account: str = OTHER) -> str:
+    role = world.client("iam", account=account).create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    return str(role["Role"]["Arn"])
+
+
+def refused(sts: Any, role: str, **parameters: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        sts.assume_role(**{"RoleArn": role, "RoleSessionName": "s1", **parameters})
+    error = raised.value.response["Error"]
+    assert error["Code"] == "AccessDenied"
+    return str(error["Message"])
+
+
+def test_the_trust_policy_decides_who_may_assume(world: World, sts: Any) -> None:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    for name, document in (
+        ("lambdas", trusting({"Service": "lambda.amazonaws.com"})),
+        ("strangers", trusting({"AWS": "333333333333"})),
+        ("untrusting", json.dumps({"Version": "2012-10-17", "Statement": []})),
+        ("users", trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/ada"})),
+    ):
+        for account in (OTHER, ACCOUNT):
+            role = made(world, name, document, account)
+            text = f"User: {root} is not authorized to perform: sts:AssumeRole on resource: {role}"
+            assert refused(sts, role) == text
+    iam = world.client("iam")
+    iam.create_user(UserName="ada")
+    ada = world.client("sts", account=iam.create_access_key(UserName="ada")["AccessKey"]["AccessKeyId"])
+    ada.assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/users", RoleSessionName="s1")
+
+
+def test_conditions_on_the_external_id_and_the_session_name(world: World, sts: Any) -> None:
+    condition = {"sts:ExternalId": "77", "sts:RoleSessionName": "nightly"}
+    role = made(world, "guarded", trusting({"AWS": ACCOUNT}, StringEquals=condition))
+    refused(sts, role)
+    refused(sts, role, RoleSessionName="nightly")
+    refused(sts, role, RoleSessionName="nightly", ExternalId="88")
+    refused(sts, role, RoleSessionName="daily", ExternalId="77")
+    sts.assume_role(RoleArn=role, RoleSessionName="nightly", ExternalId="77")
+
+
+def test_tags_and_a_source_identity_must_be_trusted_too(world: World, sts: Any) -> None:
+    tags = [{"Key": "team", "Value": "blue"}]
+    role = made(world, "plain", trusting({"AWS": ACCOUNT}))
+    assert "sts:TagSession" in refused(sts, role, Tags=tags)
+    assert "sts:SetSourceIdentity" in refused(sts, role, SourceIdentity="ada")
+    condition = {"aws:RequestTag/team": "blue"}
+    role = made(world, "tagged", trusting({"AWS": ACCOUNT}, "sts:TagSession", StringEquals=condition))
+    sts.assume_role(RoleArn=role, RoleSessionName="s1", Tags=tags)
+    refused(sts, role, Tags=[{"Key": "team", "Value": "red"}])
+
+
+def test_a_role_assumes_the_next_for_one_hour_at_most(world: World, sts: Any) -> None:
+    first = made(world, "first", TRUST)
+    second = made(world, "second", trusting({"AWS": first}), "333333333333")
+    refused(sts, second)
+    session = as_session(world, "sts", sts.assume_role(RoleArn=first, RoleSessionName="s1")["Credentials"])
+    chained = as_session(world, "sts", session.assume_role(RoleArn=second, RoleSessionName="s2")["Credentials"])
+    assert identity(chained)["Arn"] == "arn:aws:sts::333333333333:assumed-role/second/s2"
+    world.client("iam", account="333333333333").update_role(RoleName="second", MaxSessionDuration=7200)
+    with pytest.raises(ClientError, match="1 hour session limit for roles assumed by role chaining"):
+        session.assume_role(RoleArn=second, RoleSessionName="s2", DurationSeconds=7200)
 
 
 def test_a_session_lasts_no_longer_than_its_role_allows(world: World, sts: Any) -> None:

@@ -9,6 +9,8 @@ import pytest
 from lambent.services.neighbours.journal import Write
 from lambent.services.neighbours.trust import lets_lambda_assume, trust_policy
 
+ROLE = "arn:aws:iam::123456789012:role/worker"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 LAMBDA: dict[str, Any] = {
     "Effect": "Allow",
     "Principal": {"Service": "lambda.amazonaws.com"},
@@ -28,12 +30,18 @@ LAMBDA: dict[str, Any] = {
         ([{**LAMBDA, "Principal": {"Service": "ec2.amazonaws.com"}}], False),
         ([{**LAMBDA, "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}], False),
         ([{**LAMBDA, "Action": "sts:TagSession"}], False),
+        ([{name: value for name, value in LAMBDA.items() if name != "Principal"}], False),
+        ([{**LAMBDA, "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}], True),
+        ([{**LAMBDA, "Condition": {"StringEquals": {"aws:SourceAccount": "222222222222"}}}], False),
+        ([{**LAMBDA, "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:function:f*"}}}], True),
+        ([{**LAMBDA, "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:function:g*"}}}], False),
         ([], False),
         (None, False),
     ],
 )
 def test_the_trust_policy_decides(statement: Any, allowed: bool) -> None:
-    assert lets_lambda_assume(json.dumps({"Version": "2012-10-17", "Statement": statement})) is allowed
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    assert lets_lambda_assume(document, ROLE, FUNCTION) is allowed
 
 
 def test_the_last_policy_counts_and_a_role_that_is_not_there_has_none() -> None:

@@ -93,7 +93,7 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
         )
     check_kind(parameters, is_image)
     check_runtime(parts, parameters.get("Runtime"))
-    check_role(parts, parameters["Role"])
+    check_role(parts, parameters["Role"], key.arn)
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime"))
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)

@@ -50,9 +50,9 @@ class Parts:
     deprecations: Deprecations
 
 
-def check_role(parts: Parts, role_arn: str | None) -> None:
+def check_role(parts: Parts, role_arn: str | None, function_arn: str) -> None:
     """A role that does not exist is accepted."""
-    if role_arn and parts.roles.refuses_lambda(role_arn):
+    if role_arn and parts.roles.refuses_lambda(role_arn, function_arn):
         raise invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
 
 

@@ -99,7 +99,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     current = existing(parts.read_model.get(key), key).latest
     check_kind(parameters, current.image is not None)
     check_runtime(parts, parameters.get("Runtime") or current.runtime)
-    check_role(parts, parameters.get("Role"))
+    check_role(parts, parameters.get("Role"), key.arn)
     check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)

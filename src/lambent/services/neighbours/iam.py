@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from lambent.aws.arn import Arn, partition_of
 from lambent.aws.errors import ApiError
-from lambent.aws.keys import KeyRing, KnownKey
+from lambent.aws.keys import KeyRing, KnownKey, Secret
 from lambent.aws.limits import request_too_large
 from lambent.aws.outside import OutsideReply, OutsideRequest
 from lambent.core.clock import Clock
@@ -32,7 +32,7 @@ Repeat = Mapping[str, str | float]
 Ask = Callable[[OutsideRequest, Repeat], Awaitable[OutsideReply]]
 """Ask moto; `Repeat` may hold `seed` and `moment`."""
 
-_MADE: Final = re.compile(rb"<(Arn|UserName|UserId|AccessKeyId|RoleName)>([^<]*)</")
+_MADE: Final = re.compile(rb"<(Arn|UserName|UserId|AccessKeyId|SecretAccessKey|RoleName)>([^<]*)</")
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -53,14 +53,14 @@ class IamOverRestarts:
         for write in self._kept:
             self._teach(write)
 
-    def refuses_lambda(self, role_arn: str) -> bool:
+    def refuses_lambda(self, role_arn: str, function_arn: str) -> bool:
         """Implements `functions.ports.Roles` from the journal, so moto does not start for it."""
         try:
             arn = Arn.parse(role_arn)
         except ValueError:
             return False
         document = trust_policy(self._kept, arn.account, arn.resource.rpartition("/")[2])
-        return document is not None and not lets_lambda_assume(document)
+        return document is not None and not lets_lambda_assume(document, role_arn, function_arn)
 
     async def forward(self, request: OutsideRequest, ask: Ask) -> OutsideReply:
         form = _form(request)
@@ -129,7 +129,8 @@ class IamOverRestarts:
             same = other.account == write.account and other.made.get("UserName") == made["UserName"]
             if same and other.members()["Action"] == "CreateUser":
                 arn, user_id = other.made.get("Arn", arn), other.made.get("UserId", user_id)
-        self._keys.learn(made["AccessKeyId"], KnownKey(write.account, arn, user_id))
+        secret = Secret(made["SecretAccessKey"]) if "SecretAccessKey" in made else None
+        self._keys.learn(made["AccessKeyId"], KnownKey(write.account, arn, user_id, secret=secret))
 
 
 def _form(request: OutsideRequest) -> str:

@@ -73,7 +73,7 @@ class Write:
     seed: str
     moment: float
     made: Mapping[str, str] = field(default_factory=dict)
-    """What its reply named: `Arn`, `UserName`, `UserId`, `AccessKeyId`, `RoleName`."""
+    """What its reply named: `Arn`, `UserName`, `UserId`, `AccessKeyId`, `SecretAccessKey`, ..."""
     sequence: int = 0
     _members: Mapping[str, str] = field(init=False, repr=False, compare=False)
 
