@@ -11,6 +11,7 @@ import select
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -50,6 +51,9 @@ class Inotify:
         self._libc = libc
         self._watched: dict[int, str] = {}
         """Folder by watch; "" is the root."""
+        self._rules = Rules.of(self._folder)
+        self._incomplete = False
+        """Whether folders are there that could not be listed. What is wrong with them is said by the deployment."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -84,15 +88,19 @@ class Inotify:
 
     def _read(self) -> set[str]:
         data = os.read(self._descriptor, 65536)
-        rules = Rules.of(self._folder)
+        with suppress(PackagingError):
+            self._rules = Rules.of(self._folder)
+        rules = self._rules
         changed: set[str] = set()
         at = 0
+        if self._incomplete:
+            self._watch_again()
         while at < len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, at)
             name = os.fsdecode(data[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0"))
             at += _EVENT.size + length
             if mask & _OVERFLOW:
-                self._watch_all()
+                self._watch_again()
                 changed.add("")
                 continue
             below = self._watched.get(watch)
@@ -112,12 +120,19 @@ class Inotify:
         if mask & _IS_FOLDER:
             if mask & (_CREATE | _MOVED_TO):
                 # Files may have been written in it before it was watched.
-                self._watch_all()
+                self._watch_again()
             return set() if mask & _ATTRIB else {path}
         # A new file counts when it has been written; a link is never written.
         if mask & _CREATE and not (self._folder / path).is_symlink():
             return set()
         return {path}
+
+    def _watch_again(self) -> None:
+        self._incomplete = False
+        try:
+            self._watch_all()
+        except PackagingError:
+            self._incomplete = True
 
     def _watch_all(self) -> None:
         # A folder that is watched already keeps its number.
@@ -134,6 +149,7 @@ class Looking:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._seen: dict[str, tuple[int, int, int]] = {}
         self._seen = self._look()
 
     def wait(self, timeout_s: float) -> frozenset[str]:
@@ -152,7 +168,10 @@ class Looking:
         try:
             paths = files(self._folder)
         except PackagingError as error:
-            raise Failure(str(error), USAGE) from error
+            if not self._folder.is_dir():
+                raise Failure(str(error), USAGE) from error
+            # The deployment says what is wrong with it; here nothing is known until it is mended.
+            return {**self._seen, "": (0, 0, 0)}
         found = {}
         for path in paths:
             try:

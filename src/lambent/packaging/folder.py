@@ -93,10 +93,17 @@ def _walk(root: Path, below: str, rules: Rules, *, every: bool = False) -> Itera
 
 
 def _check_link(root: Path, path: str) -> None:
-    target = (root / path).resolve()
+    try:
+        target, absolute = (root / path).resolve(), os.path.isabs(os.readlink(root / path))
+    except FileNotFoundError:
+        # Gone since its name was read.
+        return
+    except (RuntimeError, OSError) as error:
+        # A circle is the one or the other, by the version of Python.
+        raise PackagingError(f"the link {path} leads nowhere; remove it, or name it in {IGNORE_FILE}") from error
     if not target.is_relative_to(root):
         raise PackagingError(
             f"the link {path} leads out of the folder; copy what it means, or name it in {IGNORE_FILE}"
         )
-    if os.path.isabs(os.readlink(root / path)):
+    if absolute:
         raise PackagingError(f"the link {path} is absolute, and the package will be elsewhere; make it relative")

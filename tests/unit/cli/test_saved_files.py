@@ -60,3 +60,21 @@ def test_the_loss_of_the_folder_ends_it(make: Callable[[Path], SavedFiles], tmp_
     with pytest.raises(Failure, match=r"f is (gone|no folder)"):
         watching.wait(LONGEST_S)
     watching.close()
+
+
+def test_what_cannot_be_packaged_does_not_end_it(watcher: SavedFiles, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "out").symlink_to("/etc/passwd")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / ".lambentignore").write_bytes(b"\xff")
+    assert watcher.wait(LONGEST_S)
+    while watcher.wait(0.2):
+        pass
+    (tmp_path / "new" / "later").mkdir()
+    for wrong in ("new/out", "circle", ".lambentignore"):
+        (tmp_path / wrong).unlink()
+    assert watcher.wait(LONGEST_S)
+    while watcher.wait(0.2):
+        pass
+    (tmp_path / "new" / "later" / "a.py").write_text("1")
+    assert "new/later/a.py" in watcher.wait(LONGEST_S)

@@ -78,3 +78,9 @@ def test_the_folders_own_file_counts_where_the_requirements_have_one_of_the_same
 def test_what_is_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(PackagingError, match="is no folder"):
         files(tmp_path / "nothing")
+
+
+def test_a_link_in_a_circle_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(PackagingError, match="circle leads nowhere"):
+        files(tmp_path)
