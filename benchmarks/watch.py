@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--requirements", type=Path, help="A requirements.txt that the function has.")
+    parser.add_argument("--files-mb", type=int, default=0, help="Files of its own beside the module, incompressible.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lambent-watch-") as made:
         work = Path(made)
@@ -41,6 +42,8 @@ def main() -> None:
             folder.mkdir()
             if options.requirements is not None:
                 shutil.copy(options.requirements, folder / "requirements.txt")
+            for number in range(10 * options.files_mb):
+                (folder / f"data{number}.bin").write_bytes(os.urandom(100_000))
             save(folder, 0)
             with_watch = watched(server, client, folder, options.rounds)
             found = client.get_function_configuration(FunctionName=NAME)

@@ -4,7 +4,7 @@ Beside it, in a layer, only where somebody waits for each saved file: then the f
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -52,6 +52,7 @@ class Sources:
     runtime: str
     apart: bool = False
     """Whether requirements may stay out of the code."""
+    _memory: archive.Memory = field(default_factory=archive.Memory)
     _installed: tuple[str | None, Installed] | None = None
 
     def package(self, progress: Progress) -> Package:
@@ -59,10 +60,10 @@ class Sources:
         try:
             needed = self._requirements(progress)
             if needed is None:
-                return Package(archive.of_folder(self.folder))
+                return Package(archive.of_folder(self.folder, None, self._memory))
             if self.apart and len(needed.package) >= BESIDE_FROM and not self._shares_names(needed):
-                return Package(archive.of_folder(self.folder), needed)
-            return Package(archive.of_folder(self.folder, needed.package))
+                return Package(archive.of_folder(self.folder, None, self._memory), needed)
+            return Package(archive.of_folder(self.folder, needed.package, self._memory))
         except PackagingError as error:
             raise Failure(str(error), USAGE) from error
 

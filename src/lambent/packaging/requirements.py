@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from lambent.packaging.archive import of_files
+from lambent.packaging.archive import join, members, of_files
 from lambent.packaging.folder import PackagingError
 
 FILE: Final = "requirements.txt"
@@ -56,13 +56,10 @@ def is_kept(requirements: Path, python: str, cache: Path | None = None) -> bool:
 def as_layer(package: bytes, python: str) -> bytes:
     """An installed package as the archive of a layer. Its folder comes before `python/` of other layers on the path,
     as the function's own folder does."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(package)) as before, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as after:
-        for item in before.infolist():
-            content = before.read(item)
-            item.filename = f"python/lib/python{python}/site-packages/{item.filename}"
-            after.writestr(item, content)
-    return out.getvalue()
+    found = members(package)
+    for member in found:
+        member.item.filename = f"python/lib/python{python}/site-packages/{member.item.filename}"
+    return join(found)
 
 
 def top_names(package: bytes) -> frozenset[str]:
