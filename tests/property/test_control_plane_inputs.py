@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import botocore.session
 from botocore.model import Shape
@@ -13,12 +14,11 @@ from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.aws.validation import failures
-from lambent.core.clock import SystemClock
-from lambent.functions.api.parts import Parts
-from lambent.functions.control_plane import RESOURCES, ControlPlane
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
-from lambent.testing.runtime_support import FakeRuntimeSupport
+from lambent.event_sources.mappings import EventSourceMappings
+from lambent.functions.admission import admitted
+from lambent.testing.registered import registered
+from lambent.testing.scripted_caller import ScriptedCaller
+from tests.planes import opened
 from tests.unit.functions.conftest import Api, package
 
 MODEL = botocore.session.Session().get_service_model("lambda")
@@ -37,6 +37,29 @@ NAMES = [
 ]
 FOREIGN = ["arn:aws:lambda:eu-west-1:000000000000:function:f", "arn:aws:lambda:us-east-1:111111111111:function:f"]
 USUAL: dict[str, list[Any]] = {
+    "UUID": ["x", "00000000-0000-4000-8000-000000000000"],
+    "EventSourceArn": [
+        "arn:aws:sqs:us-east-1:000000000000:q",
+        "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+        "arn:aws:sns:us-east-1:000000000000:t",
+        "arn:aws:mq:us-east-1:000000000000:broker:b:b-1",
+    ],
+    "StartingPosition": ["LATEST", "TRIM_HORIZON", "AT_TIMESTAMP"],
+    "FilterCriteria": [{}, {"Filters": []}, {"Filters": [{"Pattern": "{"}]}, {"Filters": [{"Pattern": "{}"}]}],
+    "LayerName": [
+        "l",
+        "arn:aws:lambda:us-east-1:111111111111:layer:l",
+        "arn:aws:lambda:us-east-1:000000000000:layer:l",
+    ],
+    "Content": [{"ZipFile": package("l")}, {"ZipFile": b"x"}, {}, {"S3Bucket": "bucket", "S3Key": "k"}],
+    "VersionNumber": [1, 0, -1, 2**40],
+    "Arn": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1", "arn:aws:lambda:us-east-1:111111111111:layer:l:1"],
+    "Layers": [[], ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]],
+    "AllowedPublishers": [
+        {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/p/abcdefghij"]}
+    ],
+    "Policy": ["{}", "no json", '{"Statement":[]}'],
+    "ResourceArn": [ARN, ARN + ":1", *FOREIGN],
     "FunctionName": [*NAMES, *FOREIGN],
     "Resource": [ARN, ARN + ":1", *FOREIGN, "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"],
     "Qualifier": ["1", "2", "$LATEST", "$LATEST.PUBLISHED", "live", "00", "9" * 30],
@@ -84,8 +107,18 @@ USUAL: dict[str, list[Any]] = {
     "Name": ["live", "test"],
     "ReservedConcurrentExecutions": [0, 900, 901],
 }
-OPERATIONS = sorted({name for resource in RESOURCES for name in resource.operations(cast(Parts, None))})
-"""Tables are made without calling what is in them."""
+
+
+@cache
+def operations() -> tuple[str, ...]:
+    """All that is registered but what runs functions: that needs environments, and has tests of its own."""
+
+    async def names() -> tuple[str, ...]:
+        with tempfile.TemporaryDirectory() as place:
+            async with registered(Path(place)) as services:
+                return tuple(sorted(services["lambda"].operations))
+
+    return tuple(name for name in asyncio.run(names()) if not name.startswith("Invoke"))
 
 
 def values_of(shape: Shape) -> list[Any]:
@@ -96,7 +129,7 @@ def values_of(shape: Shape) -> list[Any]:
 
 @st.composite
 def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    operation = draw(st.sampled_from(OPERATIONS))
+    operation = draw(st.sampled_from(operations()))
     shape = MODEL.operation_model(operation).input_shape
     parameters: dict[str, Any] = {}
     for name in shape.members if shape else ():
@@ -107,26 +140,25 @@ def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 async def run(place: Path, script: list[tuple[str, dict[str, Any]]]) -> None:
-    data_dir = DataDir.open(place)
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(
-        data_dir=data_dir, database=database, clock=SystemClock(), runtime_support=FakeRuntimeSupport()
-    )
-    plane.start()
-    api = Api(plane)
-    assert plane.operations().keys() >= set(OPERATIONS)
-    try:
-        await api.created(Publish=True)
-        for operation, parameters in script:
-            shape = MODEL.operation_model(operation).input_shape
-            if shape is not None and list(failures(shape, parameters)):
-                continue
-            with contextlib.suppress(ApiError):
-                await api(operation, **parameters)
-    finally:
-        await plane.close()
-        await database.close()
-        data_dir.close()
+    async with opened(place) as server:
+        mappings = EventSourceMappings(
+            database=server.database, clock=server.clock, functions=server.plane.read_model, caller=ScriptedCaller()
+        )
+        server.plane.taggables["event-source-mapping"] = mappings.taggable
+        mappings.start()
+        api = Api(server.plane)
+        table = {**server.plane.operations(), **admitted(mappings.operations(), server.plane.authorizer)}
+        assert table.keys() == set(operations())
+        try:
+            await api.created(Publish=True)
+            for operation, parameters in script:
+                shape = MODEL.operation_model(operation).input_shape
+                if shape is not None and list(failures(shape, parameters)):
+                    continue
+                with contextlib.suppress(ApiError):
+                    await table[operation](api.context, parameters)
+        finally:
+            await mappings.close()
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,19 +9,16 @@ from typing import Any
 import pytest
 
 from lambent.aws.service import Operations
-from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.event_sources.records import AT_REST
 from lambent.functions.admission import admitted
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import aws_client
-from lambent.testing.runtime_support import FakeRuntimeSupport
 from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_poller import ScriptedPollers
 from tests.contract.functions.conftest import ACCOUNT, Lambda
+from tests.planes import opened
 
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:work"
 FIFO = f"{QUEUE}.fifo"
@@ -87,29 +84,20 @@ def quotas() -> Quotas:
 async def server(
     tmp_path: Path, caller: ScriptedCaller, pollers: ScriptedPollers, quotas: Quotas
 ) -> AsyncIterator[Server]:
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    clock = SystemClock()
-    plane = ControlPlane(
-        data_dir=data_dir, database=database, clock=clock, runtime_support=FakeRuntimeSupport(), quotas=quotas
-    )
-    mappings = EventSourceMappings(
-        database=database,
-        clock=clock,
-        functions=plane.read_model,
-        caller=caller,
-        pollers=pollers.factories(),
-        quotas=quotas,
-    )
-    plane.taggables["event-source-mapping"] = mappings.taggable
-    plane.start()
-    mappings.start()
-    yield Server(plane, mappings)
-    pollers.release()
-    await mappings.close()
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    async with opened(tmp_path / "data", quotas=quotas) as there:
+        mappings = EventSourceMappings(
+            database=there.database,
+            clock=there.clock,
+            functions=there.plane.read_model,
+            caller=caller,
+            pollers=pollers.factories(),
+            quotas=quotas,
+        )
+        there.plane.taggables["event-source-mapping"] = mappings.taggable
+        mappings.start()
+        yield Server(there.plane, mappings)
+        pollers.release()
+        await mappings.close()
 
 
 class Mappings(Lambda):

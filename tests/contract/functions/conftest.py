@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.core.clock import SystemClock
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
 from lambent.testing.scripted_caller import ScriptedCaller
+from tests.planes import opened
 from tests.unit.functions.conftest import creation
 
 ACCOUNT = "123456789012"
@@ -47,23 +45,14 @@ def neighbours() -> ScriptedCaller:
 async def plane(
     tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller
 ) -> AsyncIterator[ControlPlane]:
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(
-        data_dir=data_dir,
-        database=database,
-        clock=SystemClock(),
-        runtime_support=support,
+    async with opened(
+        tmp_path / "data",
+        support=support,
         runtime_version_arn=runtime_version_arn,
         code_source=S3Code(neighbours, quotas),
         quotas=quotas,
-    )
-    plane.start()
-    yield plane
-    support.release()
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    ) as server:
+        yield server.plane
 
 
 class Lambda:

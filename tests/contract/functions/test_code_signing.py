@@ -17,15 +17,13 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from lambent.core.clock import SystemClock
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.signing.manifest import PATH, PrivateKey
 from lambent.functions.signing.manifest import sign as sign_package
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
 from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
+from tests.planes import opened
 
 PROFILE = f"arn:aws:signer:us-east-1:{ACCOUNT}:/signing-profiles/mine/abc123"
 OTHER = f"arn:aws:signer:us-east-1:{ACCOUNT}:/signing-profiles/other/abc123"
@@ -41,21 +39,9 @@ KEYS: dict[str, PrivateKey] = {
 @pytest.fixture
 async def plane(tmp_path: Path, support: FakeRuntimeSupport) -> AsyncIterator[ControlPlane]:
     """One that knows the keys of two profiles."""
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(
-        data_dir=data_dir,
-        database=database,
-        clock=SystemClock(),
-        runtime_support=support,
-        signing_profiles={arn: key.public_key() for arn, key in KEYS.items()},
-    )
-    plane.start()
-    yield plane
-    support.release()
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    keys = {arn: key.public_key() for arn, key in KEYS.items()}
+    async with opened(tmp_path / "data", support=support, signing_profiles=keys) as server:
+        yield server.plane
 
 
 def package(**sources: str) -> bytes:

@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from lambent.core.clock import SystemClock
 from lambent.functions.control_plane import ControlPlane
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.runtime_support import FakeRuntimeSupport
 from tests.contract.functions.conftest import Lambda
+from tests.planes import opened
 from tests.unit.functions.conftest import creation, package
 
 TODAY = datetime.now(UTC).date()
@@ -28,16 +26,8 @@ def deprecations() -> dict[str, date]:
 async def plane(
     tmp_path: Path, support: FakeRuntimeSupport, deprecations: dict[str, date]
 ) -> AsyncIterator[ControlPlane]:
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(
-        data_dir=data_dir, database=database, clock=SystemClock(), runtime_support=support, deprecations=deprecations
-    )
-    plane.start()
-    yield plane
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    async with opened(tmp_path / "data", support=support, deprecations=deprecations) as server:
+        yield server.plane
 
 
 def text(runtime: str) -> tuple[int, str, str]:

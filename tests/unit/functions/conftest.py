@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from lambent.aws.service import CallContext, Identity
-from lambent.core.clock import SystemClock
 from lambent.functions.control_plane import ControlPlane
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from tests.planes import opened
 
 
 @dataclass(slots=True)
@@ -89,17 +87,8 @@ def retired() -> Retired:
 
 @pytest.fixture
 async def plane(tmp_path: Path, support: FakeRuntimeSupport, retired: Retired) -> AsyncIterator[ControlPlane]:
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(
-        data_dir=data_dir, database=database, clock=SystemClock(), runtime_support=support, observers=[retired]
-    )
-    plane.start()
-    yield plane
-    support.release()
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    async with opened(tmp_path / "data", support=support, observers=[retired]) as server:
+        yield server.plane
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import pytest
 
 from lambent.aws.errors import ApiError
 from lambent.functions.control_plane import ControlPlane
-from lambent.store.database import Database
-from lambent.store.datadir import DataDir
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from tests.planes import opened
 from tests.unit.functions.conftest import Api, package
 
 STATE = "The operation cannot be performed at this time. The function is currently in the following state: "
@@ -23,15 +22,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def plane(tmp_path: Path, support: FakeRuntimeSupport, clock: ManualClock) -> AsyncIterator[ControlPlane]:
-    data_dir = DataDir.open(tmp_path / "data")
-    database = Database.open(data_dir.database)
-    plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=support)
-    plane.start()
-    yield plane
-    support.release()
-    await plane.close()
-    await database.close()
-    data_dir.close()
+    async with opened(tmp_path / "data", support=support, clock=clock) as server:
+        yield server.plane
 
 
 CALLS = [
