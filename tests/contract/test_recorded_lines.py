@@ -100,6 +100,14 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
         FUNCTIONS + "test_update.py::test_only_the_newest_revision_may_be_changed",
         LAYERS + "test_policies.py::test_a_revision_guards_every_change",
     ),
+    "1.5, 1.8 and 1.11 errors without a Type": (ANSWERS + "test_a_few_errors_have_no_type",),
+    "1.6 bad runtimes and architectures": (
+        ANSWERS + "test_layers_tell_bad_runtimes_and_architectures_in_their_own_form_1_6",
+    ),
+    "1.12 a change of tags is a new revision": (
+        FUNCTIONS + "test_tags.py::test_each_change_of_tags_is_a_new_revision",
+    ),
+    "1.9 the URL of a missing alias": (ANSWERS + "test_the_url_of_an_alias_that_is_not_there_cannot_be_updated_1_9",),
     "1.6 layers of functions": (LAYERS + "test_functions_with_layers.py::test_layers_are_refused_in_the_words_of_aws",),
     "1.6 layer versions": (LAYERS + "test_versions.py::test_a_version_that_is_not_there",),
     "1.6 policies of layers": (

@@ -50,6 +50,12 @@ def invalid_parameter(message: str) -> ApiError:
     return ApiError("InvalidParameterValueException", message)
 
 
+def without_type(error: ApiError) -> ApiError:
+    """The same error with no member `Type`: a few of AWS's have none."""
+    error.members["Type"] = None
+    return error
+
+
 def not_found(message: str) -> ApiError:
     return ApiError("ResourceNotFoundException", message)
 

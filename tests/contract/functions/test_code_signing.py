@@ -140,7 +140,7 @@ async def test_the_configuration_of_a_function_is_put_read_and_deleted(lambda_: 
 
 
 async def test_a_missing_configuration_is_told_before_a_missing_function(lambda_: Lambda) -> None:
-    """Seen at AWS: the order, the text, and no Type."""
+    """Seen at AWS: the order, the text, and the Type, which ResourceNotFoundException of a configuration has not."""
     text = (
         "The code signing configuration cannot be found. Check that the provided configuration is not deleted: "
         f"{MISSING}."
@@ -151,7 +151,7 @@ async def test_a_missing_configuration_is_told_before_a_missing_function(lambda_
     assert response["Error"]["Code"] == "CodeSigningConfigNotFoundException"
     assert response["Error"]["Message"] == text
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 404
-    assert "Type" not in response
+    assert response["Type"] == "User"
     arn = (await config(lambda_))["CodeSigningConfigArn"]
     missing = (404, "ResourceNotFoundException", f"Function not found: {ARN}nobody")
     parameters = {"FunctionName": "nobody", "CodeSigningConfigArn": arn}

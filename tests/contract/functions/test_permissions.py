@@ -189,7 +189,9 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, str, str]]] = [
         (404, RNF, "No policy is associated with the given resource."),
     ),
     ("remove_permission", {"StatementId": "x"}, (404, RNF, "Statement x is not found in resource policy.")),
-    ("get_policy", {"FunctionName": "nope"}, (404, RNF, "The resource you requested does not exist.")),
+    ("get_policy", {"FunctionName": "nope"}, (404, RNF, f"Function not found: {ARN}nope")),
+    ("add_permission", {"Qualifier": "with-$-sign", **GRANT}, (404, RNF, f"Function not found: {ARN}f:with-$-sign")),
+    ("remove_permission", {"Qualifier": "nope", "StatementId": "x"}, (404, RNF, f"Cannot find alias arn: {ARN}f:nope")),
     ("get_policy", {"Qualifier": "live"}, (404, RNF, "The resource you requested does not exist.")),
     ("get_policy", {"Qualifier": "$LATEST"}, (404, RNF, "The resource you requested does not exist.")),
 ]

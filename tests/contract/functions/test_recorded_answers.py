@@ -5,9 +5,10 @@ import zipfile
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambent.testing.runtime_support import FakeRuntimeSupport
-from tests.contract.functions.conftest import ARN, Lambda
+from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
 from tests.unit.functions.conftest import creation, package
 
 IPV = "InvalidParameterValueException"
@@ -162,12 +163,66 @@ async def test_what_changes_the_revision_and_what_does_not_1_5(lambda_: Lambda) 
 
     await lambda_.publish_version(FunctionName="f")
     await lambda_.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
-    await lambda_.tag_resource(Resource=ARN + "f", Tags={"a": "b"})
     await lambda_.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
     assert await revision() == published
 
 
-async def test_a_name_has_at_most_fifty_entries_on_a_page_1_0(lambda_: Lambda) -> None:
+async def raw(lambda_: Lambda, operation: str, **parameters: Any) -> dict[str, Any]:
+    with pytest.raises(ClientError) as failure:
+        await getattr(lambda_.client, operation)(**parameters)
+    response: dict[str, Any] = failure.value.response
+    return response
+
+
+async def test_a_few_errors_have_no_type(lambda_: Lambda) -> None:
+    """1.5, 1.8 and 1.11: those that were recorded without one, beside their like that have one."""
+    await lambda_.created(Publish=True)
+    weights = {"AdditionalVersionWeights": {"1": 0.5}}
+    alias = {"FunctionName": "f", "Name": "live", "RoutingConfig": weights}
+    two = await raw(lambda_, "create_alias", **alias, FunctionVersion="$LATEST")
+    assert two["message"] == "$LATEST is not supported for an alias pointing to more than 1 version"
+    floor = await raw(lambda_, "put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=901)
+    qualified = {"FunctionName": "f", "Qualifier": "1"}
+    more = await raw(lambda_, "put_provisioned_concurrency_config", **qualified, ProvisionedConcurrentExecutions=1001)
+    rest = await raw(lambda_, "put_provisioned_concurrency_config", **qualified, ProvisionedConcurrentExecutions=901)
+    gone = f"arn:aws:lambda:us-east-1:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
+    config = await raw(lambda_, "get_code_signing_config", CodeSigningConfigArn=gone)
+    assert not [error for error in (two, floor, more, rest, config) if "Type" in error]
+    same = await raw(lambda_, "create_alias", **alias, FunctionVersion="1")
+    bound = await raw(lambda_, "put_function_code_signing_config", FunctionName="f", CodeSigningConfigArn=gone)
+    assert (same["Type"], bound["Type"]) == ("User", "User")
+
+
+async def test_the_url_of_an_alias_that_is_not_there_cannot_be_updated_1_9(lambda_: Lambda) -> None:
+    await lambda_.created()
+    parameters = {"FunctionName": "f", "Qualifier": "nope", "AuthType": "NONE"}
+    assert await lambda_.refused("update_function_url_config", **parameters) == (404, RNF, "Function does not exist")
+    for operation in ("get_function_url_config", "delete_function_url_config"):
+        refused = await lambda_.refused(operation, FunctionName="f", Qualifier="nope")
+        assert refused == (404, RNF, "The resource you requested does not exist.")
+
+
+async def test_layers_tell_bad_runtimes_and_architectures_in_their_own_form_1_6(lambda_: Lambda) -> None:
+    status, code, message = await lambda_.refused(
+        "publish_layer_version",
+        LayerName="l",
+        Content={"ZipFile": package("l")},
+        CompatibleRuntimes=["a", "python3.12"],
+        CompatibleArchitectures=["b", "x86_64"],
+    )
+    assert (status, code) == (400, "ValidationException")
+    runtimes, architectures = message.split("; ")
+    assert runtimes.startswith(
+        "2 validation errors detected: Value '[a, python3.12]' at 'compatibleRuntimes' failed to satisfy constraint:"
+        " Member must satisfy enum value set: [nodejs"
+    )
+    assert architectures == (
+        "Value '[b, x86_64]' at 'compatibleArchitectures' failed to satisfy constraint: Member must satisfy"
+        " constraint: [Member must satisfy enum value set: [x86_64, arm64]]"
+    )
+
+
+async def test_a_list_has_at_most_fifty_entries_on_a_page_1_0(lambda_: Lambda) -> None:
     """Whatever is asked for."""
     for number in range(51):
         await lambda_.create(f"f{number:02}")

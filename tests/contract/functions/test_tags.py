@@ -13,14 +13,26 @@ from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
 IPV = "InvalidParameterValueException"
 
 
-async def test_tags_are_added_and_taken_away_without_a_new_revision(lambda_: Lambda) -> None:
+async def test_tags_are_added_and_taken_away(lambda_: Lambda) -> None:
     before = await lambda_.created(Tags={"a": "1", "b": "2"})
     await lambda_.tag_resource(Resource=ARN + "f", Tags={"b": "3", "c": "4"})
     await lambda_.untag_resource(Resource=ARN + "f", TagKeys=["a", "missing"])
     assert (await lambda_.list_tags(Resource=ARN + "f"))["Tags"] == {"b": "3", "c": "4"}
     after = await lambda_.get_function(FunctionName="f")
     assert after["Tags"] == {"b": "3", "c": "4"}
-    assert after["Configuration"]["RevisionId"] == before["RevisionId"]
+    assert after["Configuration"]["State"] == "Active"
+    assert after["Configuration"]["LastModified"] == before["LastModified"]
+
+
+async def test_each_change_of_tags_is_a_new_revision(lambda_: Lambda) -> None:
+    """As AWS was seen to answer, also where nothing is different."""
+    seen = {(await lambda_.created())["RevisionId"]}
+    for _ in range(2):
+        await lambda_.tag_resource(Resource=ARN + "f", Tags={"a": "1"})
+        seen.add((await lambda_.get_function_configuration(FunctionName="f"))["RevisionId"])
+    await lambda_.untag_resource(Resource=ARN + "f", TagKeys=["a"])
+    seen.add((await lambda_.get_function_configuration(FunctionName="f"))["RevisionId"])
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize(

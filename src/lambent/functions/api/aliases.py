@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lambent.aws.errors import conflict, invalid_parameter, not_found
+from lambent.aws.errors import conflict, invalid_parameter, not_found, without_type
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import uuid4
 from lambent.functions import store
@@ -163,7 +163,7 @@ def _check_weights(connection: Connection, function: Function, alias: Alias, ver
             " configuration."
         )
     if alias.version == LATEST:
-        raise invalid_parameter("$LATEST is not supported for an alias pointing to more than 1 version")
+        raise without_type(invalid_parameter("$LATEST is not supported for an alias pointing to more than 1 version"))
     other = _version(connection, function, number)
     if other.role != version.role:
         raise invalid_parameter("Specified versions must be associated with the same execution role")

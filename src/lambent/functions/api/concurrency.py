@@ -7,12 +7,12 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from lambent.aws.errors import invalid_parameter
+from lambent.aws.errors import invalid_parameter, not_found, without_type
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, target, whole_function
 from lambent.functions.changes import Change
-from lambent.functions.records import Function, FunctionKey, ProvisionedConcurrency, ReservedConcurrency
+from lambent.functions.records import LATEST, Function, FunctionKey, ProvisionedConcurrency, ReservedConcurrency
 
 
 def operations(parts: Parts) -> Operations:
@@ -25,7 +25,9 @@ def operations(parts: Parts) -> Operations:
 
 async def put_function_concurrency(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     key = whole_function(target(context, parameters))
-    existing(parts.read_model.get(key), key)
+    if parts.read_model.get(key) is None:
+        # Seen at AWS: only here does the unqualified function have a qualifier.
+        raise not_found(f"Function not found: {key.arn}:{LATEST}")
     executions: int = parameters["ReservedConcurrentExecutions"]
 
     def decide(connection: Connection) -> Change:
@@ -76,7 +78,9 @@ def _check_floor(parts: Parts, connection: Connection, key: FunctionKey, executi
     others = store.taken_by_others(connection, key)
     # Giving concurrency back is always possible, also when the account's limit was lowered since.
     if executions and parts.quotas.concurrent_executions - others - executions < floor:
-        raise invalid_parameter(
-            "Specified ReservedConcurrentExecutions for function decreases account's"
-            f" UnreservedConcurrentExecution below its minimum value of [{floor}]."
+        raise without_type(
+            invalid_parameter(
+                "Specified ReservedConcurrentExecutions for function decreases account's"
+                f" UnreservedConcurrentExecution below its minimum value of [{floor}]."
+            )
         )

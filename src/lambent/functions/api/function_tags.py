@@ -1,11 +1,13 @@
-"""Tags of functions. They change no revision and no deployment."""
+"""Tags of functions. A change of them is a new revision of the function, as was seen at AWS, and no new deployment."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from lambent.aws.errors import invalid_parameter
 from lambent.aws.service import CallContext
+from lambent.core.ids import uuid4
 from lambent.functions import store
 from lambent.functions.api.parts import existing, refuse_while_updating
 from lambent.functions.changes import Change, Changes
@@ -34,8 +36,10 @@ class FunctionTags:
             function = existing(store.load(connection, key), key)
             refuse_while_updating(function)
             tags = decide(function.tags)
+            latest = replace(function.latest, revision_id=uuid4())
             store.put_tags(connection, key, tags)
-            return Change(key=key, tags=tags)
+            store.put_latest(connection, latest, function.serving)
+            return Change(key=key, tags=tags, latest=latest, serving=function.serving)
 
         await self._changes.commit(commit)
 

@@ -59,7 +59,7 @@ async def remove_permission(parts: Parts, context: CallContext, parameters: Para
 
 async def get_policy(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, parameters)
-    return _policy(parts.read_model.get(found.key), found)
+    return _policy(existing(parts.read_model.get(found.key), found.key), found)
 
 
 async def put_resource_policy(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
@@ -95,7 +95,7 @@ def _resource(context: CallContext, operation: str, parameters: Parameters) -> T
 
 
 def _with_policy(found: Target) -> Target:
-    if found.qualifier is not None and found.qualifier.startswith("$"):
+    if found.qualifier in (LATEST, f"{LATEST}.PUBLISHED"):
         raise invalid_parameter(f"We currently do not support adding policies for {found.qualifier}.")
     return found
 
@@ -150,6 +150,9 @@ def _owner(connection: Connection, function: Function, found: Target) -> Owner:
         if version is None:
             raise not_found(f"Function not found: {found.arn}")
         return version
+    if "$" in qualifier:
+        # The model lets it pass, but no alias has such a name.
+        raise not_found(f"Function not found: {found.arn}")
     alias = function.attached(Alias, qualifier)
     if alias is None:
         raise not_found(f"Cannot find alias arn: {found.arn}")

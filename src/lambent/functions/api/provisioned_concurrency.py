@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_found
+from lambent.aws.errors import ApiError, conflict, invalid_parameter, not_found, without_type
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, page, target
@@ -152,14 +152,18 @@ def _check_concurrency(
     taken = store.taken_by_others(connection, function.latest.key) + others
     unreserved = quotas.concurrent_executions - taken
     if executions > unreserved:
-        raise invalid_parameter(
-            "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency"
-            f" [{unreserved}]."
+        raise without_type(
+            invalid_parameter(
+                "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency"
+                f" [{unreserved}]."
+            )
         )
     if unreserved - executions < quotas.min_unreserved_executions:
-        raise invalid_parameter(
-            "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its"
-            f" minimum value of [{quotas.min_unreserved_executions}]."
+        raise without_type(
+            invalid_parameter(
+                "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below"
+                f" its minimum value of [{quotas.min_unreserved_executions}]."
+            )
         )
 
 

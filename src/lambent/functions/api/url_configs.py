@@ -82,7 +82,9 @@ async def list_function_url_configs(parts: Parts, context: CallContext, paramete
 
 async def update_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, parameters)
-    _function(parts, found)
+    function = _function(parts, found)
+    if found.qualifier is not None and function.attached(Alias, found.qualifier) is None:
+        raise not_found("Function does not exist")
     _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
     now = parts.clock.now()

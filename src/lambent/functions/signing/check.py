@@ -66,11 +66,10 @@ def _signer(archive: bytes, profiles: Profiles) -> Signed | None:
 
 
 def config_not_found(arn: str) -> ApiError:
-    """Of operations on functions. Errors about configurations have no `Type`."""
+    """Of operations on functions."""
     return ApiError(
         "CodeSigningConfigNotFoundException",
         f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}.",
-        members={"Type": None},
     )
 
 

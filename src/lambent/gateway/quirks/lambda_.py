@@ -35,6 +35,9 @@ def refusal(operation: str, parameters: Mapping[str, Any], failures: Sequence[Fa
         return ApiError("ValidationException", message_of(patterns or name_failures), status=400)
     if operation == "CreateEventSourceMapping" and any(failure.path == "startingPosition" for failure in failures):
         return ApiError("ValidationException", message_of([*map(_in_order_of_aws, failures)]), status=400)
+    if operation == "PublishLayerVersion":
+        told = sorted(map(_of_a_layer, failures), key=lambda failure: failure.path == "compatibleArchitectures")
+        return ApiError("ValidationException", message_of(told), status=400)
     return _bad_runtime(operation, failures)
 
 
@@ -43,6 +46,19 @@ def _in_order_of_aws(failure: Failure) -> Failure:
     if failure.path != "startingPosition":
         return failure
     return replace(failure, constraint=f"{_ENUM}LATEST, AT_TIMESTAMP, TRIM_HORIZON]")
+
+
+def _of_a_layer(failure: Failure) -> Failure:
+    """AWS tells the list of runtimes without the rules around it, that of architectures without one of them."""
+    inner = failure.constraint.removeprefix("Member must satisfy constraint: [").removesuffix(
+        ", Member must not be null]"
+    )
+    match failure.path:
+        case "compatibleRuntimes":
+            return replace(failure, constraint=inner)
+        case "compatibleArchitectures":
+            return replace(failure, constraint=f"Member must satisfy constraint: [{inner}]")
+    return failure
 
 
 def is_bare(name: str) -> bool:
