@@ -15,6 +15,8 @@ from lambent.functions.quotas import Quotas
 
 _AT_ONE_TIME: Final = 2
 """Archives that are on their way into memory; others wait."""
+PART_BYTES: Final = 64 * 1024 * 1024
+"""Of an object, at one time: less than any reply may have."""
 _OVERHEAD_BYTES: Final = 16 * 1024 * 1024
 """What an archive may be larger than its contents: names and records of its entries."""
 
@@ -29,23 +31,36 @@ class S3Code:
 
     async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> bytes:
         limit = self._quotas.max_unzipped_bytes + _OVERHEAD_BYTES
-        # One byte more than may be: what is longer shows itself, and no more of it comes into memory.
-        parameters = {"Bucket": found.bucket, "Key": found.key, "Range": f"bytes=0-{limit}"}
+        parameters = {"Bucket": found.bucket, "Key": found.key}
         if found.version is not None:
             parameters["VersionId"] = found.version
+        parts: list[bytes] = []
+        size = 0
         async with self._slots:
-            try:
-                reply = await self._caller.call(
-                    "s3", "GetObject", parameters, account=account, region=region, principal=principal
-                )
-            except ApiError as error:
-                if error.code == "InvalidRange":
-                    return b""
-                raise _refused(error, found) from error
-        body: bytes = reply.get("Body") or b""
-        if len(body) > limit:
-            raise invalid_parameter(str(too_large(self._quotas)))
-        return body
+            while size == len(parts) * PART_BYTES:
+                # One byte more than may be: what is longer shows itself, and no more of it comes into memory.
+                last = min(size + PART_BYTES - 1, limit)
+                asked = {**parameters, "Range": f"bytes={size}-{last}"}
+                try:
+                    reply = await self._caller.call(
+                        "s3", "GetObject", asked, account=account, region=region, principal=principal
+                    )
+                except ApiError as error:
+                    if error.code == "InvalidRange":
+                        break
+                    raise _refused(error, found) from error
+                body: bytes = reply.get("Body") or b""
+                total = str(reply.get("ContentRange", "")).rpartition("/")[2]
+                size += len(body)
+                if size > limit or (total.isdecimal() and int(total) > limit):
+                    raise invalid_parameter(str(too_large(self._quotas)))
+                parts.append(body)
+                if total.isdecimal() and size == int(total):
+                    break
+                if "ETag" in reply:
+                    # Parts of one object, not of one that took its place meanwhile.
+                    parameters["IfMatch"] = reply["ETag"]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class NoS3Code:

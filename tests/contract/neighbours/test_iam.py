@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lambent.aws.errors import PlatformFault
+from lambent.services.neighbours import store
 from tests.contract.neighbours.conftest import World
 
 ACCOUNT = "123456789012"
@@ -80,6 +82,26 @@ def test_a_refused_write_is_not_kept(world: World, iam: Any) -> None:
     with pytest.raises(ClientError, match="NoSuchEntity"):
         iam.attach_role_policy(RoleName="none", PolicyArn=BASIC)
     assert world.neighbours.kept_writes() == 0
+
+
+def test_a_write_that_cannot_be_stored_is_not_there_either(
+    world: World, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.create_role(RoleName="kept", AssumeRolePolicyDocument=TRUST)
+
+    def fail(*_: Any) -> int:
+        raise PlatformFault("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "add", fail)
+        with pytest.raises(ClientError) as raised:
+            iam.create_role(RoleName="lost", AssumeRolePolicyDocument=TRUST)
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["kept"]
+    assert world.neighbours.kept_writes() == 1
+    iam.create_role(RoleName="lost", AssumeRolePolicyDocument=TRUST)
+    killed(world)
+    assert {role["RoleName"] for role in iam.list_roles()["Roles"]} == {"kept", "lost"}
 
 
 def test_a_created_key_is_its_owners(world: World, iam: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.aws.service import Parameters, Result
-from lambent.functions.code_source import S3Code
+from lambent.functions.code_source import PART_BYTES, S3Code
 from lambent.functions.ports import S3Object
 from lambent.functions.quotas import Quotas
 
@@ -64,6 +64,46 @@ async def test_an_object_longer_than_any_archive_is_refused_after_one_byte_too_m
     assert caller.asked[0]["Range"] == f"bytes=0-{limit}"
     caller.body = caller.body[1:]
     assert len(await fetched(S3Code(caller, Quotas(max_unzipped_bytes=1000)))) == limit
+
+
+class Ranges:
+    """A `Caller` with one object, which it gives out by ranges."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.asked: list[Parameters] = []
+
+    async def call(
+        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+    ) -> Result:
+        self.asked.append(parameters)
+        first, last = map(int, parameters["Range"].removeprefix("bytes=").split("-"))
+        if first >= self.size:
+            raise ApiError("InvalidRange", "The requested range is not satisfiable", status=416)
+        last = min(last, self.size - 1)
+        body = bytes([first // PART_BYTES]) * (last - first + 1)
+        return {"Body": body, "ContentRange": f"bytes {first}-{last}/{self.size}", "ETag": '"1"'}
+
+
+async def test_a_large_object_comes_in_parts_of_one_state() -> None:
+    caller = Ranges(2 * PART_BYTES + 10)
+    body = await fetched(S3Code(caller, Quotas()))
+    assert (len(body), body[0], body[PART_BYTES], body[-1]) == (caller.size, 0, 1, 2)
+    assert [asked.get("IfMatch") for asked in caller.asked] == [None, '"1"', '"1"']
+
+
+@pytest.mark.parametrize(("size", "calls"), [(0, 1), (1, 1), (PART_BYTES, 1), (PART_BYTES + 1, 2)])
+async def test_no_more_is_asked_than_there_is(size: int, calls: int) -> None:
+    caller = Ranges(size)
+    assert len(await fetched(S3Code(caller, Quotas()))) == size
+    assert len(caller.asked) == calls
+
+
+async def test_an_object_that_says_it_is_too_long_is_read_no_further() -> None:
+    caller = Ranges(10**12)
+    with pytest.raises(ApiError, match="Unzipped size must be smaller than"):
+        await fetched(S3Code(caller, Quotas()))
+    assert len(caller.asked) == 1
 
 
 async def test_a_failure_gives_its_place_back() -> None:

@@ -62,12 +62,19 @@ class IamOverRestarts:
         document = trust_policy(self._kept, arn.account, arn.resource.rpartition("/")[2])
         return document is not None and not lets_lambda_assume(document, role_arn, function_arn)
 
-    async def forward(self, request: OutsideRequest, ask: Ask) -> OutsideReply:
+    async def forward(self, request: OutsideRequest, ask: Ask, end: Callable[[], None]) -> OutsideReply:
+        """`end` ends moto's process: its memory must not hold what the journal does not."""
         form = _form(request)
         if not changes_something(form):
             return await ask(request, {})
         if len(form) > MAX_FORM_BYTES:
             raise request_too_large(MAX_FORM_BYTES, "IAM")
+        # A caller who gives up must not leave half of it done.
+        task = asyncio.ensure_future(self._write(request, form, ask, end))
+        task.add_done_callback(_seen)
+        return await asyncio.shield(task)
+
+    async def _write(self, request: OutsideRequest, form: str, ask: Ask, end: Callable[[], None]) -> OutsideReply:
         async with self._one_at_a_time:
             write = Write(request.account, request.region, form, os.urandom(16).hex(), self._clock.now().timestamp())
             if full(write, self._kept):
@@ -77,13 +84,22 @@ class IamOverRestarts:
                     status=409,
                 )
             reply = await ask(request, {"seed": write.seed, "moment": write.moment})
-            if reply.status < 300:
-                await self._keep(_with_what_it_made(write, reply.body))
+            kept = reply.status >= 300
+            try:
+                if not kept:
+                    await self._keep(_with_what_it_made(write, reply.body))
+                    kept = True
+            finally:
+                if not kept:
+                    logger.error("A change of IAM could not be stored. moto starts again from what is.")
+                    end()
             return reply
 
     async def replay(self, ask: Ask) -> None:
         """Do again what is kept, on a new process, before anyone else asks it."""
         async with self._one_at_a_time:
+            # Of a commit that failed nobody knows whether it was done.
+            self._kept = await self._database.read(store.load)
             for write in self._kept:
                 action = write.members()["Action"]
                 try:
@@ -131,6 +147,12 @@ class IamOverRestarts:
                 arn, user_id = other.made.get("Arn", arn), other.made.get("UserId", user_id)
         secret = Secret(made["SecretAccessKey"]) if "SecretAccessKey" in made else None
         self._keys.learn(made["AccessKeyId"], KnownKey(write.account, arn, user_id, secret=secret))
+
+
+def _seen(task: asyncio.Future[OutsideReply]) -> None:
+    # Who gave up does not hear of a refusal, and that is no error of ours.
+    if not task.cancelled():
+        task.exception()
 
 
 def _form(request: OutsideRequest) -> str:

@@ -61,9 +61,10 @@ class Neighbours:
             raise ApiError("ServiceUnavailable", "The disk is nearly full: no object is stored.", status=503)
 
     async def _forward(self, request: OutsideRequest) -> OutsideReply:
-        ask = partial(_ask, await self._running())
+        process = await self._running()
+        ask = partial(_ask, process)
         if request.service == "iam":
-            return await self._iam.forward(request, ask)
+            return await self._iam.forward(request, ask, process.kill)
         return await ask(request, {})
 
     def processes(self) -> list[int]:

@@ -118,6 +118,7 @@ class MotoProcess:
 
     def kill(self) -> None:
         """End it without waiting."""
+        self.ended = True
         if self._process.returncode is None:
             self._process.kill()
         self._writer.close()
