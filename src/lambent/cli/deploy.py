@@ -37,7 +37,8 @@ MACHINES: Final = {"arm64": "arm64", "aarch64": "arm64"}
 @click.option("--layer", "layers", multiple=True, metavar="ARN", help="Use a layer version. Repeatable, in order.")
 @click.option(
     "--url",
-    type=click.Choice(list(AUTH_TYPES)),
+    metavar="[none|iam]",
+    callback=lambda _context, _option, text: auth_type(text),
     is_flag=False,
     flag_value="none",
     help="Give it a function URL, for everybody; 'iam': for signed requests. After DIR.",
@@ -90,13 +91,20 @@ def deploy(
         sources = Sources(folder, wanted.runtime or "", apart=watch and len(others) < MOST)
         package = sources.package(progress)
         outcome = apply(deployment, layer, wanted, package, current)
-        called = None if url is None else deploy_url(client, wanted.name, AUTH_TYPES[url])
+        called = None if url is None else deploy_url(client, wanted.name, url)
         for line in report(outcome, package, current, called, time.perf_counter() - begun):
             progress.result(line)
     if watch:
         from lambent.cli.watch import Watch
 
         Watch(sources, deployment, layer, Live.of(package)).run(folder, client, logs=logs)
+
+
+def auth_type(text: str | None) -> str | None:
+    """As the API names it."""
+    if text is not None and text not in AUTH_TYPES:
+        raise Failure(f"--url is 'none' or 'iam', not '{text}'; a folder comes before it: DIR --url", USAGE)
+    return None if text is None else AUTH_TYPES[text]
 
 
 def name_of(folder: Path) -> str:

@@ -27,6 +27,7 @@ def test_the_name_is_that_of_the_folder_made_valid(tmp_path: Path) -> None:
     [
         (("nowhere",), "nowhere is no folder"),
         ((".", "--logs"), "--logs goes with --watch"),
+        (("--url", "."), "--url is 'none' or 'iam', not '.'; a folder comes before it: DIR --url"),
         ((".", "--env", "novalue"), "--env 'novalue' is no variable"),
     ],
 )
