@@ -1,6 +1,7 @@
 """`lambent.testing.server` as its users have it: their pytest, their conftest."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from lambent.testing.lambent_server import FunctionFailed, LambentServer
 from tests.e2e.conftest import SANDBOX
 
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "testing.md"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "testing"
 
 
@@ -56,6 +58,17 @@ def test_the_example_passes_with_two_workers(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "....." in done.stdout
     assert [item.name for item in tmp_path.glob("lambent-test-*")] == []
+
+
+def test_the_project_of_the_documentation_passes_as_it_is_written(tmp_path: Path) -> None:
+    files = re.findall(r"```python\n# (\S+)\n(.*?)```", DOCUMENTED.read_text(), re.DOTALL)
+    assert [name for name, _ in files] == ["conftest.py", "orders/app.py", "test_orders.py"]
+    folder = tmp_path / "project"
+    for name, text in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    done = run_pytest(folder=folder, scratch=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_server_that_does_not_start_is_an_error_with_its_log_and_leaves_nothing(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def parse_variables(texts: tuple[str, ...]) -> Mapping[str, str]:
 
 def completed(wanted: Wanted, folder: Path, current: Configuration | None, client: Client) -> Wanted:
     """With what was not given: as the function is, else as the folder and the server make clear."""
+    if wanted.runtime is not None:
+        refuse_unserved(wanted.runtime, client)
     runtime = wanted.runtime or (current or {}).get("Runtime") or choose_runtime(client)
     handler = wanted.handler
     if handler is None and (current is None or runtime.startswith("python")):
@@ -154,6 +156,14 @@ def choose_runtime(client: Client) -> str:
         raise Failure("the server has no Python runtime; see: lambent doctor", CANNOT_START)
     own = "python" + ".".join(platform.python_version_tuple()[:2])
     return own if own in served else max(served, key=lambda name: int(name.rpartition(".")[2]))
+
+
+def refuse_unserved(runtime: str, client: Client) -> None:
+    """Before anything changes: the API would keep the name, and each later deployment would fail by it."""
+    served = client.health()["runtimes"]
+    if runtime not in served:
+        here = ", ".join(served) or "none"
+        raise Failure(f"the server does not run {runtime}; it runs {here} (see: lambent runtimes)", USAGE)
 
 
 def _role() -> str:

@@ -23,6 +23,8 @@ def env(shell: str | None, endpoint: str | None) -> None:
         "AWS_ENDPOINT_URL": client.Client(address, client.Credentials.from_variables({})).endpoint,
         "AWS_ACCESS_KEY_ID": client.DEFAULT_ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": client.DEFAULT_SECRET_KEY,
+        # boto3 reads the second alone; other SDKs, and AWS CLI 2 before it, the first.
+        "AWS_REGION": client.DEFAULT_REGION,
         "AWS_DEFAULT_REGION": client.DEFAULT_REGION,
     }
     chosen = shell or ("fish" if os.environ.get("SHELL", "").endswith("fish") else "bash")

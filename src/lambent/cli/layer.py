@@ -16,6 +16,8 @@ from lambent.packaging import archive
 from lambent.packaging.folder import PackagingError
 
 LAYERS = "/2018-10-31/layers"
+END_OF_ARCHIVE = b"PK\x05\x06"
+"""What an archive of nothing begins with."""
 
 
 @click.group()
@@ -63,6 +65,8 @@ def publish(folder: Path, name: str | None, description: str, runtimes: tuple[st
         package = archive.of_folder(folder)
     except PackagingError as error:
         raise Failure(str(error), USAGE) from error
+    if package.startswith(END_OF_ARCHIVE):
+        raise Failure(f"there are no files in {folder}; modules go into {folder / 'python'}", USAGE)
     request: dict[str, Any] = {"Content": {"ZipFile": base64.b64encode(package).decode()}, "Description": description}
     if runtimes:
         request["CompatibleRuntimes"] = list(runtimes)

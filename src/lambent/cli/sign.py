@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lambent.cli import options
 from lambent.cli.failure import USAGE, Failure
 from lambent.core.ids import uuid4
 from lambent.functions.signing import manifest
@@ -22,7 +23,8 @@ _PROFILE = re.compile(r"arn:(aws[a-zA-Z-]*):signer:([a-z0-9-]+):([0-9]{12}):/sig
 @click.option("--profile", required=True, metavar="ARN", help="The signing profile version.")
 @click.option("--key", required=True, type=click.Path(path_type=Path), help="Private key in PEM.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The signed zip.")
-def sign(source: Path, profile: str, key: Path, output: Path) -> None:
+@options.as_json
+def sign(source: Path, profile: str, key: Path, output: Path, as_json: bool) -> None:
     """Sign a folder or a zip with an Ed25519, ECDSA or RSA key.
 
     The server verifies it with the public key that its setting [signing-profiles] names for the profile.
@@ -45,4 +47,8 @@ def sign(source: Path, profile: str, key: Path, output: Path) -> None:
         raise Failure(str(error), USAGE) from error
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}", USAGE) from error
-    click.echo(json.dumps({"output": str(output), "profile": profile, "job": job}, indent=2))
+    if as_json:
+        click.echo(json.dumps({"output": str(output), "profile": profile, "job": job}, indent=2))
+        return
+    for subject, text in (("signed", str(output)), ("profile", profile), ("job", job)):
+        click.echo(f"{subject:<10}{text}")

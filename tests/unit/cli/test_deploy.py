@@ -53,6 +53,17 @@ def test_a_folder_without_a_handler_is_refused_before_anything_is_sent(
     assert {method for method, *_ in server.asked} == {"GET"}
 
 
+def test_a_runtime_that_the_server_does_not_run_is_refused_before_anything_is_sent(
+    run: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    server.answer("GET", "/_lambent/health", {"sandbox": {}, "runtimes": ["python3.11", "python3.12"]})
+    server.answer("GET", CONFIGURATION.format("f"), {"Runtime": "python3.11", "Handler": "app.handler"})
+    outcome = run("deploy", str(tmp_path), "--name", "f", "--runtime", "nodejs22.x", "--endpoint", server.url)
+    assert outcome.code == 2
+    assert "the server does not run nodejs22.x; it runs python3.11, python3.12" in outcome.err
+    assert {method for method, *_ in server.asked} == {"GET"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "different"),
     [

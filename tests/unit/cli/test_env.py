@@ -14,6 +14,7 @@ def test_prints_exports_for_bash_by_default(run: Run) -> None:
         "export AWS_ENDPOINT_URL=http://127.0.0.1:4566",
         "export AWS_ACCESS_KEY_ID=test",
         "export AWS_SECRET_ACCESS_KEY=test",
+        "export AWS_REGION=us-east-1",
         "export AWS_DEFAULT_REGION=us-east-1",
     ]
 

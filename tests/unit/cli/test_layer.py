@@ -49,3 +49,13 @@ def test_a_folder_that_is_not_there_is_wrong_usage(run: Run, server: ScriptedSer
     outcome = run("layer", "publish", str(tmp_path / "nothing"), "--endpoint", server.url)
     assert outcome.code == 2
     assert "there is no folder" in outcome.err
+
+
+def test_a_folder_without_files_is_refused_before_anything_is_sent(
+    run: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "tools/python").mkdir(parents=True)
+    outcome = run("layer", "publish", str(tmp_path / "tools"), "--endpoint", server.url)
+    assert outcome.code == 2
+    assert "there are no files in" in outcome.err
+    assert server.asked == []

@@ -43,12 +43,13 @@ def test_a_folder_is_signed_and_the_configured_key_verifies_it(run: Run, tmp_pat
     output = tmp_path / "signed.zip"
     outcome = run("sign", str(tmp_path / "app"), "--profile", PROFILE, "--key", str(private), "-o", str(output))
     assert outcome.code == 0, outcome.err
-    assert json.loads(outcome.out)["profile"] == PROFILE
+    assert outcome.out.splitlines()[:2] == [f"signed    {output}", f"profile   {PROFILE}"]
     settings = tmp_path / "lambent.toml"
     settings.write_text(f'[signing-profiles]\n"{PROFILE}" = "{public}"\n')
     key = profiles.load(load(config=settings, environ={}).signing_profiles)[PROFILE]
     again = tmp_path / "again.zip"
-    assert run("sign", str(output), "--profile", PROFILE, "--key", str(private), "-o", str(again)).code == 0
+    outcome = run("sign", str(output), "--profile", PROFILE, "--key", str(private), "-o", str(again), "--json")
+    assert json.loads(outcome.out)["profile"] == PROFILE
     for file in (output, again):
         with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as package:
             assert package.namelist() == ["app.py", manifest.PATH]
