@@ -268,3 +268,9 @@ def test_what_is_no_policy_is_refused(document: str) -> None:
 def test_a_pattern_of_many_stars_is_matched_in_linear_time() -> None:
     """The time-out of the test is the assertion."""
     assert not allows({"Resource": "*a" * 2000 + "b"}, resource="a" * 5000)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 6000])
+def test_a_number_that_is_none_is_refused(number: str) -> None:
+    with pytest.raises(PolicyError):
+        parse('{"Statement":[{"Effect":"Allow","Action":"*","Condition":{"NumericEquals":{"a":%s}}}]}' % number)

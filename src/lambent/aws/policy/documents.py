@@ -1,6 +1,7 @@
 """Policy documents as text and as records. Raises `PolicyError` with a sentence for what is not of the language."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ class Document:
 def parse(text: str) -> Document:
     """Raises `PolicyError` with a sentence that says what is wrong."""
     try:
-        document = json.loads(text, object_pairs_hook=_once)
+        document = json.loads(
+            text, object_pairs_hook=_once, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+        )
     except RecursionError:
         raise PolicyError("The policy is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -63,6 +66,24 @@ def parse(text: str) -> Document:
     if len(set(sids)) != len(sids):
         raise PolicyError("Statement IDs (SID) in a single policy must be unique.")
     return Document(version, parsed)
+
+
+def _integer(number: str) -> int:
+    try:
+        return int(number)
+    except ValueError:
+        raise PolicyError("The policy holds a number with too many digits.") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise PolicyError("The policy holds a number that is too large.")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise PolicyError(f"The policy is not valid JSON: {name} is no value.")
 
 
 _ELEMENTS: Final = {
