@@ -165,6 +165,20 @@ async def test_a_missing_configuration_is_told_before_a_missing_function(lambda_
     assert created == (404, "CodeSigningConfigNotFoundException", text)
 
 
+async def test_a_configuration_of_another_account_binds_nothing(lambda_: Lambda, plane: ControlPlane) -> None:
+    arn = (await config(lambda_))["CodeSigningConfigArn"]
+    text = "The code signing configuration cannot be found"
+    async with aws_client("lambda", plane.operations(), account="999999999999") as other:
+        code: dict[str, Any] = {"Runtime": "python3.12", "Handler": "app.handler", "Code": {"ZipFile": package()}}
+        code["Role"] = "arn:aws:iam::999999999999:role/r"
+        with pytest.raises(ClientError, match=text):
+            await other.create_function(FunctionName="mine", CodeSigningConfigArn=arn, **code)
+        await other.create_function(FunctionName="mine", **code)
+        with pytest.raises(ClientError, match=text):
+            await other.put_function_code_signing_config(FunctionName="mine", CodeSigningConfigArn=arn)
+    await lambda_.delete_code_signing_config(CodeSigningConfigArn=arn)
+
+
 async def _creation_refused(lambda_: Lambda, arn: str, archive: bytes) -> tuple[int, str, str]:
     with pytest.raises(ClientError) as failure:
         await lambda_.create(Code={"ZipFile": archive}, CodeSigningConfigArn=arn)

@@ -270,7 +270,11 @@ def test_a_pattern_of_many_stars_is_matched_in_linear_time() -> None:
     assert not allows({"Resource": "*a" * 2000 + "b"}, resource="a" * 5000)
 
 
+def statement_with(number: int) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "*", "Condition": {"NumericEquals": {"a": number}}}
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 6000])
 def test_a_number_that_is_none_is_refused(number: str) -> None:
     with pytest.raises(PolicyError):
-        parse('{"Statement":[{"Effect":"Allow","Action":"*","Condition":{"NumericEquals":{"a":%s}}}]}' % number)
+        parse(json.dumps({"Statement": [statement_with(0)]}).replace(": 0}", f": {number}}}"))

@@ -29,7 +29,7 @@ def operations(parts: Parts) -> Operations:
 async def put_function_code_signing_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     arn = parameters["CodeSigningConfigArn"]
     # Seen at AWS: a missing configuration is told before a missing function.
-    parts.signing.existing(arn)
+    parts.signing.existing(arn, context.account, context.region)
     key = whole_function(target(context, parameters))
     function = existing(parts.read_model.get(key), key)
     if function.latest.image is not None:

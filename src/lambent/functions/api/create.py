@@ -98,7 +98,7 @@ def _check(parts: Parts, key: FunctionKey, parameters: Parameters) -> None:
     check_tags(parameters.get("Tags") or {}, parts.quotas)
     architecture_of(parameters)
     if config_arn := parameters.get("CodeSigningConfigArn"):
-        parts.signing.existing(config_arn)
+        parts.signing.existing(config_arn, key.account, key.region)
         if is_image:
             raise invalid_parameter("Code signing is not supported for functions created with container images.")
     if is_image:

@@ -21,9 +21,10 @@ class CodeSigningCheck:
         self.configs = configs
         self._profiles = profiles
 
-    def existing(self, config_arn: str) -> SigningConfig:
+    def existing(self, config_arn: str, account: str, region: str) -> SigningConfig:
+        """For a function of this account and region: what others have configured is nothing to it."""
         config = self.configs.get(config_arn)
-        if config is None:
+        if config is None or (config.account, config.region) != (account, region):
             raise config_not_found(config_arn)
         return config
 
@@ -40,7 +41,7 @@ class CodeSigningCheck:
         """
         if config_arn is None or archive is None:
             return None
-        config = self.existing(config_arn)
+        config = self.existing(config_arn, function.account, function.region)
         verdict = await asyncio.to_thread(_verdict, archive, config, self._profiles)
         if verdict.tampered:
             raise ApiError("InvalidCodeSignatureException", _INTEGRITY.format(problem=verdict.problem))
