@@ -12,8 +12,7 @@ from sqlalchemy import Column, Connection, Index, MetaData, String, Table, Text,
 from sqlalchemy.sql.elements import ColumnElement
 
 from lambent.event_sources.records import EventSourceMapping, MappingKey
-from lambent.functions.store import VAULT
-from lambent.store.vault import Vault
+from lambent.store.vault import vault_of
 
 metadata = MetaData()
 
@@ -75,7 +74,7 @@ def _row(connection: Connection, mapping: EventSourceMapping) -> dict[str, Any]:
     sealed = None
     kept = mapping
     if mapping.settings.kms_key_arn and mapping.settings.filters:
-        sealed = _vault(connection).seal(msgspec.json.encode(mapping.settings.filters), mapping.key.arn)
+        sealed = vault_of(connection).seal(msgspec.json.encode(mapping.settings.filters), mapping.key.arn)
         kept = replace(mapping, settings=replace(mapping.settings, filters=()))
     return {
         **mapping.key._asdict(),
@@ -89,11 +88,5 @@ def _decode(connection: Connection, row: Any) -> EventSourceMapping:
     mapping = _MAPPING.decode(row.record)
     if row.sealed_filters is None:
         return mapping
-    filters = _FILTERS.decode(_vault(connection).open(row.sealed_filters, mapping.key.arn))
+    filters = _FILTERS.decode(vault_of(connection).open(row.sealed_filters, mapping.key.arn))
     return replace(mapping, settings=replace(mapping.settings, filters=filters))
-
-
-def _vault(connection: Connection) -> Vault:
-    vault = connection.engine.get_execution_options()[VAULT]
-    assert isinstance(vault, Vault)
-    return vault

@@ -69,7 +69,7 @@ from lambent.functions.transitions import Transitions
 from lambent.store.blobs import Blobs
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
-from lambent.store.vault import Vault
+from lambent.store.vault import CARRIED_AS, Vault
 
 RESOURCES = (
     layers,
@@ -117,7 +117,7 @@ class ControlPlane:
         quotas = quotas or Quotas()
         provisioner = provisioner or NoProvisioner()
         self._database = database
-        database.carry(**{store.VAULT: Vault(data_dir.secret("variables"))})
+        database.carry(**{CARRIED_AS: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
         self.authorizer = Authorizer(self.read_model)
         self.resolver = Resolver(self.read_model, self.authorizer.admit, random)

@@ -6,20 +6,13 @@ Environment variables are sealed in the document; only what a caller of this mod
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    ForeignKeyConstraint,
-    Integer,
-    MetaData,
-    String,
     Table,
-    Text,
     and_,
     delete,
     insert,
@@ -28,87 +21,23 @@ from sqlalchemy import (
     update,
 )
 
+from lambent.functions.documents import KINDS, decode_attachment, decode_version, encode, encode_version
 from lambent.functions.records import (
     LATEST,
-    Alias,
     Attachment,
     AttachmentKey,
     CodeSigning,
-    EventInvokeConfig,
     Function,
     FunctionKey,
     FunctionVersion,
-    Policy,
     ProvisionedConcurrency,
     ReservedConcurrency,
-    UrlConfig,
 )
-from lambent.store.vault import Vault
-
-metadata = MetaData()
-
-functions = Table(
-    "functions",
-    metadata,
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("tags", Text, nullable=False),
-)
-
-versions = Table(
-    "function_versions",
-    metadata,
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("version", String(16), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("record", Text, nullable=False),
-    Column("serving", Text, nullable=True),
-    ForeignKeyConstraint(
-        ["account", "region", "name"], ["functions.account", "functions.region", "functions.name"], ondelete="CASCADE"
-    ),
-)
-
-attachments = Table(
-    "function_attachments",
-    metadata,
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("kind", String(32), primary_key=True),
-    Column("qualifier", String(128), primary_key=True),
-    Column("record", Text, nullable=False),
-    ForeignKeyConstraint(
-        ["account", "region", "name"], ["functions.account", "functions.region", "functions.name"], ondelete="CASCADE"
-    ),
-)
+from lambent.functions.tables import attachments, counters, functions, versions
 
 _PLAIN_VARIABLES: Final = or_(*(versions.c[name].like('%"variables":{"%') for name in ("record", "serving")))
 
-VAULT: Final = "functions_vault"
-"""Under this name the database carries the `Vault` of variables."""
-
-KINDS: Final[Mapping[str, type[Attachment]]] = {
-    "alias": Alias,
-    "policy": Policy,
-    "reserved-concurrency": ReservedConcurrency,
-    "code-signing": CodeSigning,
-    "event-invoke": EventInvokeConfig,
-    "url": UrlConfig,
-    "provisioned-concurrency": ProvisionedConcurrency,
-}
 _KIND_OF: Final = {record: kind for kind, record in KINDS.items()}
-
-counters = Table(
-    "function_counters",
-    metadata,
-    Column("account", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("last_version", Integer, nullable=False),
-)
 
 
 def load(connection: Connection, key: FunctionKey) -> Function | None:
@@ -121,8 +50,8 @@ def load(connection: Connection, key: FunctionKey) -> Function | None:
     if row is None:
         return None
     return Function(
-        latest=_decode(connection, row.record),
-        serving=row.serving and _decode(connection, row.serving),
+        latest=decode_version(connection, row.record),
+        serving=row.serving and decode_version(connection, row.serving),
         tags=msgspec.json.decode(row.tags),
         attachments=load_attachments(connection, key),
     )
@@ -130,7 +59,7 @@ def load(connection: Connection, key: FunctionKey) -> Function | None:
 
 def load_attachments(connection: Connection, key: FunctionKey) -> dict[AttachmentKey, Attachment]:
     rows = connection.execute(select(attachments).where(_is(attachments, key)))
-    return {(KINDS[row.kind], row.qualifier): _decode_attachment(row.kind, row.record) for row in rows}
+    return {(KINDS[row.kind], row.qualifier): decode_attachment(row.kind, row.record) for row in rows}
 
 
 def taken_by_others(connection: Connection, key: FunctionKey) -> int:
@@ -147,7 +76,7 @@ def taken_by_others(connection: Connection, key: FunctionKey) -> int:
     reserved: dict[str, int] = {}
     provisioned: dict[str, int] = {}
     for row in rows:
-        match _decode_attachment(row.kind, row.record):
+        match decode_attachment(row.kind, row.record):
             case ReservedConcurrency(executions):
                 reserved[row.name] = executions
             case ProvisionedConcurrency(executions):
@@ -164,7 +93,7 @@ def signed_by(connection: Connection, account: str, region: str, config_arn: str
             attachments.c.kind == _KIND_OF[CodeSigning],
         )
     )
-    return any(_decode_attachment(_KIND_OF[CodeSigning], row.record) == CodeSigning(config_arn) for row in rows)
+    return any(decode_attachment(_KIND_OF[CodeSigning], row.record) == CodeSigning(config_arn) for row in rows)
 
 
 def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersion | None:
@@ -174,14 +103,14 @@ def newest_published(connection: Connection, key: FunctionKey) -> FunctionVersio
         .order_by(versions.c.number.desc())
         .limit(1)
     ).scalar()
-    return None if record is None else _decode(connection, record)
+    return None if record is None else decode_version(connection, record)
 
 
 def load_version(connection: Connection, key: FunctionKey, version: str) -> FunctionVersion | None:
     record = connection.execute(
         select(versions.c.record).where(_is(versions, key), versions.c.version == version)
     ).scalar()
-    return None if record is None else _decode(connection, record)
+    return None if record is None else decode_version(connection, record)
 
 
 def load_all(connection: Connection) -> list[Function]:
@@ -195,13 +124,16 @@ def load_all(connection: Connection) -> list[Function]:
     for row in connection.execute(select(versions).order_by(versions.c.number)):
         key = FunctionKey(row.account, row.region, row.name)
         if row.version == LATEST:
-            latest[key] = _decode(connection, row.record), row.serving and _decode(connection, row.serving)
+            latest[key] = (
+                decode_version(connection, row.record),
+                row.serving and decode_version(connection, row.serving),
+            )
         else:
-            published.setdefault(key, {})[row.version] = _decode(connection, row.record)
+            published.setdefault(key, {})[row.version] = decode_version(connection, row.record)
     attached: dict[FunctionKey, dict[AttachmentKey, Attachment]] = {}
     for row in connection.execute(select(attachments)):
         key = FunctionKey(row.account, row.region, row.name)
-        attached.setdefault(key, {})[KINDS[row.kind], row.qualifier] = _decode_attachment(row.kind, row.record)
+        attached.setdefault(key, {})[KINDS[row.kind], row.qualifier] = decode_attachment(row.kind, row.record)
     return [
         Function(
             latest=record,
@@ -216,7 +148,7 @@ def load_all(connection: Connection) -> list[Function]:
 
 def create(connection: Connection, version: FunctionVersion, tags: Mapping[str, str]) -> None:
     """A new name with its `$LATEST`."""
-    connection.execute(insert(functions).values(**version.key._asdict(), tags=_encode(dict(tags))))
+    connection.execute(insert(functions).values(**version.key._asdict(), tags=encode(dict(tags))))
     connection.execute(insert(versions).values(**_row(connection, version, None)))
 
 
@@ -233,17 +165,17 @@ def add_published(connection: Connection, version: FunctionVersion) -> None:
 
 
 def put_tags(connection: Connection, key: FunctionKey, tags: Mapping[str, str]) -> None:
-    connection.execute(update(functions).where(_is(functions, key)).values(tags=_encode(dict(tags))))
+    connection.execute(update(functions).where(_is(functions, key)).values(tags=encode(dict(tags))))
 
 
 def put_attachment(connection: Connection, key: FunctionKey, qualifier: str, record: Attachment) -> None:
     """New, or in place of the one of the same kind and qualifier."""
     kind = _KIND_OF[type(record)]
     changed = connection.execute(
-        update(attachments).where(_is_attachment(key, kind, qualifier)).values(record=_encode(record))
+        update(attachments).where(_is_attachment(key, kind, qualifier)).values(record=encode(record))
     )
     if changed.rowcount == 0:
-        row = {**key._asdict(), "kind": kind, "qualifier": qualifier, "record": _encode(record)}
+        row = {**key._asdict(), "kind": kind, "qualifier": qualifier, "record": encode(record)}
         connection.execute(insert(attachments).values(**row))
 
 
@@ -280,8 +212,8 @@ def seal_variables(connection: Connection) -> None:
         # Else the old text stays in the pages that the rows leave.
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
     for row in rows:
-        version = _decode(connection, row.record)
-        serving = row.serving and _decode(connection, row.serving)
+        version = decode_version(connection, row.record)
+        serving = row.serving and decode_version(connection, row.serving)
         connection.execute(update(versions).where(_is_version(version)).values(**_row(connection, version, serving)))
     if sqlite:
         connection.exec_driver_sql("PRAGMA secure_delete=OFF")
@@ -315,54 +247,6 @@ def _row(connection: Connection, version: FunctionVersion, serving: FunctionVers
         **version.key._asdict(),
         "version": version.version,
         "number": 0 if version.version == LATEST else int(version.version),
-        "record": _encode_version(connection, version),
-        "serving": None if serving is None else _encode_version(connection, serving),
+        "record": encode_version(connection, version),
+        "serving": None if serving is None else encode_version(connection, serving),
     }
-
-
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _encode_version(connection: Connection, version: FunctionVersion) -> str:
-    if not version.variables:
-        return _encode(version)
-    document = msgspec.to_builtins(replace(version, variables=None))
-    secret = msgspec.json.encode(version.variables)
-    document[_SEALED] = _vault(connection).seal(secret, version.qualified_arn)
-    return _encode(document)
-
-
-def _decode(connection: Connection, text: str) -> FunctionVersion:
-    version = _VERSION.decode(text)
-    if version.variables is not None:
-        # None, or written before variables were sealed.
-        return version
-    sealed = _SEALED_ONLY.decode(text).sealed_variables
-    if sealed is None:
-        return version
-    secret = _vault(connection).open(sealed, version.qualified_arn)
-    return replace(version, variables=_VARIABLES.decode(secret))
-
-
-def _vault(connection: Connection) -> Vault:
-    vault = connection.engine.get_execution_options()[VAULT]
-    assert isinstance(vault, Vault)
-    return vault
-
-
-def _decode_attachment(kind: str, text: str) -> Attachment:
-    return _ATTACHMENTS[kind].decode(text)
-
-
-_ATTACHMENTS = {kind: msgspec.json.Decoder(record) for kind, record in KINDS.items()}
-_VERSION = msgspec.json.Decoder(FunctionVersion)
-_VARIABLES = msgspec.json.Decoder(dict[str, str])
-
-
-class _Sealed(msgspec.Struct):
-    sealed_variables: str | None = None
-
-
-_SEALED: Final = "sealed_variables"
-_SEALED_ONLY = msgspec.json.Decoder(_Sealed)

@@ -10,12 +10,18 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import Connection
+
 from lambent.store.datadir import DataDirError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES: Final = 12
+
+
+CARRIED_AS: Final = "vault"
+"""Under this name the database carries the `Vault` to each transaction (`Database.carry`)."""
 
 
 class WrongKey(DataDirError):
@@ -54,3 +60,9 @@ class Vault:
 
     def __repr__(self) -> str:
         return "Vault()"
+
+
+def vault_of(connection: Connection) -> Vault:
+    vault = connection.engine.get_execution_options()[CARRIED_AS]
+    assert isinstance(vault, Vault)
+    return vault

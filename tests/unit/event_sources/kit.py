@@ -12,12 +12,11 @@ from lambent.aws.service import CallContext, Identity
 from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.event_sources.records import AT_REST
-from lambent.functions import store as functions_store
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import CodePackage, Function, FunctionVersion, LoggingConfig
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
-from lambent.store.vault import Vault
+from lambent.store.vault import CARRIED_AS, Vault
 from lambent.testing.manual_clock import START
 from lambent.testing.scripted_poller import ScriptedPollers
 
@@ -92,7 +91,7 @@ class Kit:
 async def kit(root: Path, pollers: ScriptedPollers) -> AsyncIterator[Kit]:
     data_dir = DataDir.open(root)
     database = Database.open(data_dir.database)
-    database.carry(**{functions_store.VAULT: Vault(data_dir.secret("variables"))})
+    database.carry(**{CARRIED_AS: Vault(data_dir.secret("variables"))})
     mappings = EventSourceMappings(
         database=database, clock=SystemClock(), functions=functions(), pollers=pollers.factories()
     )

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, text
 from lambent.event_sources.store import metadata as mappings_metadata
 from lambent.functions.layers.store import metadata as layers_metadata
 from lambent.functions.signing.store import metadata as signing_metadata
-from lambent.functions.store import metadata as functions_metadata
+from lambent.functions.tables import metadata as functions_metadata
 from lambent.services.logs.store import metadata as logs_metadata
 from lambent.services.neighbours.store import metadata as neighbours_metadata
 from lambent.services.sts.store import metadata as sts_metadata
