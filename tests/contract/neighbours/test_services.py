@@ -1,5 +1,6 @@
 """boto3 against services that are not ours: every protocol, in the caller's account and region."""
 
+import asyncio
 import json
 import socket
 import urllib.error
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from lambent.aws.models import metadata
+from lambent.aws.outside import OutsideRequest
 from tests.contract.neighbours.conftest import World
 
 ACCOUNT = "123456789012"
@@ -408,3 +410,43 @@ def test_the_last_gigabyte_of_the_disk_is_not_for_objects(world: World, monkeypa
     with pytest.raises(ClientError, match="nearly full"):
         s3.put_object(Bucket="heap", Key="k", Body=b"x")
     assert s3.list_objects_v2(Bucket="heap")["KeyCount"] == 0
+
+
+def test_one_caller_who_waits_does_not_take_the_place_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambent.services.neighbours.neighbours.AT_ONE_TIME", 2)
+    patient = world.client("sqs", aws_access_key_id="333333333333")
+    url = patient.create_queue(QueueName="quiet")["QueueUrl"]
+    asked: list[str] = []
+
+    async def ask(key: str) -> None:
+        waits = key == "333333333333"
+        await world.neighbours.forward(
+            OutsideRequest(
+                service="sqs" if waits else "ssm",
+                account=key,
+                region="us-east-1",
+                access_key_id=key,
+                method="POST",
+                path="/",
+                query="",
+                headers={
+                    "host": "localhost",
+                    "content-type": "application/x-amz-json-1.0" if waits else "application/x-amz-json-1.1",
+                    "x-amz-target": "AmazonSQS.ReceiveMessage" if waits else "AmazonSSM.DescribeParameters",
+                },
+                body=json.dumps({"QueueUrl": url, "WaitTimeSeconds": 2} if waits else {}).encode(),
+            )
+        )
+        asked.append(key)
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(ask("333333333333"))
+            group.create_task(ask(ACCOUNT))
+
+    world.run(all_of_them())
+    assert asked[0] == ACCOUNT
+    assert len(asked) == 5

@@ -39,7 +39,8 @@ from lambent.services.neighbours.isolation import REFUSED, isolate
 
 logger = logging.getLogger(__name__)
 
-THREADS: Final = 256
+THREADS: Final = 1024
+"""Of all callers together; `neighbours` bounds each one."""
 FORM: Final = "application/x-www-form-urlencoded"
 NICENESS: Final = 10
 OOM_SCORE: Final = "500"
@@ -140,8 +141,14 @@ class Child:
     def _reply(self, asked: frames.Head, answer: "Future[tuple[dict[str, Any], bytes]]") -> None:
         error = answer.exception()
         head, body = _failure(asked, error) if error is not None else answer.result()
+        try:
+            opening = frames.opening({"id": asked["id"], **head}, len(body))
+        except TypeError as unwritable:
+            # A header that is no text: without a reply its caller would wait for ever.
+            head, body = _failure(asked, unwritable)
+            opening = frames.opening({"id": asked["id"], **head}, len(body))
         with self._sending:
-            self._channel.sendall(frames.opening({"id": asked["id"], **head}, len(body)))
+            self._channel.sendall(opening)
             self._channel.sendall(body)
 
 

@@ -9,6 +9,7 @@ import os
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from lambent.aws.errors import ApiError
 from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService, path_with_bucket
@@ -25,6 +26,8 @@ _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding"
 
 
 KEPT_FREE_BYTES: Final = 1024**3
+AT_ONE_TIME: Final = 128
+"""Requests of one access key; more of them wait. Each environment of a function has a key of its own."""
 
 
 class Neighbours:
@@ -33,6 +36,7 @@ class Neighbours:
         self._iam = iam
         self._process: MotoProcess | None = None
         self._starting = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def load(self) -> None:
         """At the start of the server. Starts no process."""
@@ -42,6 +46,17 @@ class Neighbours:
         refuse(request)
         refuse_foreign(request)
         self._refuse_when_full(request)
+        async with self._turn_of(request.access_key_id):
+            return await self._forward_again(request)
+
+    def _turn_of(self, access_key_id: str) -> asyncio.Semaphore:
+        """Some requests wait for 20 seconds: those of one caller must not take the place of all others."""
+        turn = self._turns.get(access_key_id)
+        if turn is None:
+            turn = self._turns[access_key_id] = asyncio.Semaphore(AT_ONE_TIME)
+        return turn
+
+    async def _forward_again(self, request: OutsideRequest) -> OutsideReply:
         try:
             return await self._forward(request)
         except ProcessEnded:
