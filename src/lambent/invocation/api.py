@@ -4,9 +4,6 @@ A function is resolved from memory; only an event waits for the disk, and is ans
 """
 
 import base64
-import binascii
-
-import msgspec
 
 from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result
@@ -18,8 +15,6 @@ from lambent.invocation import payload, trace
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.ports import Resolver
 from lambent.invocation.router import Router
-
-_check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class Invocation:
@@ -122,9 +117,8 @@ def _client_context(encoded: str | None, limit: int) -> str:
         )
     try:
         text = base64.b64decode(encoded, validate=True)
-        _check_json(text)
-        return text.decode().replace("\r", " ").replace("\n", " ")
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ApiError(
-            "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
-        ) from None
+    except ValueError:
+        text = b""
+    if not payload.is_json(text):
+        raise ApiError("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
+    return text.decode().replace("\r", " ").replace("\n", " ")

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
 import orjson
 
 from lambent.environments.request import InvokeResult
 from lambent.functions.records import EventInvokeConfig, FunctionVersion
 from lambent.invocation.deliveries import Delivery
 from lambent.invocation.events import Event
+from lambent.invocation.payload import is_json
 from lambent.invocation.retry import Condition, End
 from lambent.store.queue import NewMessage
 
 MAX_ERROR_MESSAGE: Final = 1024
 SWITCHED_OFF: Final = "Function not invoked. Function is configured with zero reserved concurrent executions"
-_check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +101,7 @@ def record(ended: Ended) -> bytes:
 
 def _json(payload: bytes) -> Any:
     """The response as it is; as text when a custom runtime answered something that is not JSON."""
-    try:
-        _check_json(payload)
-        payload.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return payload.decode(errors="replace")
-    return orjson.Fragment(payload)
+    return orjson.Fragment(payload) if is_json(payload) else payload.decode(errors="replace")
 
 
 def _error(ended: Ended) -> tuple[str | None, str]:

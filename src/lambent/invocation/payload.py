@@ -38,6 +38,16 @@ def check_size(size_bytes: int, invocation_type: str, quotas: Quotas) -> None:
         )
 
 
+def is_json(data: bytes) -> bool:
+    """Of any depth that a parser takes, in UTF-8."""
+    try:
+        _check(data)
+        data.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def checked(payload: bytes) -> bytes:
     """The event for the runtime: `payload` byte for byte, `{}` for an empty one. Raises ApiError if it is not JSON."""
     if not payload:
