@@ -123,7 +123,10 @@ class Child:
             started.append((status, headers))
 
         # What moto makes for each account, it makes before the seed counts.
-        moto.iam.models.iam_backends[head["account"]][get_partition(head["region"])]
+        iam = moto.iam.models.iam_backends[head["account"]][get_partition(head["region"])]
+        policy = iam.managed_policies.get(head.get("policy", ""))
+        if policy is not None:
+            policy.next_version_num = head["version"]
         with _repeatable(head.get("seed"), head.get("moment")):
             parts = self._dispatcher(_environ(head, body), start_response)
             try:

@@ -32,7 +32,10 @@ Repeat = Mapping[str, str | float]
 Ask = Callable[[OutsideRequest, Repeat], Awaitable[OutsideReply]]
 """Ask moto; `Repeat` may hold `seed` and `moment`."""
 
-_MADE: Final = re.compile(rb"<(Arn|UserName|UserId|AccessKeyId|SecretAccessKey|RoleName)>([^<]*)</")
+_MADE: Final = re.compile(
+    rb"<(Arn|UserName|UserId|AccessKeyId|SecretAccessKey|RoleName|VersionId|OpenIDConnectProviderArn|SAMLProviderArn"
+    rb"|SerialNumber|SSHPublicKeyId|CertificateId)>([^<]*)</"
+)
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -103,7 +106,7 @@ class IamOverRestarts:
             for write in self._kept:
                 action = write.members()["Action"]
                 try:
-                    reply = await ask(_again(write), {"seed": write.seed, "moment": write.moment})
+                    reply = await ask(_again(write), _repeat(write))
                 except ApiError as error:
                     # One write that moto fails at must not keep all other services from starting.
                     logger.warning("IAM %s could not be done again: %s", action, error.message)
@@ -173,6 +176,15 @@ def _made(body: bytes) -> dict[str, str]:
     for name, value in _MADE.findall(body):
         found.setdefault(name.decode(), value.decode("utf-8", "replace"))
     return found
+
+
+def _repeat(write: Write) -> Repeat:
+    repeat: Repeat = {"seed": write.seed, "moment": write.moment}
+    version = write.made.get("VersionId", "").removeprefix("v")
+    if write.members()["Action"] == "CreatePolicyVersion" and version.isdecimal():
+        # Versions before it that are gone are not made again, and it keeps its number.
+        return {**repeat, "policy": write.members()["PolicyArn"], "version": int(version)}
+    return repeat
 
 
 def _again(write: Write) -> OutsideRequest:
