@@ -154,3 +154,30 @@ def test_a_write_that_moto_fails_at_does_not_keep_the_others_from_being_done_aga
 
     asyncio.run(run())
     assert asked == [b"Action=CreateRole&RoleName=boom", b"Action=CreateRole&RoleName=good"]
+
+
+def test_tags_go_by_their_keys() -> None:
+    def tag(*keys: str) -> dict[str, str]:
+        return do("TagRole", RoleName="a", **{f"Tags.member.{n}.Key": key for n, key in enumerate(keys, 1)})
+
+    def untag(*keys: str) -> dict[str, str]:
+        return do("UntagRole", RoleName="a", **{f"TagKeys.member.{n}": key for n, key in enumerate(keys, 1)})
+
+    plain = do("CreateRole", RoleName="a")
+    tagged = do("CreateRole", RoleName="a", **{"Tags.member.1.Key": "x"})
+    assert written(dict(plain), tag("x", "y"), tag("x"), tag("y")) == ["CreateRole a", "TagRole a x", "TagRole a y"]
+    assert written(dict(plain), tag("x", "y"), untag("x", "y")) == ["CreateRole a"]
+    assert written(dict(plain), tag("x", "y"), untag("x")) == ["CreateRole a", "TagRole a x y", "UntagRole a x"]
+    assert written(dict(tagged), tag("y"), untag("x"), untag("y")) == ["CreateRole a x", "UntagRole a x"]
+    assert written(dict(tagged), untag("x"), tag("x")) == ["CreateRole a x", "TagRole a x"]
+
+
+def test_what_has_had_another_name_is_left_alone() -> None:
+    left = written(
+        do("CreateUser", UserName="old"),
+        do("PutUserPolicy", UserName="old", PolicyName="p", PolicyDocument="1"),
+        do("UpdateUser", UserName="old", NewUserName="new"),
+        do("CreateUser", UserName="old"),
+        do("PutUserPolicy", UserName="old", PolicyName="p", PolicyDocument="2"),
+    )
+    assert len(left) == 5
