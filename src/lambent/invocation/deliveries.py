@@ -22,7 +22,8 @@ from lambent.invocation.events import Event, lane_of
 from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.ports import Resolver
 from lambent.store.database import Database
-from lambent.store.queue import Message, NewMessage, Queue
+from lambent.store.messages import Message, NewMessage
+from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
 

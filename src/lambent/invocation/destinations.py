@@ -16,7 +16,7 @@ from lambent.invocation.deliveries import Delivery
 from lambent.invocation.events import Event
 from lambent.invocation.payload import is_json
 from lambent.invocation.retry import Condition, End
-from lambent.store.queue import NewMessage
+from lambent.store.messages import NewMessage
 
 MAX_ERROR_MESSAGE: Final = 1024
 SWITCHED_OFF: Final = "Function not invoked. Function is configured with zero reserved concurrent executions"

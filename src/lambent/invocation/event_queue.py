@@ -26,7 +26,8 @@ from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.retry import End, Outcome, Policy
 from lambent.store.database import Database
-from lambent.store.queue import Listed, Message, Queue
+from lambent.store.messages import Listed, Message
+from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
 

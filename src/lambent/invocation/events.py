@@ -8,7 +8,7 @@ import msgspec
 
 from lambent.functions.records import LATEST, FunctionKey
 from lambent.invocation.retry import Progress
-from lambent.store.queue import NewMessage
+from lambent.store.messages import NewMessage
 
 QUEUE: Final = "events"
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from lambent.core import tasks
 from lambent.core.clock import Clock
-from lambent.store.queue import Message, Queue, Taken
+from lambent.store.messages import Message, Taken
+from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
 

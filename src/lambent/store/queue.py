@@ -9,20 +9,11 @@ A taken message that is neither deleted, delayed nor extended in time can be tak
 
 import asyncio
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
     and_,
     bindparam,
     delete,
@@ -36,76 +27,10 @@ from sqlalchemy import (
 from lambent.core import tasks
 from lambent.core.ids import uuid4
 from lambent.store.database import Database
-
-metadata = MetaData()
-
-messages = Table(
-    "queue_messages",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("queue", String(32), nullable=False),
-    Column("lane", String(160), nullable=False),
-    Column("visible_ms", BigInteger, nullable=False),
-    Column("takes", Integer, nullable=False),
-    Column("taken_by", String(36), nullable=True),
-    Column("state", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("size", Integer, nullable=False),
-    # Numbers are never used twice: a stale receipt must not hit a new message.
-    sqlite_autoincrement=True,
-)
-Index("queue_messages_visible", messages.c.queue, messages.c.lane, messages.c.visible_ms)
+from lambent.store.messages import Lane, Listed, Message, NewMessage, Taken, messages
 
 MAX_IN: Final = 500
 """Ids in one statement."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
-    """`state` is small text that may change with each delay, `body` stays as it is."""
-
-    queue: str
-    lane: str
-    visible_ms: int
-    state: str
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A taken message. `id` and `takes` together are its receipt: an older one has no effect any more."""
-
-    id: int
-    lane: str
-    takes: int
-    state: str
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    messages: tuple[Message, ...]
-    next_ms: int | None
-    """When the next message of the lane can be taken; None: there is no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    name: str
-    messages: int
-    taken: int
-    next_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A message as it is shown to people."""
-
-    lane: str
-    visible_ms: int
-    taken: bool
-    state: str
-    size_bytes: int
 
 
 class Queue:

@@ -10,7 +10,8 @@ from sqlalchemy import event
 
 from lambent.aws.errors import PlatformFault
 from lambent.store.database import Database
-from lambent.store.queue import Lane, NewMessage, Queue, Taken
+from lambent.store.messages import Lane, NewMessage, Taken
+from lambent.store.queue import Queue
 
 BIG = 1 << 30
 

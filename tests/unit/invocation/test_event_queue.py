@@ -25,7 +25,7 @@ from lambent.functions.records import (
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.lanes import HIDDEN_MS
 from lambent.store.database import Database
-from lambent.store.queue import Listed
+from lambent.store.messages import Listed
 from lambent.testing.manual_clock import START, ManualClock
 from lambent.testing.scripted_caller import ScriptedCaller
 from tests.unit.environments.kit import function_version, until

@@ -17,9 +17,9 @@ from lambent.services.logs.store import metadata as logs_metadata
 from lambent.services.neighbours.store import metadata as neighbours_metadata
 from lambent.services.sts.store import metadata as sts_metadata
 from lambent.store import migrations
+from lambent.store.messages import metadata as queue_metadata
 from lambent.store.migrations import snapshot
 from lambent.store.migrations.upgrade import upgrade
-from lambent.store.queue import metadata as queue_metadata
 from lambent.store.sqlite import writer_engine
 
 ALL_METADATA: list[MetaData] = [
