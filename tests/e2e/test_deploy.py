@@ -174,6 +174,9 @@ def test_an_error_is_shown_and_watching_goes_on(
     )
     watching.until(lambda: invoked(lambda_client, "erring") == 2)
     watching.until(lambda: "seen in the log" in watching.said())
+    lambda_client.delete_function(FunctionName="erring")
+    (folder / "app.py").write_text(handler(3))
+    watching.until(lambda: "deleted meanwhile; Ctrl-C and the same command" in watching.said())
     assert watching.end() == 0
 
 

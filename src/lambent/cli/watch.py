@@ -67,6 +67,8 @@ class Watch:
             except Failure as failure:
                 progress.clear()
                 failure.show()
+                if failure.message.startswith("ResourceNotFoundException"):
+                    click.echo("         it was deleted meanwhile; Ctrl-C and the same command make it again", err=True)
                 if failure.exit_code != REFUSED:
                     # A server that was away may be back with other code: whatever is saved next is deployed.
                     self.live = None

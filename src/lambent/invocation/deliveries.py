@@ -108,7 +108,9 @@ class Deliveries:
             logger.error("%s is dropped: %s does not take it: %s", what, delivery.target_arn, error)
             await self._queue.delete(message)
             return
-        logger.warning("%s waits: %s does not take it: %s", what, delivery.target_arn, error)
+        # Once where everybody sees it: the next tries say the same, until the last says that it was dropped.
+        level = logging.WARNING if tries == 1 else logging.INFO
+        logger.log(level, "%s waits: %s does not take it: %s", what, delivery.target_arn, error)
         at_ms = self._clock.epoch_ms() + 1000 * 2 ** (tries - 1)
         await self._queue.delay(message, at_ms, _encode(replace(delivery, tries=tries)))
         self.worker.wake(message.lane, at_ms)

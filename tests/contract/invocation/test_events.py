@@ -1,11 +1,13 @@
 """Invoke with InvocationType Event and InvokeAsync, from boto3 to the function: spec 2.1 and section 5."""
 
 import json
+import logging
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lambent.aws.errors import ApiError
 from lambent.functions.records import FunctionKey
 from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Echo
@@ -184,6 +186,19 @@ async def test_a_function_of_another_account_has_to_admit_the_role(
     await functions.invoke("x", InvocationType="Event")
     await until(lambda: "is dropped" in caplog.text or len(events(functions)) == 2)
     assert ("is dropped" in caplog.text) != admitted
+
+
+async def test_a_destination_that_fails_is_warned_of_once(
+    functions: Functions, neighbours: ScriptedCaller, caplog: pytest.LogCaptureFixture
+) -> None:
+    functions.machine.driver.scripts = ((Echo(),),)
+    neighbours.answers["sqs", "SendMessage"] = ApiError("AWS.SimpleQueueService.NonExistentQueue", "none", status=400)
+    await goes_to(functions, "arn:aws:sqs:us-east-1:123456789012:q")
+    with caplog.at_level(logging.INFO):
+        await functions.invoke("x", InvocationType="Event")
+        await until(lambda: caplog.text.count(" waits: ") == 2)
+    levels = [record.levelno for record in caplog.records if " waits: " in record.getMessage()]
+    assert levels == [logging.WARNING, logging.INFO]
 
 
 async def test_a_throttled_event_is_still_accepted(functions: Functions) -> None:

@@ -22,6 +22,15 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
+def test_each_change_is_one_line_below_a_subject_and_there_once() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text().partition("## [Unreleased]")[2].partition("\n## ")[0]
+    before, *subjects = changes.split("\n#### ")
+    assert "\n- " not in before
+    lines = [line for subject in subjects for line in subject.splitlines()[1:] if line]
+    assert [line for line in lines if not line.startswith("- ")] == []
+    assert sorted(lines) == sorted(set(lines))
+
+
 def test_the_states_of_an_environment_are_those_of_the_code() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     shown = page.partition("<!-- environment states -->\n")[2].partition("<!-- end -->")[0]
