@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from lambent.services.neighbours import child, frames
+from lambent.services.neighbours.process import LOG_S, LineLimit
 
 
 def test_a_reply_that_cannot_be_written_is_a_failure_and_no_silence() -> None:
@@ -18,3 +19,9 @@ def test_a_reply_that_cannot_be_written_is_a_failure_and_no_silence() -> None:
     assert received is not None
     assert received[0]["id"] == 7
     assert received[0]["failure"] == "failed"
+
+
+def test_its_log_has_a_limit_by_the_minute() -> None:
+    limit = LineLimit(2)
+    assert [limit.admit(100.0) for _ in range(5)] == [True, True, None, False, False]
+    assert limit.admit(100.0 + LOG_S) is True

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 END_S: Final = 5.0
 LOG_LINE_BYTES: Final = 65_536
+LOG_LINES: Final = 500
+LOG_S: Final = 60.0
 READ_AHEAD_BYTES: Final = 1_048_576
 ENVIRONMENT: Final = {
     "MOTO_ALLOW_NONEXISTENT_REGION": "true",
@@ -38,6 +40,22 @@ ENVIRONMENT: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+class LineLimit:
+    """So many lines of the log in a minute; a caller can make moto write one for each request."""
+
+    def __init__(self, lines: int = LOG_LINES) -> None:
+        self._lines = lines
+        self._since = 0.0
+        self._written = 0
+
+    def admit(self, now: float) -> bool | None:
+        """None for the first line that is left out."""
+        if now - self._since >= LOG_S:
+            self._since, self._written = now, 0
+        self._written += 1
+        return True if self._written <= self._lines else None if self._written == self._lines + 1 else False
 
 
 class ProcessEnded(Exception):
@@ -154,6 +172,7 @@ class MotoProcess:
 
     async def _read_log(self) -> None:
         assert self._process.stdout is not None
+        limit, clock = LineLimit(), asyncio.get_running_loop()
         while True:
             try:
                 line = await self._process.stdout.readline()
@@ -162,4 +181,8 @@ class MotoProcess:
                 continue
             if not line:
                 return
-            logger.warning("moto: %s", line.decode(errors="replace").rstrip())
+            admitted = limit.admit(clock.time())
+            if admitted:
+                logger.warning("moto: %s", line.decode(errors="replace").rstrip())
+            elif admitted is None:
+                logger.warning("moto: more than %d lines in a minute; the others are left out", LOG_LINES)
