@@ -192,6 +192,7 @@ async def test_a_destination_that_fails_is_warned_of_once(
     functions: Functions, neighbours: ScriptedCaller, caplog: pytest.LogCaptureFixture
 ) -> None:
     functions.machine.driver.scripts = ((Echo(),),)
+    neighbours.answers["sqs", "GetQueueUrl"] = {"QueueUrl": "http://queue"}
     neighbours.answers["sqs", "SendMessage"] = ApiError("AWS.SimpleQueueService.NonExistentQueue", "none", status=400)
     await goes_to(functions, "arn:aws:sqs:us-east-1:123456789012:q")
     with caplog.at_level(logging.INFO):
