@@ -54,7 +54,7 @@ class Vault:
             return self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], owner.encode())
         except InvalidTag:
             raise WrongKey(
-                f"The environment variables of {owner} cannot be decrypted: the key in the data directory's secrets"
+                f"What is secret of {owner} cannot be decrypted: the key in the data directory's secrets"
                 " folder is not the one that they were encrypted with. Put secrets/variables back from your backup."
             ) from None
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -20,6 +21,7 @@ from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
 from lambent.services.sts.service import StsService
 from lambent.store.database import Database
+from lambent.store.vault import CARRIED_AS, Vault
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.served import http_client
 
@@ -34,6 +36,7 @@ class World:
     neighbours: Neighbours
     caller: InProcessCaller
     clock: ManualClock
+    root: Path
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` on the loop of the gateway."""
@@ -57,6 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         clock = ManualClock(datetime.now(UTC))
         keys = KnownKeys(clock)
         database = Database.open(scratch / "lambent.db")
+        database.carry(**{CARRIED_AS: Vault(b"5a" * 32)})
         neighbours = Neighbours(scratch, IamOverRestarts(database, clock, keys))
         neighbours.load()
         elsewhere = Elsewhere(neighbours)
@@ -72,7 +76,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         server = HttpServer()
         listener = await server.listen(gateway.public(), "127.0.0.1", 0)
         stop = asyncio.Event()
-        started.append(World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller, clock))
+        started.append(World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller, clock, scratch))
         ready.set()
         await stop.wait()
         await server.close(1)

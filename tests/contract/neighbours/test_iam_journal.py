@@ -168,3 +168,18 @@ def test_two_thousand_changes_of_the_same_things_leave_a_few_writes(fresh: World
     assert state(iam) == before
     again = iam.create_policy_version(PolicyArn=own, PolicyDocument=policy(1))["PolicyVersion"]["VersionId"]
     assert again == f"v{int(version_id[1:]) + 1}"
+
+
+def test_no_secret_of_iam_is_readable_in_the_database(fresh: World) -> None:
+    iam = fresh.client("iam", account=ACCOUNTS[0])
+    iam.create_user(UserName="secretive")
+    key = iam.create_access_key(UserName="secretive")["AccessKey"]
+    iam.create_login_profile(UserName="secretive", Password="Hidden-1234")
+    files = [fresh.root / name for name in ("lambent.db", "lambent.db-wal")]
+    stored = b"".join(file.read_bytes() for file in files if file.exists())
+    assert ACCOUNTS[0].encode() in stored
+    for secret in (key["SecretAccessKey"], key["AccessKeyId"], "Hidden-1234", "CreateLoginProfile", '"seed"'):
+        assert secret.encode() not in stored
+    ended(fresh)
+    assert iam.list_access_keys(UserName="secretive")["AccessKeyMetadata"][0]["AccessKeyId"] == key["AccessKeyId"]
+    assert iam.get_login_profile(UserName="secretive")["LoginProfile"]["UserName"] == "secretive"

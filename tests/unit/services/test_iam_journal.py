@@ -13,6 +13,7 @@ from lambent.services.neighbours import store
 from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.journal import MAX_BYTES, MAX_WRITES, Write, changes_something, full, needless
 from lambent.store.database import Database
+from lambent.store.vault import CARRIED_AS, Vault
 
 POLICY = "arn:aws:iam::123456789012:policy/own"
 
@@ -136,6 +137,7 @@ def test_a_full_journal_takes_what_makes_room() -> None:
 
 def test_a_write_that_moto_fails_at_does_not_keep_the_others_from_being_done_again(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "lambent.db")
+    database.carry(**{CARRIED_AS: Vault(b"5a" * 32)})
     asked: list[bytes] = []
 
     async def ask(request: OutsideRequest, _repeat: Repeat) -> OutsideReply:

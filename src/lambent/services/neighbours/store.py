@@ -1,9 +1,12 @@
-"""Rows of IAM's journal."""
+"""Rows of IAM's journal. Requests, their seeds and what they made are sealed: keys and passwords are in them."""
+
+from typing import Final
 
 import msgspec
 from sqlalchemy import Column, Connection, Float, Integer, MetaData, String, Table, Text, delete, insert, select
 
 from lambent.services.neighbours.journal import Write
+from lambent.store.vault import vault_of
 
 metadata = MetaData()
 
@@ -13,31 +16,39 @@ writes = Table(
     Column("sequence", Integer, primary_key=True, autoincrement=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
-    Column("form", Text, nullable=False),
-    Column("seed", String(32), nullable=False),
     Column("moment", Float, nullable=False),
-    Column("made", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
 )
+
+
+class _Secrets(msgspec.Struct):
+    form: str
+    seed: str
+    made: dict[str, str]
+
+
+_SECRETS: Final = msgspec.json.Decoder(_Secrets)
 
 
 def load(connection: Connection) -> list[Write]:
     """All of them, oldest first."""
-    return [
-        Write(row.account, row.region, row.form, row.seed, row.moment, msgspec.json.decode(row.made), row.sequence)
-        for row in connection.execute(select(writes).order_by(writes.c.sequence))
-    ]
+    found = []
+    for row in connection.execute(select(writes).order_by(writes.c.sequence)):
+        sealed = vault_of(connection).open(row.sealed, _owner(row.account, row.region, row.moment))
+        secrets = _SECRETS.decode(sealed)
+        found.append(Write(row.account, row.region, secrets.form, secrets.seed, row.moment, secrets.made, row.sequence))
+    return found
 
 
 def add(connection: Connection, write: Write) -> int:
     """Its sequence."""
+    secrets = msgspec.json.encode(_Secrets(write.form, write.seed, dict(write.made)))
     result = connection.execute(
         insert(writes).values(
             account=write.account,
             region=write.region,
-            form=write.form,
-            seed=write.seed,
             moment=write.moment,
-            made=msgspec.json.encode(dict(write.made)).decode(),
+            sealed=vault_of(connection).seal(secrets, _owner(write.account, write.region, write.moment)),
         )
     )
     key = result.inserted_primary_key
@@ -54,3 +65,7 @@ def remove(connection: Connection, sequences: frozenset[int]) -> None:
 
 def remove_everything(connection: Connection) -> None:
     connection.execute(delete(writes))
+
+
+def _owner(account: str, region: str, moment: float) -> str:
+    return f"a change of IAM in {account}, {region}, at {moment!r}"

@@ -13,10 +13,8 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=True),
         sa.Column("account", sa.String(12), nullable=False),
         sa.Column("region", sa.String(32), nullable=False),
-        sa.Column("form", sa.Text(), nullable=False),
-        sa.Column("seed", sa.String(32), nullable=False),
         sa.Column("moment", sa.Float(), nullable=False),
-        sa.Column("made", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(
