@@ -158,7 +158,7 @@ def test_a_function_works_in_another_account_by_roles_that_trust_it(server: Serv
         assert outside["Value"] == session
         # They work where they were got, not in the environment of another function.
         assert call("one", {"credentials": found["credentials"]}) == found["arn"]
-        assert call("two", {"credentials": found["credentials"]}) == "UnrecognizedClientException"
+        assert call("two", {"credentials": found["credentials"]}) == "InvalidClientTokenId"
     reply = lambda_client.invoke(FunctionName="one", Payload=json.dumps({"roles": [second], "value": "x"}))
     assert "AccessDenied" in reply["Payload"].read().decode()
 

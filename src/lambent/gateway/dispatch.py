@@ -21,6 +21,7 @@ from lambent.gateway.invoke import InvokeShortWay
 from lambent.gateway.protocols import WireProtocol, protocol_of
 from lambent.gateway.protocols.query import fields_of
 from lambent.gateway.protocols.spoken import spoken_in
+from lambent.gateway.protocols.tokens import in_words_of
 from lambent.gateway.quirks import quirks_of, refusal
 from lambent.gateway.route import FormRouter, Match, Router, router_of
 from lambent.gateway.sigv4 import signing_name
@@ -129,8 +130,9 @@ async def answered(api: Api | None, request: HttpRequest, work: Awaitable[HttpRe
 
 def _error_reply(api: Api | None, request: HttpRequest, error: ApiError) -> HttpResponse:
     if api is None:
-        return spoken_in(request, signing_name(request)).serialise_error(None, error)
-    return api.protocol.serialise_error(api.model, error)
+        protocol = spoken_in(request, signing_name(request))
+        return protocol.serialise_error(None, in_words_of(protocol, error))
+    return api.protocol.serialise_error(api.model, in_words_of(api.protocol, error))
 
 
 class Apis:

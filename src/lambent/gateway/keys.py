@@ -10,6 +10,7 @@ from lambent.aws.errors import ApiError
 from lambent.aws.keys import KnownKey
 from lambent.aws.service import Identity
 from lambent.core.clock import Clock
+from lambent.gateway.sigv4 import unknown_token
 
 DEFAULT_ACCOUNT: Final = "000000000000"
 
@@ -20,18 +21,28 @@ class KnownKeys:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._keys: dict[str, KnownKey] = {}
+        self._refused: set[str] = set()
 
     def learn(self, access_key_id: str, key: KnownKey) -> None:
         self._keys[access_key_id] = key
 
     def forget(self, access_key_id: str) -> None:
         self._keys.pop(access_key_id, None)
+        self._refused.discard(access_key_id)
+
+    def refuse(self, access_key_id: str) -> None:
+        self._refused.add(access_key_id)
+
+    def admit(self, access_key_id: str) -> None:
+        self._refused.discard(access_key_id)
 
     def find(self, access_key_id: str) -> KnownKey | None:
         return self._keys.get(access_key_id)
 
     def identity(self, access_key_id: str) -> Identity:
-        """Raises `ApiError` ExpiredTokenException 403."""
+        """Raises `ApiError` 403: ExpiredTokenException, or UnrecognizedClientException for a refused key."""
+        if access_key_id in self._refused:
+            raise unknown_token()
         key = self._keys.get(access_key_id)
         if key is None:
             return identity_of_key(access_key_id)

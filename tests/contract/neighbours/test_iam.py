@@ -114,6 +114,44 @@ def test_a_created_key_is_its_owners(world: World, iam: Any) -> None:
     assert arn == f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/hers"
     identity = world.client("lambda", account=key["AccessKeyId"]).get_function(FunctionName="x")["Configuration"]
     assert identity["Role"] == f"arn:aws:iam::{ACCOUNT}:user/navy/grace"
-    iam.delete_access_key(UserName="grace", AccessKeyId=key["AccessKeyId"])
-    identity = world.client("lambda", account=key["AccessKeyId"]).get_function(FunctionName="x")["Configuration"]
-    assert identity["Role"] == "arn:aws:iam::000000000000:root"
+
+
+def test_a_key_that_is_off_or_deleted_opens_nothing(world: World) -> None:
+    iam = world.client("iam")
+    iam.create_user(UserName="leaver")
+    key = iam.create_access_key(UserName="leaver")["AccessKey"]["AccessKeyId"]
+    clients = {service: world.client(service, account=key) for service in ("sts", "lambda", "s3", "sqs", "ec2", "iam")}
+    calls: dict[str, Any] = {
+        "sts": lambda: clients["sts"].get_caller_identity(),
+        "lambda": lambda: clients["lambda"].get_function(FunctionName="x"),
+        "s3": lambda: clients["s3"].list_buckets(),
+        "sqs": lambda: clients["sqs"].list_queues(),
+        "ec2": lambda: clients["ec2"].describe_vpcs(),
+        "iam": lambda: clients["iam"].list_users(),
+    }
+
+    def codes() -> dict[str, str]:
+        found = {}
+        for service, call in calls.items():
+            try:
+                call()
+            except ClientError as error:
+                found[service] = error.response["Error"]["Code"]
+        return found
+
+    refused = {
+        "sts": "InvalidClientTokenId",
+        "lambda": "UnrecognizedClientException",
+        "s3": "InvalidAccessKeyId",
+        "sqs": "UnrecognizedClientException",
+        "ec2": "AuthFailure",
+        "iam": "InvalidClientTokenId",
+    }
+    assert codes() == {}
+    iam.update_access_key(UserName="leaver", AccessKeyId=key, Status="Inactive")
+    assert codes() == refused
+    iam.update_access_key(UserName="leaver", AccessKeyId=key, Status="Active")
+    assert codes() == {}
+    iam.delete_access_key(UserName="leaver", AccessKeyId=key)
+    assert codes() == refused
+    assert world.client("sts", account="AKIANEVERSEEN").get_caller_identity()["Account"] == "000000000000"

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from lambent.aws.errors import ApiError
 from lambent.aws.outside import OutsideReply, OutsideRequest
@@ -115,6 +115,73 @@ def test_keys_that_come_and_go_leave_nothing() -> None:
         do("DeleteAccessKey", UserName="ada", AccessKeyId="AKIA1"),
     )
     assert left == ["CreateUser ada"]
+
+
+def test_a_key_that_is_off_or_deleted_stays_refused_after_a_restart(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lambent.db")
+    database.carry(**{CARRIED_AS: Vault(b"5a" * 32)})
+
+    async def ask(request: OutsideRequest, _repeat: Repeat) -> OutsideReply:
+        number = dict(parse_qsl(request.body.decode())).get("Number", "")
+        made = f"<UserName>ada</UserName><AccessKeyId>AKIA{number}</AccessKeyId>" if number else ""
+        return OutsideReply(200, [], made.encode())
+
+    def started() -> tuple[IamOverRestarts, KnownKeys]:
+        keys = KnownKeys(SystemClock())
+        iam = IamOverRestarts(database, SystemClock(), keys)
+        iam.load()
+        return iam, keys
+
+    def refused(keys: KnownKeys) -> set[str]:
+        found = set()
+        for key in ("AKIA1", "AKIA2", "AKIA3", "AKIA4"):
+            try:
+                keys.identity(key)
+            except ApiError as error:
+                found.add(key if error.code == "UnrecognizedClientException" else error.code)
+        return found
+
+    async def run() -> None:
+        iam, keys = started()
+        for request in (
+            *(do("CreateAccessKey", UserName="ada", Number=number) for number in "123"),
+            do("UpdateAccessKey", UserName="ada", AccessKeyId="AKIA1", Status="Inactive"),
+            do("DeleteAccessKey", UserName="ada", AccessKeyId="AKIA2"),
+            # Not one of ours.
+            do("UpdateAccessKey", UserName="ada", AccessKeyId="AKIA4", Status="Inactive"),
+        ):
+            body = urlencode(request).encode()
+            sent = OutsideRequest(
+                service="iam",
+                account="123456789012",
+                region="us-east-1",
+                access_key_id="123456789012",
+                method="POST",
+                path="/",
+                query="",
+                headers={},
+                body=body,
+            )
+            await iam.forward(sent, ask, lambda: None)
+        assert refused(keys) == refused(started()[1]) == {"AKIA1", "AKIA2"}
+        await iam.reset()
+        assert refused(keys) == refused(started()[1]) == set()
+        await database.close()
+
+    asyncio.run(run())
+
+
+def test_only_the_last_deleted_keys_are_kept(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lambent.db")
+
+    async def run() -> None:
+        first = [f"AKIA{n}" for n in range(store.GONE_KEYS)]
+        assert await database.write(partial(store.add_gone_keys, access_key_ids=first)) == []
+        assert await database.write(partial(store.add_gone_keys, access_key_ids=["AKIAZ"])) == ["AKIA0"]
+        assert len(await database.read(store.load_gone_keys)) == store.GONE_KEYS
+        await database.close()
+
+    asyncio.run(run())
 
 
 def write_of(sequence: int, account: str = "123456789012", **members: str) -> Write:

@@ -55,6 +55,8 @@ class IamOverRestarts:
         self._kept = self._database.read_now(store.load)
         for write in self._kept:
             self._teach(write)
+        for access_key_id in self._database.read_now(store.load_gone_keys):
+            self._keys.refuse(access_key_id)
 
     def refuses_lambda(self, role_arn: str, function_arn: str) -> bool:
         """Implements `functions.ports.Roles` from the journal, so moto does not start for it."""
@@ -116,31 +118,40 @@ class IamOverRestarts:
 
     async def reset(self) -> None:
         async with self._one_at_a_time:
-            await self._database.write(store.remove_everything)
-            for write in self._kept:
-                self._keys.forget(write.made.get("AccessKeyId", ""))
+            gone = await self._database.write(store.remove_everything)
+            for access_key_id in (*gone, *(write.made.get("AccessKeyId", "") for write in self._kept)):
+                self._keys.forget(access_key_id)
             self._kept = []
 
     async def _keep(self, write: Write) -> None:
         # Every write looks at all others, which takes a while when there are thousands.
         dropped, needed = await asyncio.to_thread(needless, write, self._kept)
 
-        def work(connection: Connection) -> int:
-            store.remove(connection, dropped)
-            return store.add(connection, write) if needed else 0
+        deleted = [w.made["AccessKeyId"] for w in self._kept if w.sequence in dropped and "AccessKeyId" in w.made]
 
-        sequence = await self._database.write(work)
-        for old in self._kept:
-            if old.sequence in dropped and "AccessKeyId" in old.made:
-                self._keys.forget(old.made["AccessKeyId"])
+        def work(connection: Connection) -> tuple[int, list[str]]:
+            store.remove(connection, dropped)
+            forgotten = store.add_gone_keys(connection, deleted)
+            return store.add(connection, write) if needed else 0, forgotten
+
+        sequence, forgotten = await self._database.write(work)
+        for access_key_id in (*deleted, *forgotten):
+            self._keys.forget(access_key_id)
+        for access_key_id in deleted:
+            self._keys.refuse(access_key_id)
         self._kept = [old for old in self._kept if old.sequence not in dropped]
         if needed:
             self._kept.append(replace(write, sequence=sequence))
             self._teach(write)
 
     def _teach(self, write: Write) -> None:
-        made = write.made
-        if write.members()["Action"] != "CreateAccessKey" or not {"AccessKeyId", "UserName"} <= made.keys():
+        made, members = write.made, write.members()
+        if members["Action"] == "UpdateAccessKey" and self._keys.find(members.get("AccessKeyId", "")) is not None:
+            if members.get("Status") == "Inactive":
+                self._keys.refuse(members["AccessKeyId"])
+            elif members.get("Status") == "Active":
+                self._keys.admit(members["AccessKeyId"])
+        if members["Action"] != "CreateAccessKey" or not {"AccessKeyId", "UserName"} <= made.keys():
             return
         arn = f"arn:{partition_of(write.region)}:iam::{write.account}:user/{made['UserName']}"
         user_id = made["UserName"]

@@ -1,9 +1,10 @@
 """Rows of IAM's journal. Requests, their seeds and what they made are sealed: keys and passwords are in them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Float, Integer, MetaData, String, Table, Text, delete, func, insert, select
 
 from lambent.services.neighbours.journal import Write
 from lambent.store.vault import vault_of
@@ -19,6 +20,18 @@ writes = Table(
     Column("moment", Float, nullable=False),
     Column("sealed", Text, nullable=False),
 )
+
+gone_keys = Table(
+    "iam_gone_keys",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("access_key_id", String(128), nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Access keys that were deleted, so that they are not taken for keys that were never seen."""
+
+GONE_KEYS: Final = 10_000
+"""The last ones are kept."""
 
 
 class _Secrets(msgspec.Struct):
@@ -63,8 +76,28 @@ def remove(connection: Connection, sequences: frozenset[int]) -> None:
         connection.execute(delete(writes).where(writes.c.sequence.in_(ordered[start : start + 500])))
 
 
-def remove_everything(connection: Connection) -> None:
+def load_gone_keys(connection: Connection) -> list[str]:
+    return list(connection.execute(select(gone_keys.c.access_key_id)).scalars())
+
+
+def add_gone_keys(connection: Connection, access_key_ids: Sequence[str]) -> list[str]:
+    """Those that are kept no longer, for there are too many."""
+    if not access_key_ids:
+        return []
+    connection.execute(insert(gone_keys), [{"access_key_id": key} for key in access_key_ids])
+    last = connection.execute(select(func.max(gone_keys.c.sequence))).scalar_one()
+    old = gone_keys.c.sequence <= last - GONE_KEYS
+    found = list(connection.execute(select(gone_keys.c.access_key_id).where(old)).scalars())
+    connection.execute(delete(gone_keys).where(old))
+    return found
+
+
+def remove_everything(connection: Connection) -> list[str]:
+    """The access keys that were gone."""
     connection.execute(delete(writes))
+    found = load_gone_keys(connection)
+    connection.execute(delete(gone_keys))
+    return found
 
 
 def _owner(account: str, region: str, moment: float) -> str:

@@ -135,6 +135,11 @@ CREATE TABLE iam_writes (
 	sealed TEXT NOT NULL
 );
 
+CREATE TABLE iam_gone_keys (
+	sequence INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	access_key_id VARCHAR(128) NOT NULL
+);
+
 CREATE TABLE sts_sessions (
 	access_key_id VARCHAR(20) NOT NULL,
 	account VARCHAR(12) NOT NULL,

@@ -18,6 +18,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "iam_gone_keys",
+        sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("access_key_id", sa.String(128), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "sts_sessions",
         sa.Column("access_key_id", sa.String(20), primary_key=True),
         sa.Column("account", sa.String(12), nullable=False),
