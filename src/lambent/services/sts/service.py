@@ -1,6 +1,7 @@
 """GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo.
 
-Sessions are kept until a week after their end, so that a late key is told that it has expired. Their secrets are
+Sessions are kept until a week after their end, so that a late key is told that it has expired; less long when the key
+that they were got with has too many (`bound`). Their secrets are
 derived from their key and one of the data directory, so no row holds one.
 """
 
@@ -8,6 +9,7 @@ import base64
 import hashlib
 import secrets
 import string
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,13 +19,14 @@ from sqlalchemy import Connection
 
 from lambent.aws.arn import Arn, partition_of
 from lambent.aws.caller import Caller
-from lambent.aws.errors import ApiError
+from lambent.aws.errors import ApiError, PlatformFault
 from lambent.aws.keys import KeyRing, KnownKey, Secret
 from lambent.aws.policy.principals import Principal
 from lambent.aws.service import CallContext, Identity, Operations, Parameters, Result
 from lambent.aws.trust import ASSUME, refused_action
 from lambent.core.clock import Clock
 from lambent.services.sts import store
+from lambent.services.sts.bound import LIVE_SESSIONS, Bound
 from lambent.store.database import Database
 
 REMEMBERED: Final = timedelta(days=7)
@@ -35,13 +38,23 @@ _KEY_ALPHABET: Final = string.ascii_uppercase + "234567"
 
 
 class StsService:
-    def __init__(self, database: Database, clock: Clock, keys: KeyRing, caller: Caller, secret: bytes) -> None:
-        """`secret`: what the secrets of sessions are derived from."""
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        keys: KeyRing,
+        caller: Caller,
+        secret: bytes,
+        *,
+        live_sessions: int = LIVE_SESSIONS,
+    ) -> None:
+        """`secret`: what the secrets of sessions are derived from. `live_sessions`: of one key, at one time."""
         self._database = database
         self._clock = clock
         self._keys = keys
         self._caller = caller
         self._secret = secret
+        self._bound = Bound(live_sessions)
 
     def load(self) -> None:
         """Before the first call."""
@@ -59,6 +72,7 @@ class StsService:
     async def reset(self) -> None:
         for access_key_id in await self._database.read(store.load):
             self._keys.forget(access_key_id)
+        self._bound.clear()
         await self._database.write(store.remove_everything)
 
     async def get_caller_identity(self, context: CallContext, parameters: Parameters) -> Result:
@@ -165,9 +179,17 @@ class StsService:
         owner = self._keys.find(caller.access_key_id)
         origin = None if owner is None else owner.origin or caller.access_key_id
         known = replace(key, expires=expires, secret=secret, origin=origin)
-        forgotten = await self._database.write(lambda connection: _add(connection, access_key_id, known, now))
-        for old in forgotten:
-            self._keys.forget(old)
+        expired = [] if origin is None else self._bound.take(origin, access_key_id, expires, now)
+        try:
+            forgotten = await self._database.write(
+                lambda connection: _add(connection, access_key_id, known, expired, now)
+            )
+        except PlatformFault:
+            if origin is not None:
+                self._bound.give_back(origin, access_key_id)
+            raise
+        for old in (*expired, *forgotten):
+            self._forget(old)
         self._keys.learn(access_key_id, known)
         return {
             "AccessKeyId": access_key_id,
@@ -175,6 +197,12 @@ class StsService:
             "SessionToken": secret.session_token,
             "Expiration": expires,
         }
+
+    def _forget(self, access_key_id: str) -> None:
+        known = self._keys.find(access_key_id)
+        if known is not None and known.origin is not None:
+            self._bound.give_back(known.origin, access_key_id)
+        self._keys.forget(access_key_id)
 
     def _secret_of(self, access_key_id: str) -> Secret:
         made = hashlib.shake_256(self._secret + b"/" + access_key_id.encode()).digest(222)
@@ -191,7 +219,8 @@ class StsService:
         return identity.account if known is None else known.user_id
 
 
-def _add(connection: Connection, access_key_id: str, key: KnownKey, now: datetime) -> list[str]:
+def _add(connection: Connection, access_key_id: str, key: KnownKey, expired: Sequence[str], now: datetime) -> list[str]:
+    store.remove(connection, expired)
     forgotten = store.remove_expired(connection, now - REMEMBERED)
     store.add(connection, access_key_id, key)
     return forgotten

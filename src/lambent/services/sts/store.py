@@ -1,5 +1,6 @@
 """Rows of the sessions that STS gave out."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, insert, select
@@ -47,6 +48,13 @@ def remove_expired(connection: Connection, before: datetime) -> list[str]:
     if found:
         connection.execute(delete(sessions).where(sessions.c.expires < before.timestamp()))
     return found
+
+
+def remove(connection: Connection, access_key_ids: Sequence[str]) -> None:
+    # SQLite takes a bounded number of values in one statement.
+    for start in range(0, len(access_key_ids), 500):
+        some = access_key_ids[start : start + 500]
+        connection.execute(delete(sessions).where(sessions.c.access_key_id.in_(some)))
 
 
 def remove_everything(connection: Connection) -> None:
