@@ -55,7 +55,7 @@ class Vault:
         except InvalidTag:
             raise WrongKey(
                 f"What is secret of {owner} cannot be decrypted: the key in the data directory's secrets"
-                " folder is not the one that they were encrypted with. Put secrets/variables back from your backup."
+                " folder is not the one that it was encrypted with. Put secrets/variables back from your backup."
             ) from None
 
     def __repr__(self) -> str:

@@ -171,6 +171,13 @@ def test_a_key_that_is_off_or_deleted_stays_refused_after_a_restart(tmp_path: Pa
     asyncio.run(run())
 
 
+def test_a_kept_request_does_not_print_its_secrets() -> None:
+    form = urlencode(do("CreateLoginProfile", UserName="ada", Password="Hidden-1"))
+    printed = repr(Write("123456789012", "us-east-1", form, "5eed", 0.0, {"SecretAccessKey": "hers"}))
+    assert "123456789012" in printed
+    assert not any(secret in printed for secret in ("Hidden-1", "5eed", "hers"))
+
+
 def test_only_the_last_deleted_keys_are_kept(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "lambent.db")
 

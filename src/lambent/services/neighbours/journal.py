@@ -70,11 +70,11 @@ class Write:
 
     account: str
     region: str
-    form: str
+    form: str = field(repr=False)
     """The body: `Action=CreateRole&...`."""
-    seed: str
+    seed: str = field(repr=False)
     moment: float
-    made: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What its reply named: `Arn`, `UserName`, `UserId`, `AccessKeyId`, `SecretAccessKey`, ..."""
     sequence: int = 0
     _members: Mapping[str, str] = field(init=False, repr=False, compare=False)
