@@ -113,18 +113,22 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         )
         logs = LogsService(database, clock, retention=retention)
         stack.push_async_callback(logs.close)
-        choice = await probe.choose(
-            settings.sandbox,
-            launcher=host.launcher,
-            problem=host.problem,
-            packages_dir=data_dir.packages,
-            scratch=data_dir.root / "run",
-            runtime_entries=host.runtime_entries,
+        # The program that looks from inside needs longer than all that is made here meanwhile.
+        waiting = asyncio.Event()
+        choosing = asyncio.create_task(
+            probe.choose(
+                settings.sandbox,
+                launcher=host.launcher,
+                problem=host.problem,
+                packages_dir=data_dir.packages,
+                scratch=data_dir.root / "run",
+                runtime_entries=host.runtime_entries,
+                waiting=waiting,
+            )
         )
-        stack.push_async_callback(choice.driver.close)
-        launcher = host.launcher if choice.driver.name == "native" else None
-        if launcher is not None:
-            stack.callback(_stop_without(launcher, stop))
+        choosing.add_done_callback(lambda _: waiting.set())
+        stack.callback(choosing.cancel)
+        await waiting.wait()
 
         keys = KnownKeys(clock)
         iam = IamOverRestarts(database, clock, keys)
@@ -168,6 +172,11 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             keys=keys,
         )
         caller.apis = gateway.apis
+        choice = await choosing
+        stack.push_async_callback(choice.driver.close)
+        launcher = host.launcher if choice.driver.name == "native" else None
+        if launcher is not None:
+            stack.callback(_stop_without(launcher, stop))
         pool = Pool(
             driver=choice.driver,
             programs=Programs(host.catalog, control_plane.packages),

@@ -189,7 +189,7 @@ def _start_launcher(
     if settings.sandbox not in ("auto", "native"):
         return None, None
     try:
-        launcher = client.start(
+        launcher = client.begin(
             data_dir=data_dir.root,
             packages_dir=data_dir.packages,
             prefixes=prefixes,
@@ -200,6 +200,20 @@ def _start_launcher(
             raise
         return None, str(error)
     return launcher, None
+
+
+def _ready(
+    settings: Settings, launcher: LauncherClient | None, problem: str | None
+) -> tuple[LauncherClient | None, str | None]:
+    """The launcher once it is ready, or why there is none. It got ready while this process imported what it needs."""
+    if launcher is None:
+        return None, problem
+    try:
+        return launcher.await_ready(), None
+    except LauncherError as error:
+        if settings.sandbox == "native":
+            raise
+        return None, str(error)
 
 
 def _serve(
@@ -218,6 +232,7 @@ def _serve(
     from lambent.environments.sandbox.probe import SandboxUnavailable
     from lambent.store.migrations import SchemaTooNew
 
+    launcher, problem = _ready(settings, launcher, problem)
     host = app.Host(
         data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem, held=held
     )

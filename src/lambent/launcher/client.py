@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from lambent.launcher import wire
 from lambent.launcher.cgroups import SYSTEMD
@@ -38,10 +39,23 @@ class LauncherClient:
         self._channel = channel
         self._packages = packages
         self._prefixes = list(prefixes)
+        self._ready = False
         self.missing: Mapping[str, str] = {}
         """Guarantee -> why this machine cannot give it."""
 
-    def await_ready(self) -> None:
+    def await_ready(self) -> Self:
+        """Before the first sandbox. Raises LauncherError, and has ended it then, when it cannot work here."""
+        if self._ready:
+            return self
+        try:
+            self._hear_that_it_is_ready()
+        except LauncherError:
+            self.close()
+            raise
+        self._ready = True
+        return self
+
+    def _hear_that_it_is_ready(self) -> None:
         self._channel.settimeout(_START_TIMEOUT_S)
         try:
             received = wire.receive(self._channel)
@@ -118,7 +132,17 @@ class LauncherClient:
 def start(
     *, data_dir: Path, packages_dir: Path, prefixes: Sequence[Path], runtime_entries: Mapping[str, Path]
 ) -> LauncherClient:
-    """Start the launcher; needs root, and folders that exist. Raises LauncherError when it cannot work here.
+    """`begin`, and wait until it is ready."""
+    begun = begin(data_dir=data_dir, packages_dir=packages_dir, prefixes=prefixes, runtime_entries=runtime_entries)
+    return begun.await_ready()
+
+
+def begin(
+    *, data_dir: Path, packages_dir: Path, prefixes: Sequence[Path], runtime_entries: Mapping[str, Path]
+) -> LauncherClient:
+    """Start the launcher; needs root, and folders that exist. `await_ready` before its first use.
+
+    Raises LauncherError when it cannot work here.
 
     `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
@@ -135,7 +159,7 @@ def start(
     }
     if scope := _delegated_scope():
         with suppress(LauncherError):  # Without the scope limits are missing, which the launcher then says.
-            return _start([*scope, *_PROGRAM], agreed | {"delegated": True}, packages, known)
+            return _start([*scope, *_PROGRAM], agreed | {"delegated": True}, packages, known).await_ready()
     return _start(_PROGRAM, agreed | {"delegated": False}, packages, known)
 
 
@@ -150,13 +174,8 @@ def _start(command: Sequence[str], agreed: wire.Message, packages: Path, prefixe
             start_new_session=True,
         )
     client = LauncherClient(process, ours, packages, prefixes)
-    try:
-        with suppress(BrokenPipeError):  # It has ended already; the wait tells.
-            wire.send(ours, agreed)
-        client.await_ready()
-    except LauncherError:
-        client.close()
-        raise
+    with suppress(BrokenPipeError):  # It has ended already; the wait tells.
+        wire.send(ours, agreed)
     return client
 
 

@@ -8,7 +8,7 @@ from lambent.launcher import client
 def test_launcher_that_ends_before_it_reads_is_told_as_one_that_ended(tmp_path: Path) -> None:
     """As systemd-run does where it cannot give a scope: the next attempt is made without."""
     with pytest.raises(client.LauncherError, match="ended at once, with status 1"):
-        client._start(["false"], {"agreed": "not read"}, tmp_path, [])
+        client._start(["false"], {"agreed": "not read"}, tmp_path, []).await_ready()
 
 
 def test_each_start_has_a_scope_of_its_own_and_none_where_there_is_no_systemd(

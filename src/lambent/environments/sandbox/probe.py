@@ -59,9 +59,11 @@ async def choose(
     packages_dir: Path,
     scratch: Path,
     runtime_entries: Mapping[str, Path],
+    waiting: asyncio.Event | None = None,
 ) -> Choice:
     """`wanted` is the setting (auto, native, process, ...). `launcher` is a started one, or None for the reason
-    `problem`. `scratch` is a folder of the data dir for the process driver alone.
+    `problem`. `scratch` is a folder of the data dir for the process driver alone. `waiting` is set once there is
+    nothing to do but wait for what the program inside finds.
 
     Raises SandboxUnavailable when `wanted` names a sandbox that cannot be had.
     """
@@ -71,7 +73,7 @@ async def choose(
     if wanted != "process":
         if launcher is not None:
             driver = NativeDriver(launcher)
-            missing = await examine(driver, packages_dir)
+            missing = await examine(driver, packages_dir, waiting)
             driver.guarantees = {name: name not in missing for name in GUARANTEES}
             essential = ISOLATION if wanted == "auto" else frozenset(GUARANTEES) - OPTIONAL
             if not essential & missing.keys():
@@ -85,7 +87,7 @@ async def choose(
     return Choice(process, dict.fromkeys(GUARANTEES, "a plain process of the host") | missing, reason)
 
 
-async def examine(driver: NativeDriver, packages_dir: Path) -> dict[str, str]:
+async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Event | None = None) -> dict[str, str]:
     """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why."""
     missing = dict(driver.launcher_missing)
     code = _code(packages_dir)
@@ -94,7 +96,7 @@ async def examine(driver: NativeDriver, packages_dir: Path) -> dict[str, str]:
             spec = _spec(code, host_loopback.getsockname()[1])
             sandbox = await driver.create(spec)
             try:
-                found = await _look(sandbox)
+                found = await _look(sandbox, waiting)
             finally:
                 await sandbox.stop()
     except (SandboxError, LauncherError, OSError, ValueError, TimeoutError) as error:
@@ -134,10 +136,12 @@ def _spec(code: Path, port: int) -> SandboxSpec:
     )
 
 
-async def _look(sandbox: Sandbox) -> dict[str, str | None]:
+async def _look(sandbox: Sandbox, waiting: asyncio.Event | None) -> dict[str, str | None]:
     for share in (0.5, None):
         sandbox.limit_cpu(share)  # That it limits is measured by the tests; here the kernel has to accept it.
     await sandbox.start()
+    if waiting is not None:
+        waiting.set()
     async with asyncio.timeout(_TIMEOUT_S):
         ended = await sandbox.exited()
     try:
