@@ -15,7 +15,8 @@ from tests.e2e.packages import zip_of
 
 HERE = Path(__file__).parent / "terraform"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-PROVIDER = Path("registry.terraform.io/hashicorp/aws")
+PROVIDER = "*/hashicorp/aws"
+"""In a mirror, below the name of the registry that it mirrors."""
 NO_CHANGES, CHANGES = 0, 2
 """What `terraform plan -detailed-exitcode` answers."""
 
@@ -32,7 +33,7 @@ def provider_mirror() -> Path | None:
     named = [Path(folder) for name in ("TF_PLUGIN_DIR", "TF_PLUGIN_CACHE_DIR") if (folder := os.environ.get(name))]
     usual = [Path.home() / ".terraform.d/plugins", Path("/usr/local/share/terraform/plugins")]
     mirrors = [*named, *usual, Path("/usr/share/terraform/plugins"), *sorted(Path("/opt").glob("*"))]
-    return next((mirror for mirror in mirrors if (mirror / PROVIDER).is_dir()), None)
+    return next((mirror for mirror in mirrors if any(mirror.glob(PROVIDER))), None)
 
 
 TERRAFORM = shutil.which("terraform")
