@@ -24,6 +24,31 @@ class Status(StrEnum):
     TIMEOUT = "timeout"
 
 
+class HowStarted(StrEnum):
+    """Where the runtime of a new environment came from, fastest first."""
+
+    POOLED = "pooled"
+    """It waited in a prepared sandbox, which holds nothing of any account."""
+    FORKED = "forked"
+    """It is a fork of the account's zygote, which holds our code alone."""
+    RESTORED = "restored"
+    """It is a fork of the function version's template, after its Init (SnapStart)."""
+    EXECUTED = "executed"
+    """It was exec'd for this environment."""
+
+
+class Cause(StrEnum):
+    """Why there was no warm environment for an invocation."""
+
+    FIRST = "first"
+    BUSY = "busy"
+    CHANGED = "changed"
+    PROVISIONED = "provisioned"
+    IDLE = "idle"
+    EVICTED = "evicted"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitStart:
     time_ms: int
@@ -72,3 +97,54 @@ class Report:
     """Only for the first invocation after a successful Init phase."""
     memory_mb: int
     max_memory_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """One new environment: why it was made, where its runtime came from, and what its start took, in this order."""
+
+    time_ms: int
+    """When the environment was asked for."""
+    environment_id: str
+    runtime: str
+    """Identifier of the function, for example `python3.12`."""
+    cause: Cause
+    busy: int
+    """Environments of this deployment that existed already, none of them free."""
+    how: HowStarted
+    status: Status
+    """Of the Init phase."""
+    queued_ms: float
+    """Waiting for its turn among the other starts of this machine."""
+    sandbox_ms: float
+    """Until there was a sandbox with the function's files, and somebody listened in it."""
+    runtime_ms: float
+    """Until the runtime process had its variables: an exec, or a word to one that waited."""
+    init_ms: float
+    """Until it asked for an event: the interpreter where that was exec'd, and the function's own Init."""
+    handler_ms: float | None = None
+    """Of the first invocation; None until that is over."""
+
+    @property
+    def total_ms(self) -> float:
+        """What an invocation waited because nothing was warm."""
+        return self.queued_ms + self.sandbox_ms + self.runtime_ms + self.init_ms
+
+    @property
+    def why(self) -> str:
+        """The cause as a sentence."""
+        match self.cause:
+            case Cause.FIRST:
+                return "first invocation of this version since the server started"
+            case Cause.BUSY:
+                return f"scale-out: {self.busy} environment{'s' if self.busy > 1 else ''} existed, none was free"
+            case Cause.CHANGED:
+                return "code or configuration was changed"
+            case Cause.PROVISIONED:
+                return "provisioned concurrency, before anybody asked"
+            case Cause.IDLE:
+                return "the last environment was idle for too long and had been stopped"
+            case Cause.EVICTED:
+                return "the last environment had been stopped to make room on the machine"
+            case Cause.FAILED:
+                return "the last environment had ended by itself"
