@@ -97,6 +97,9 @@ class Report:
     """Only for the first invocation after a successful Init phase."""
     memory_mb: int
     max_memory_mb: int
+    restore_duration_ms: float | None = None
+    """Only for the first invocation after a restore."""
+    billed_restore_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,3 +151,77 @@ class ColdStart:
                 return "the last environment had been stopped to make room on the machine"
             case Cause.FAILED:
                 return "the last environment had ended by itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitRuntimeDone:
+    """The runtime asked for its first event, or will not; extensions may still be busy."""
+
+    time_ms: int
+    phase: Phase
+    status: Status
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreStart:
+    time_ms: int
+    runtime_version: str | None
+    runtime_version_arn: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRuntimeDone:
+    """The after-restore hooks have run, or failed."""
+
+    time_ms: int
+    status: Status
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport:
+    time_ms: int
+    status: Status
+    error_type: str | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """What became of an extension in this Init."""
+
+    time_ms: int
+    name: str
+    state: str
+    """As Lambda prints it: Ready, Registered, LaunchError, InitError, ExitError ..."""
+    events: tuple[str, ...]
+    """INVOKE, SHUTDOWN: what it registered for."""
+    error_type: str | None = None
+
+
+class SubscriptionKind(StrEnum):
+    TELEMETRY = "telemetry"
+    LOGS = "logs"
+    """Of the older Logs API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySubscription:
+    time_ms: int
+    name: str
+    """Of the extension that subscribed."""
+    kind: SubscriptionKind
+    types: tuple[str, ...]
+    """platform, function, extension."""
+    state: str = "Subscribed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsDropped:
+    """What a subscriber did not take in time."""
+
+    time_ms: int
+    dropped_records: int
+    dropped_bytes: int
+    reason: str

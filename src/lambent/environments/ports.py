@@ -7,7 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lambent.environments.events import InitReport, InitStart, Report, RuntimeDone, Start
+from lambent.environments.events import (
+    ColdStart,
+    Extension,
+    InitReport,
+    InitRuntimeDone,
+    InitStart,
+    LogsDropped,
+    Report,
+    RestoreReport,
+    RestoreRuntimeDone,
+    RestoreStart,
+    RuntimeDone,
+    Start,
+    TelemetrySubscription,
+)
 from lambent.functions.records import CodePackage, FunctionVersion
 from lambent.runtimes.layout import Layout, RenderCommand
 
@@ -179,14 +193,36 @@ class CodePackages(Protocol):
 class Journal(Protocol):
     """What one environment tells of itself, in order. Calls are synchronous and never wait."""
 
+    def cold_start(self, event: ColdStart) -> None:
+        """After the Init, or the restore, that somebody waited for."""
+        ...
+
     def init_start(self, event: InitStart) -> None: ...
 
+    def init_runtime_done(self, event: InitRuntimeDone) -> None: ...
+
     def init_report(self, event: InitReport) -> None: ...
+
+    def restore_start(self, event: RestoreStart) -> None: ...
+
+    def restore_runtime_done(self, event: RestoreRuntimeDone) -> None: ...
+
+    def restore_report(self, event: RestoreReport) -> None: ...
+
+    def extension(self, event: Extension) -> None: ...
+
+    def telemetry_subscription(self, event: TelemetrySubscription) -> None: ...
+
+    def logs_dropped(self, event: LogsDropped) -> None: ...
 
     def start(self, event: Start) -> None: ...
 
     def output(self, time_ms: int, line: str) -> None:
         """One line that a process of the function wrote, with its line break when it had one."""
+        ...
+
+    def extension_output(self, time_ms: int, line: str) -> None:
+        """The same of an extension."""
         ...
 
     def runtime_done(self, event: RuntimeDone) -> None: ...

@@ -7,16 +7,33 @@ the calls; nothing is reordered or delayed here.
 import math
 from collections import deque
 
-from lambent.environments.events import InitReport, InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.events import (
+    ColdStart,
+    Extension,
+    InitReport,
+    InitRuntimeDone,
+    InitStart,
+    LogsDropped,
+    Phase,
+    Report,
+    RestoreReport,
+    RestoreRuntimeDone,
+    RestoreStart,
+    RuntimeDone,
+    Start,
+    Status,
+    SubscriptionKind,
+    TelemetrySubscription,
+)
 from lambent.environments.ports import EnvironmentIdentity, Journal, LogSink, LogStream
 from lambent.functions.records import FunctionVersion
 
 TAIL_BYTES = 4096
 
 
-def billed_ms(duration_ms: float, init_duration_ms: float | None) -> int:
+def billed_ms(duration_ms: float, init_duration_ms: float | None, billed_restore_ms: int | None = None) -> int:
     """Whole milliseconds, rounded up; Init is billed since August 2025. Rounding noise of floats is not billed."""
-    return math.ceil(round(duration_ms + (init_duration_ms or 0.0), 6))
+    return math.ceil(round(duration_ms + (init_duration_ms or 0.0) + (billed_restore_ms or 0), 6))
 
 
 def init_start_line(event: InitStart) -> str | None:
@@ -35,6 +52,29 @@ def init_report_line(event: InitReport) -> str | None:
     return line + (f"\tError Type: {event.error_type}\n" if event.error_type else "\n")
 
 
+def restore_start_line(event: RestoreStart) -> str:
+    arn = event.runtime_version_arn or ""
+    return f"RESTORE_START Runtime Version: {event.runtime_version or ''}\tRuntime Version ARN: {arn}\n"
+
+
+def restore_report_line(event: RestoreReport) -> str:
+    line = f"RESTORE_REPORT Restore Duration: {event.duration_ms:.2f} ms"
+    if event.status is not Status.SUCCESS:
+        line += f"\tStatus: {event.status}"
+    return line + (f"\tError Type: {event.error_type}\n" if event.error_type else "\n")
+
+
+def extension_line(event: Extension) -> str:
+    line = f"EXTENSION\tName: {event.name}\tState: {event.state}\tEvents: [{', '.join(event.events)}]"
+    return line + (f"\tError Type: {event.error_type}\n" if event.error_type else "\n")
+
+
+def telemetry_subscription_line(event: TelemetrySubscription) -> str:
+    word = "LOGS" if event.kind is SubscriptionKind.LOGS else "TELEMETRY"
+    types = ", ".join(name.capitalize() for name in event.types)
+    return f"{word}\tName: {event.name}\tState: {event.state}\tTypes: [{types}]\n"
+
+
 def start_line(event: Start) -> str:
     return f"START RequestId: {event.request_id} Version: {event.version}\n"
 
@@ -46,11 +86,16 @@ def end_line(event: RuntimeDone) -> str:
 def report_line(event: Report) -> str:
     line = (
         f"REPORT RequestId: {event.request_id}\tDuration: {event.duration_ms:.2f} ms\t"
-        f"Billed Duration: {billed_ms(event.duration_ms, event.init_duration_ms)} ms\t"
+        f"Billed Duration: {billed_ms(event.duration_ms, event.init_duration_ms, event.billed_restore_ms)} ms\t"
         f"Memory Size: {event.memory_mb} MB\tMax Memory Used: {event.max_memory_mb} MB\t"
     )
     if event.init_duration_ms is not None:
         line += f"Init Duration: {event.init_duration_ms:.2f} ms\t"
+    if event.restore_duration_ms is not None:
+        line += (
+            f"Restore Duration: {event.restore_duration_ms:.2f} ms\t"
+            f"Billed Restore Duration: {event.billed_restore_ms or 0} ms\t"
+        )
     if event.status is Status.TIMEOUT:
         line += "Status: timeout"
     elif event.status is Status.FAILURE:
@@ -88,17 +133,44 @@ class TextJournal:
         self._stream = stream
         self._tail: Tail | None = None
 
+    def cold_start(self, event: ColdStart) -> None:
+        """No line of Lambda's tells it."""
+
     def init_start(self, event: InitStart) -> None:
         self._write(event.time_ms, init_start_line(event))
 
+    def init_runtime_done(self, event: InitRuntimeDone) -> None:
+        """No line of Lambda's tells it."""
+
     def init_report(self, event: InitReport) -> None:
         self._write(event.time_ms, init_report_line(event))
+
+    def restore_start(self, event: RestoreStart) -> None:
+        self._write(event.time_ms, restore_start_line(event))
+
+    def restore_runtime_done(self, event: RestoreRuntimeDone) -> None:
+        """No line of Lambda's tells it."""
+
+    def restore_report(self, event: RestoreReport) -> None:
+        self._write(event.time_ms, restore_report_line(event))
+
+    def extension(self, event: Extension) -> None:
+        self._write(event.time_ms, extension_line(event))
+
+    def telemetry_subscription(self, event: TelemetrySubscription) -> None:
+        self._write(event.time_ms, telemetry_subscription_line(event))
+
+    def logs_dropped(self, event: LogsDropped) -> None:
+        """Told to subscribers alone."""
 
     def start(self, event: Start) -> None:
         self._tail = Tail() if event.keep_tail else None
         self._write(event.time_ms, start_line(event))
 
     def output(self, time_ms: int, line: str) -> None:
+        self._write(time_ms, line)
+
+    def extension_output(self, time_ms: int, line: str) -> None:
         self._write(time_ms, line)
 
     def runtime_done(self, event: RuntimeDone) -> None:

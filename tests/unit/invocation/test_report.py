@@ -1,6 +1,19 @@
 """The text lines of a log stream, character by character."""
 
-from lambent.environments.events import InitReport, InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.events import (
+    Extension,
+    InitReport,
+    InitStart,
+    Phase,
+    Report,
+    RestoreReport,
+    RestoreStart,
+    RuntimeDone,
+    Start,
+    Status,
+    SubscriptionKind,
+    TelemetrySubscription,
+)
 from lambent.invocation import report
 from lambent.invocation.report import Tail
 
@@ -60,6 +73,39 @@ def test_start_end_and_init_lines() -> None:
     assert report.init_report_line(failed) == "INIT_REPORT Init Duration: 10009.13 ms\tPhase: init\tStatus: timeout\n"
     fine = InitReport(time_ms=0, phase=Phase.INVOKE, status=Status.SUCCESS, error_type=None, duration_ms=1.0)
     assert report.init_report_line(fine) is None
+
+
+def test_restore_lines_and_the_restore_in_a_report() -> None:
+    start = RestoreStart(time_ms=0, runtime_version="python:3.12.v18", runtime_version_arn="arn:x")
+    assert (
+        report.restore_start_line(start)
+        == "RESTORE_START Runtime Version: python:3.12.v18\tRuntime Version ARN: arn:x\n"
+    )
+    done = RestoreReport(time_ms=0, status=Status.SUCCESS, error_type=None, duration_ms=1236.041)
+    assert report.restore_report_line(done) == "RESTORE_REPORT Restore Duration: 1236.04 ms\n"
+    late = RestoreReport(time_ms=0, status=Status.TIMEOUT, error_type=None, duration_ms=1236.041)
+    assert report.restore_report_line(late) == "RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: timeout\n"
+    broken = RestoreReport(time_ms=0, status=Status.ERROR, error_type="Runtime.ExitError", duration_ms=1236.041)
+    assert report.restore_report_line(broken).endswith("ms\tStatus: error\tError Type: Runtime.ExitError\n")
+    line = report.report_line(a_report(restore_duration_ms=722.09, billed_restore_ms=140))
+    assert line.endswith("\tRestore Duration: 722.09 ms\tBilled Restore Duration: 140 ms\t\n")
+    assert "\tBilled Duration: 143 ms\t" in line
+
+
+def test_lines_of_extensions_and_subscriptions() -> None:
+    ready = Extension(time_ms=0, name="agent", state="Ready", events=("INVOKE", "SHUTDOWN"))
+    assert report.extension_line(ready) == "EXTENSION\tName: agent\tState: Ready\tEvents: [INVOKE, SHUTDOWN]\n"
+    broken = Extension(time_ms=0, name="agent", state="LaunchError", events=(), error_type="PermissionDenied")
+    assert report.extension_line(broken) == (
+        "EXTENSION\tName: agent\tState: LaunchError\tEvents: []\tError Type: PermissionDenied\n"
+    )
+    types = ("platform", "function", "extension")
+    new = TelemetrySubscription(time_ms=0, name="agent", kind=SubscriptionKind.TELEMETRY, types=types)
+    assert report.telemetry_subscription_line(new) == (
+        "TELEMETRY\tName: agent\tState: Subscribed\tTypes: [Platform, Function, Extension]\n"
+    )
+    old = TelemetrySubscription(time_ms=0, name="agent", kind=SubscriptionKind.LOGS, types=("platform",))
+    assert report.telemetry_subscription_line(old) == "LOGS\tName: agent\tState: Subscribed\tTypes: [Platform]\n"
 
 
 def test_a_tail_keeps_the_last_four_kilobytes_in_bounded_memory() -> None:
