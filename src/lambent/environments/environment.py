@@ -7,32 +7,25 @@ and starts processes. Phases: AWS's execution environment lifecycle. It chooses 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
 
 from lambent.aws.errors import ApiError, FunctionFault, PlatformFault
-from lambent.core.clock import Clock
 from lambent.core.lifecycle import step
 from lambent.environments import faults
 from lambent.environments.alarm import Alarm
+from lambent.environments.current import Current
 from lambent.environments.events import InitStart, Phase, Report, RuntimeDone, Start, Status
-from lambent.environments.output import Turns
 from lambent.environments.ports import (
-    AwsEndpoint,
     EnvironmentIdentity,
     Journal,
     ProcessExit,
     Program,
-    ProgramSource,
-    SandboxDriver,
 )
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
-from lambent.environments.start_gate import StartGate
 from lambent.environments.states import NEXT, State
-from lambent.functions.quotas import Quotas
+from lambent.environments.surroundings import Surroundings
 from lambent.functions.records import FunctionVersion
 
 SAMPLE_EVERY_S = 0.05
@@ -41,47 +34,11 @@ FREEZE_AFTER_S = 0.0075
 """Long enough that a busy environment is not frozen between two invocations, short enough to stop its threads."""
 
 
-class Keeper(Protocol):
-    """Who is told when an environment is free again, or gone."""
-
-    def environment_ready(self, environment: "Environment") -> None: ...
-
-    def environment_gone(self, environment: "Environment") -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What all environments of a machine share."""
-
-    driver: SandboxDriver
-    programs: ProgramSource
-    clock: Clock
-    gate: StartGate
-    keeper: Keeper
-    aws_endpoint: AwsEndpoint | None
-    quotas: Quotas = field(default_factory=Quotas)
-    turns: Turns = field(default_factory=Turns)
-
-
 class Signal(Enum):
     BEGIN = "an invocation waits for a runtime"
     EXITED = "the runtime ended"
     DEADLINE = "the invocation's time is over"
     STOP = "stop"
-
-
-@dataclass(slots=True)
-class _Current:
-    """The invocation that runs."""
-
-    request: InvokeRequest
-    result: asyncio.Future[InvokeResult]
-    on_end: Callable[[], None]
-    started: float
-    deadline: float
-    answer: Answer | None = None
-    ended: float | None = None
-    """When the runtime asked for the next one."""
 
 
 class Environment:
@@ -113,7 +70,7 @@ class Environment:
         self._sample = Alarm(self._clock, self._sample_memory)
         self._domain: RuntimeDomain | None = None
         self._init_duration_ms: float | None = None
-        self._current: _Current | None = None
+        self._current: Current | None = None
         self._refusal: ApiError | None = None
         self._given_up = False
 
@@ -145,7 +102,7 @@ class Environment:
         now = self._clock.monotonic()
         timeout_s = self.version.timeout_s
         result: asyncio.Future[InvokeResult] = asyncio.get_running_loop().create_future()
-        self._current = _Current(request, result, on_end, now, now + timeout_s)
+        self._current = Current(request, result, on_end, now, now + timeout_s)
         self._deadline.set(now + timeout_s)
         self._sample.set(now + SAMPLE_EVERY_S)
         self.domain.thaw()
@@ -182,7 +139,7 @@ class Environment:
         self.idle_since = self._clock.monotonic()
         current.on_end()
 
-    def _write_end(self, current: _Current, status: Status, error_type: str | None, duration_ms: float) -> None:
+    def _write_end(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
         time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
         produced = len(current.answer.body) if current.answer is not None else 0
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
@@ -224,7 +181,7 @@ class Environment:
         if self.domain.starting is not None:
             self.domain.starting.failed(answer)
 
-    def _succeed(self, current: _Current) -> None:
+    def _succeed(self, current: Current) -> None:
         """The runtime is done with `current` and at our disposal, whatever the function answered."""
         # In a Reset the owner coroutine ends the invocation, once the processes are gone.
         if self._current is current and self.state is State.BUSY and current.answer is not None:
@@ -316,11 +273,11 @@ class Environment:
         elif signal is Signal.EXITED and self.domain.initialised and (end := self.domain.exit) is not None:
             await self._reset_after_exit(end)
 
-    def _is_late(self, current: _Current) -> bool:
+    def _is_late(self, current: Current) -> bool:
         """Whether the signal means this invocation, and it still has something to do."""
         return current.deadline <= self._clock.monotonic() and current.ended is None
 
-    async def _init_inside_invoke(self, current: _Current) -> None:
+    async def _init_inside_invoke(self, current: Current) -> None:
         request = current.request
         end = await self.domain.initialise(Phase.INVOKE, current.deadline - self._clock.monotonic())
         if end.status is Status.SUCCESS:
@@ -333,7 +290,7 @@ class Environment:
         else:
             self._fail(current, Status.FAILURE, end.fault(request.request_id))
 
-    async def _reset_after_timeout(self, current: _Current) -> None:
+    async def _reset_after_timeout(self, current: Current) -> None:
         self.state = step(NEXT, self.state, State.RESETTING)
         # What it says from now on comes too late.
         self.domain.api.restart()
@@ -363,7 +320,7 @@ class Environment:
         if not await self.domain.kill():
             self._given_up = True
 
-    def _fail(self, current: _Current, status: Status, fault: FunctionFault) -> None:
+    def _fail(self, current: Current, status: Status, fault: FunctionFault) -> None:
         """The invocation is over by a fault. An answer that was posted before stays the caller's."""
         if current.answer is None:
             current.answer = Answer(fault.payload, fault.error_type)

@@ -13,7 +13,7 @@ from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.environments import capacity
-from lambent.environments.environment import Environment, Surroundings
+from lambent.environments.environment import Environment
 from lambent.environments.identity import new_identity
 from lambent.environments.ports import (
     AwsEndpoint,
@@ -23,6 +23,7 @@ from lambent.environments.ports import (
 )
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
+from lambent.environments.surroundings import Surroundings
 from lambent.environments.waiting import Waiter, WaitingLine, no_room
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion

@@ -1,0 +1,38 @@
+"""What all environments of a machine share, and whom they tell of themselves.
+
+It holds and decides nothing: the pool makes it, each environment reads it.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from lambent.core.clock import Clock
+from lambent.environments.output import Turns
+from lambent.environments.ports import AwsEndpoint, ProgramSource, SandboxDriver
+from lambent.environments.start_gate import StartGate
+from lambent.functions.quotas import Quotas
+
+if TYPE_CHECKING:
+    from lambent.environments.environment import Environment
+
+
+class Keeper(Protocol):
+    """Who is told when an environment is free again, or gone."""
+
+    def environment_ready(self, environment: "Environment") -> None: ...
+
+    def environment_gone(self, environment: "Environment") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all environments of a machine share."""
+
+    driver: SandboxDriver
+    programs: ProgramSource
+    clock: Clock
+    gate: StartGate
+    keeper: Keeper
+    aws_endpoint: AwsEndpoint | None
+    quotas: Quotas = field(default_factory=Quotas)
+    turns: Turns = field(default_factory=Turns)
