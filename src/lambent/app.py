@@ -174,7 +174,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         caller.apis = gateway.apis
         choice = await choosing
         stack.push_async_callback(choice.driver.close)
-        launcher = host.launcher if choice.driver.name == "native" else None
+        launcher = host.launcher if choice.driver.name in ("native", "rootless") else None
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
         pool = Pool(

@@ -2,16 +2,21 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
+import pytest
+
+import lambent
 from lambent.environments.ports import Sandbox, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver
-from lambent.launcher import client
+from lambent.launcher import cgroups, client
 from lambent.runtimes.layout import Command, Layout
+from tests.e2e import ordinary_user
 
 PREFIX = Path(sys.base_prefix)
 PYTHON = f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -107,3 +112,76 @@ async def native_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriv
         yield driver
     finally:
         await driver.close()
+
+
+@asynccontextmanager
+async def rootless_driver(
+    home: Path, *, ids: bool = True, cgroups: bool = True, **entries: Path
+) -> AsyncIterator[NativeDriver]:
+    """The same by a launcher of an ordinary user, who has numbers for functions (`ids`) and control groups of its own.
+
+    Where root tests, it makes that user, stays root and looks from outside; else the user is the one who tests, and has
+    what it has."""
+    (home / "packages").mkdir(exist_ok=True)
+    root = os.geteuid() == 0
+    if root and ids:
+        needs_program("newuidmap", "uidmap")
+    with delegated_groups() if root and cgroups else nullcontext(()) as groups:
+        launcher = client.start(
+            data_dir=home,
+            packages_dir=home / "packages",
+            prefixes=[PREFIX],
+            runtime_entries=entries,
+            wanted="rootless",
+            through=as_ordinary_user(home, ids=ids, groups=groups) if root else (),
+        )
+        driver = NativeDriver(launcher)
+        try:
+            yield driver
+        finally:
+            await driver.close()
+
+
+def as_ordinary_user(*paths: Path, ids: bool, groups: Sequence[str] = ()) -> tuple[str, ...]:
+    """What to put before a command so that an ordinary user runs it, who owns the folders `paths` then."""
+    for path in paths:
+        os.chown(path, ordinary_user.UID, ordinary_user.UID)
+    shown = dict.fromkeys((PREFIX, Path(sys.prefix), Path(lambent.__file__).parents[2], *paths))
+    options = [*(f"--show={path}" for path in shown), *(f"--cgroup={group}" for group in groups)]
+    numbers = ["--ids"] if ids else []
+    return (sys.executable, "-I", "-S", ordinary_user.__file__, *numbers, *options, "--")
+
+
+@contextmanager
+def delegated_groups() -> Iterator[tuple[str, ...]]:
+    """A control group in each hierarchy that is an ordinary user's, as systemd delegates one."""
+    made: list[str] = []
+    for each in cgroups.discover():
+        folder = f"{each.folder}/lambent-test-{os.getpid()}-{len(made)}"
+        os.mkdir(folder)
+        made.append(folder)
+        for path in (folder, *(f"{folder}/{name}" for name in ("tasks", "cgroup.procs", "cgroup.subtree_control"))):
+            if os.path.exists(path):
+                os.chown(path, ordinary_user.UID, ordinary_user.UID)
+    try:
+        yield tuple(made)
+    finally:
+        for folder in made:
+            for group, _, _ in os.walk(folder, topdown=False):
+                os.rmdir(group)
+
+
+DRIVERS: dict[str, Callable[..., AbstractAsyncContextManager[NativeDriver]]] = {
+    "native": native_driver,
+    "rootless": rootless_driver,
+}
+"""The drivers that isolate, for tests that hold for each of them; without root there is one."""
+if os.geteuid() != 0:
+    del DRIVERS["native"]
+
+
+def needs_program(name: str, package: str) -> None:
+    """Skip without it, but never where all is expected to be there."""
+    if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
+        tell = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        tell(f"{name} is missing (package {package})")

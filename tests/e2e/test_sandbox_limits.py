@@ -9,13 +9,18 @@ import pytest
 
 from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from tests.e2e.sandbox_kit import drain, native_driver, printed, run, spec, until
+from tests.e2e.sandbox_kit import DRIVERS, drain, printed, run, spec, until
 
 
-@pytest.fixture
-async def driver(tmp_path: Path) -> AsyncIterator[NativeDriver]:
-    async with native_driver(tmp_path) as made:
+@pytest.fixture(params=DRIVERS)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NativeDriver]:
+    async with DRIVERS[request.param](tmp_path) as made:
         yield made
+
+
+def _only_with_disk_images(driver: NativeDriver) -> None:
+    if "tmp" in driver.launcher_missing:
+        pytest.skip(driver.launcher_missing["tmp"])
 
 
 async def make(driver: NativeDriver, tmp_path: Path, script: str, **more: object) -> NativeSandbox:
@@ -117,6 +122,7 @@ async def test_shared_memory_does_not_outlive_a_reset(driver: NativeDriver, tmp_
 
 
 async def test_peak_memory_is_what_processes_hold_without_page_cache(driver: NativeDriver, tmp_path: Path) -> None:
+    _only_with_disk_images(driver)
     script = """
         import os, time
         with open("/tmp/file", "wb") as file:
@@ -223,6 +229,7 @@ async def test_open_files_are_limited(driver: NativeDriver, tmp_path: Path) -> N
 
 
 async def test_full_tmp_is_enospc_and_no_memory_kill(driver: NativeDriver, tmp_path: Path) -> None:
+    _only_with_disk_images(driver)
     script = """
         written = 0
         try:

@@ -11,14 +11,14 @@ import pytest
 from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from tests.e2e.sandbox_kit import DEADLINE_S, drain, native_driver, printed, run, spec
+from tests.e2e.sandbox_kit import DEADLINE_S, DRIVERS, drain, printed, run, spec
 
 
-@pytest.fixture
-async def driver(tmp_path: Path) -> AsyncIterator[NativeDriver]:
+@pytest.fixture(params=DRIVERS)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NativeDriver]:
     entry = tmp_path / "bootstrap.py"
     entry.write_text("answer = 42\n")
-    async with native_driver(tmp_path, **{"bootstrap.py": entry}) as made:
+    async with DRIVERS[request.param](tmp_path, **{"bootstrap.py": entry}) as made:
         yield made
 
 

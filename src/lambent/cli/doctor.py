@@ -67,7 +67,14 @@ def _sandbox(settings: Settings) -> Finding:
         packages.mkdir()
         launcher, problem = None, None
         try:
-            launcher = start(data_dir=Path(folder), packages_dir=packages, prefixes=[], runtime_entries={})
+            if settings.sandbox in ("auto", "native", "rootless"):
+                launcher = start(
+                    data_dir=Path(folder),
+                    packages_dir=packages,
+                    prefixes=[],
+                    runtime_entries={},
+                    wanted=settings.sandbox,
+                )
         except LauncherError as error:
             problem = str(error)
         try:

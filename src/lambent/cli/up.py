@@ -113,6 +113,7 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     with _one_line_failures(settings):
         _check_address(settings)
         who = privileges.identity(settings.user)
+        _check_rootless(settings, who)
         _check_readable(who)
         privileges.make_folder(settings.data_dir, who)
         catalog = catalog_of(settings)
@@ -143,6 +144,11 @@ def _check_address(settings: Settings) -> None:
     check_bind(settings.host)
     if (problem := why_not_listen(settings.host, settings.port)) is not None:
         raise problem
+
+
+def _check_rootless(settings: Settings, who: Identity | None) -> None:
+    if settings.sandbox == "rootless" and who is not None and who.uid != 0:
+        raise Failure(f"--sandbox rootless needs no root: start as {who.name}, without sudo", USAGE)
 
 
 def _check_readable(who: Identity | None) -> None:
@@ -185,8 +191,8 @@ def _as(who: Identity | None) -> Iterator[None]:
 def _start_launcher(
     settings: Settings, data_dir: DataDir, prefixes: Sequence[Path], entries: Mapping[str, Path]
 ) -> tuple[LauncherClient | None, str | None]:
-    """The launcher, or why there is none. Raises LauncherError where the native sandbox was asked for by name."""
-    if settings.sandbox not in ("auto", "native"):
+    """The launcher, or why there is none. Raises LauncherError where its sandbox was asked for by name."""
+    if settings.sandbox not in ("auto", "native", "rootless"):
         return None, None
     try:
         launcher = client.begin(
@@ -194,9 +200,10 @@ def _start_launcher(
             packages_dir=data_dir.packages,
             prefixes=prefixes,
             runtime_entries=entries,
+            wanted=settings.sandbox,
         )
     except LauncherError as error:
-        if settings.sandbox == "native":
+        if settings.sandbox != "auto":
             raise
         return None, str(error)
     return launcher, None
@@ -211,7 +218,7 @@ def _ready(
     try:
         return launcher.await_ready(), None
     except LauncherError as error:
-        if settings.sandbox == "native":
+        if settings.sandbox != "auto":
             raise
         return None, str(error)
 

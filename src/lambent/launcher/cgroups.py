@@ -81,6 +81,16 @@ def discover() -> tuple[Hierarchy, ...]:
     return plan(mountinfo, own, {folder: _read(f"{folder}/cgroup.controllers") for folder in folders})
 
 
+def writable(hierarchies: tuple[Hierarchy, ...]) -> tuple[Hierarchy, ...]:
+    """Those in which our own group is ours, as where a subtree was delegated to an ordinary user."""
+    needed = {1: ("", "/tasks"), 2: ("", "/cgroup.procs", "/cgroup.subtree_control")}
+    return tuple(
+        each
+        for each in hierarchies
+        if all(os.access(f"{each.folder}{name}", os.W_OK, effective_ids=True) for name in needed[each.version])
+    )
+
+
 def _v2_folders(mountinfo: str, own: str) -> list[str]:
     """Where an earlier launcher has moved us to its leaf, the group above is still ours."""
     path = _own_paths(own).get("", "/").removesuffix(f"/{_LEAF}") or "/"

@@ -1,6 +1,6 @@
 """The unprivileged side: start the launcher, ask it for sandboxes.
 
-`start` is called while the command still has privileges; everything else works without.
+`start` is called while the command still has what privileges it has; everything else works without.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from lambent.launcher import wire
 from lambent.launcher.cgroups import SYSTEMD
@@ -23,18 +23,52 @@ _OLDEST_KERNEL = (5, 12)
 """The first with mount_setattr."""
 _PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 _PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
+_CAP_SYS_ADMIN = 21
 
 
 class LauncherError(Exception):
     """The launcher could not be started or is gone. The message is for the user."""
 
 
+class Kind(NamedTuple):
+    """Where a launcher has its privileges."""
+
+    name: str
+    """`native`: on the host; `rootless`: in a user namespace of its own alone."""
+    reason: str | None
+    """Why it is not native."""
+
+
+NATIVE = Kind("native", None)
+
+
+def kind(wanted: str) -> Kind:
+    """The launcher that this process can start; `wanted` is native, rootless or auto."""
+    if wanted == "rootless":
+        return Kind("rootless", "the rootless sandbox was asked for")
+    if wanted == "native":
+        return NATIVE
+    if not sys.platform.startswith("linux"):
+        return NATIVE  # It cannot be had, and says so.
+    if os.geteuid() != 0:
+        return Kind("rootless", "not started as root")
+    with open("/proc/self/status", encoding="utf-8") as status:
+        held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
+    return NATIVE if held >> _CAP_SYS_ADMIN & 1 else Kind("rootless", "root here is without CAP_SYS_ADMIN")
+
+
 class LauncherClient:
     """Talks to one launcher. Its sandboxes end with it."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", channel: socket.socket, packages: Path, prefixes: Sequence[Path]
+        self,
+        process: "subprocess.Popen[bytes]",
+        channel: socket.socket,
+        packages: Path,
+        prefixes: Sequence[Path],
+        kind: Kind = NATIVE,
     ) -> None:
+        self.kind = kind
         self._process = process
         self._channel = channel
         self._packages = packages
@@ -130,25 +164,47 @@ class LauncherClient:
 
 
 def start(
-    *, data_dir: Path, packages_dir: Path, prefixes: Sequence[Path], runtime_entries: Mapping[str, Path]
+    *,
+    data_dir: Path,
+    packages_dir: Path,
+    prefixes: Sequence[Path],
+    runtime_entries: Mapping[str, Path],
+    wanted: str = "native",
+    through: Sequence[str] = (),
 ) -> LauncherClient:
     """`begin`, and wait until it is ready."""
-    begun = begin(data_dir=data_dir, packages_dir=packages_dir, prefixes=prefixes, runtime_entries=runtime_entries)
+    begun = begin(
+        data_dir=data_dir,
+        packages_dir=packages_dir,
+        prefixes=prefixes,
+        runtime_entries=runtime_entries,
+        wanted=wanted,
+        through=through,
+    )
     return begun.await_ready()
 
 
 def begin(
-    *, data_dir: Path, packages_dir: Path, prefixes: Sequence[Path], runtime_entries: Mapping[str, Path]
+    *,
+    data_dir: Path,
+    packages_dir: Path,
+    prefixes: Sequence[Path],
+    runtime_entries: Mapping[str, Path],
+    wanted: str = "native",
+    through: Sequence[str] = (),
 ) -> LauncherClient:
-    """Start the launcher; needs root, and folders that exist. `await_ready` before its first use.
+    """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
     Raises LauncherError when it cannot work here.
 
     `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
+    `through` is a command that starts the one that follows it, as another user.
     """
-    _check_machine()
+    chosen = kind(wanted)
+    _check_machine(chosen)
     packages, known = packages_dir.resolve(), _known_prefixes(prefixes)
+    rootless = chosen.name == "rootless"
     agreed: wire.Message = {
         "data_dir": str(data_dir.resolve()),
         # Hashed here, because OpenSSL would be a fourth of what the launcher keeps in memory.
@@ -156,39 +212,51 @@ def begin(
         "packages": str(packages),
         "prefixes": [str(prefix) for prefix in known],
         "runtime_entries": {name: str(path.resolve()) for name, path in runtime_entries.items()},
+        "rootless": rootless,
     }
-    if scope := _delegated_scope():
+    program = (*through, *_PROGRAM)
+    if scope := _delegated_scope(rootless=rootless):
         with suppress(LauncherError):  # Without the scope limits are missing, which the launcher then says.
-            return _start([*scope, *_PROGRAM], agreed | {"delegated": True}, packages, known).await_ready()
-    return _start(_PROGRAM, agreed | {"delegated": False}, packages, known)
+            return _start([*scope, *program], agreed | {"delegated": True}, packages, known, chosen).await_ready()
+    return _start(program, agreed | {"delegated": False}, packages, known, chosen)
 
 
-def _start(command: Sequence[str], agreed: wire.Message, packages: Path, prefixes: list[Path]) -> LauncherClient:
+def _start(
+    command: Sequence[str], agreed: wire.Message, packages: Path, prefixes: list[Path], kind: Kind
+) -> LauncherClient:
     ours, theirs = wire.pair()
     with theirs:
         process = subprocess.Popen(
             command,
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
-            env={"PATH": _PROGRAMS},
+            env={"PATH": _PROGRAMS} | _session(),
             start_new_session=True,
         )
-    client = LauncherClient(process, ours, packages, prefixes)
+    client = LauncherClient(process, ours, packages, prefixes, kind)
     with suppress(BrokenPipeError):  # It has ended already; the wait tells.
         wire.send(ours, agreed)
     return client
 
 
-def _check_machine() -> None:
+def _session() -> dict[str, str]:
+    """Where the systemd of this user is found, for the scope that it gives."""
+    if os.geteuid() == 0:
+        return {}
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    return {"XDG_RUNTIME_DIR": runtime, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={runtime}/bus"}
+
+
+def _check_machine(kind: Kind) -> None:
     if not sys.platform.startswith("linux"):
-        raise LauncherError(f"native sandboxes need Linux, this is {sys.platform}")
-    if os.geteuid() != 0:
+        raise LauncherError(f"{kind.name} sandboxes need Linux, this is {sys.platform}")
+    if kind.name == "native" and os.geteuid() != 0:
         raise LauncherError("native sandboxes need root: start with sudo")
     release = os.uname().release
     major, minor, *_ = (int("".join(filter(str.isdigit, part)) or "0") for part in release.split("."))
     if (major, minor) < _OLDEST_KERNEL:
         needed = ".".join(map(str, _OLDEST_KERNEL))
-        raise LauncherError(f"native sandboxes need Linux {needed} or newer, this is {release}")
+        raise LauncherError(f"{kind.name} sandboxes need Linux {needed} or newer, this is {release}")
 
 
 def _known_prefixes(prefixes: Sequence[Path]) -> list[Path]:
@@ -196,9 +264,11 @@ def _known_prefixes(prefixes: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(prefix.resolve() for prefix in (*prefixes, Path(sys.base_prefix))))
 
 
-def _delegated_scope() -> list[str]:
+def _delegated_scope(*, rootless: bool) -> list[str]:
     """On a systemd host, the command that starts the launcher in a cgroup that systemd leaves to it."""
     if not os.path.isdir(SYSTEMD) or shutil.which("systemd-run", path=_PROGRAMS) is None:
         return []
     unit = f"lambent-{os.getpid()}-{os.urandom(4).hex()}.scope"  # A pid alone may be that of a scope not yet collected.
-    return ["systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}", "--property=Delegate=yes", "--"]
+    whose = ["--user"] if rootless and os.geteuid() != 0 else []
+    options = ["--scope", "--quiet", "--collect", f"--unit={unit}", "--property=Delegate=yes"]
+    return ["systemd-run", *whose, *options, "--"]

@@ -27,12 +27,26 @@ class Program(NamedTuple):
         return f"Program({self.argv!r})"
 
 
+class Fallback(NamedTuple):
+    """Limits of each process, for what no control group limits; None: one does."""
+
+    processes: int | None
+    """Counted by the kernel for the function's user in its user namespace, so for this environment alone."""
+    data_bytes: int | None
+
+
+def data_bytes(memory_mb: int) -> int:
+    """Generous, because what is asked for and never touched counts too, as the stacks of threads."""
+    return (2 * memory_mb + 256) << 20
+
+
 class Confinement(NamedTuple):
     tasks: tuple[int, ...]
     """Descriptors of v1 cgroups to join."""
     uid: int
     gid: int
     """As seen in the user namespace this process is already in, or of the host when there is none."""
+    fallback: Fallback
     filter: bytes | None
 
 
@@ -46,8 +60,8 @@ def become(program: Program, confinement: Confinement, *, stdin: int, output: in
             os._exit(127)
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # Its own cgroup is all that it can see, and has no name.
         _descriptors(stdin, output, error)
-        _limits(program.open_files)
-        os.setgroups([])
+        _limits(program.open_files, confinement.fallback)
+        _leave_groups()
         os.setresgid(confinement.gid, confinement.gid, confinement.gid)
         os.setresuid(confinement.uid, confinement.uid, confinement.uid)
         capabilities.lock_root_out()
@@ -73,11 +87,26 @@ def _descriptors(stdin: int, output: int, error: int) -> None:
     syscalls.close_from(_ERROR_FD + 1)
 
 
-def _limits(open_files: int) -> None:
+def _leave_groups() -> None:
+    """Where the launcher has one user number alone, the kernel lets nobody in there change groups."""
+    try:
+        os.setgroups([])
+    except PermissionError:
+        with open("/proc/self/setgroups", encoding="utf-8") as allowed:
+            if allowed.read().strip() != "deny":
+                raise
+
+
+def _limits(open_files: int, fallback: Fallback) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = open_files if most == resource.RLIM_INFINITY else min(open_files, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+    for kind, value in ((resource.RLIMIT_NPROC, fallback.processes), (resource.RLIMIT_DATA, fallback.data_bytes)):
+        if value is not None:
+            _, most = resource.getrlimit(kind)
+            value = value if most == resource.RLIM_INFINITY else min(value, most)
+            resource.setrlimit(kind, (value, value))
 
 
 def _signals() -> None:

@@ -42,6 +42,7 @@ class Blueprint(NamedTuple):
     host_id: int
     """User and group number of the function on the host."""
     user_namespace: bool
+    fallback: execute.Fallback
     filter: bytes | None
     parents: tuple[tuple[cgroups.Hierarchy, str], ...]
 
@@ -76,9 +77,10 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
     _mounts(blueprint)
     # So that /dev/stdout can be opened by the function.
     os.fchown(output_write, blueprint.host_id, blueprint.host_id)
-    capabilities.keep(
-        capabilities.SYS_ADMIN, capabilities.SETUID, capabilities.SETGID, capabilities.SETPCAP, capabilities.KILL
-    )
+    kept = [capabilities.SYS_ADMIN, capabilities.SETUID, capabilities.SETGID, capabilities.SETPCAP, capabilities.KILL]
+    if blueprint.host_id == 0:
+        kept.append(capabilities.SETFCAP)  # The kernel asks for it where the function's number is that of our own root.
+    capabilities.keep(*kept)
     fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
     fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
     fds |= {"output": output_read, **group.control}
@@ -158,6 +160,8 @@ class First:
         """Until the supervisor closes its end."""
         woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # A function may have our user number: what a first process has no handler for cannot be sent to it from inside.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
@@ -198,7 +202,9 @@ class First:
         inside = (template.USER, template.GROUP) if namespace else (self._blueprint.host_id, self._blueprint.host_id)
         pid = syscalls.clone(syscalls.CLONE_NEWUSER if namespace else 0, self._group.into)
         if pid == 0:
-            confinement = execute.Confinement(self._group.tasks, *inside, self._blueprint.filter)
+            confinement = execute.Confinement(
+                self._group.tasks, *inside, self._blueprint.fallback, self._blueprint.filter
+            )
             execute.become(program, confinement, stdin=self._null, output=self._output, error=error, go=go)
         os.close(error)
         os.close(go)

@@ -14,7 +14,21 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lambent.launcher import cgroups, init, leftovers, network, request, seccomp, syscalls, template, tmp_image, wire
+from lambent.launcher import (
+    cgroups,
+    execute,
+    init,
+    leftovers,
+    network,
+    request,
+    seccomp,
+    syscalls,
+    template,
+    tmp_image,
+    user_namespace,
+    wire,
+)
+from lambent.launcher.user_namespace import Ids, NoUserNamespace
 
 SOCKET_FD = 0
 """Standard input, because it also survives `systemd-run --scope`."""
@@ -41,6 +55,8 @@ class Agreed(NamedTuple):
     runtime_entries: dict[str, str]
     delegated: bool
     """Our cgroup is ours: systemd does not touch what is below it."""
+    rootless: bool
+    """We are root in a user namespace alone."""
 
 
 class _Running(NamedTuple):
@@ -49,8 +65,9 @@ class _Running(NamedTuple):
 
 
 class Launcher:
-    def __init__(self, agreed: Agreed, supervisor: socket.socket) -> None:
+    def __init__(self, agreed: Agreed, ids: Ids, supervisor: socket.socket) -> None:
         self._agreed = agreed
+        self._ids = ids
         self._supervisor = supervisor
         _raise_file_limit()
         self._running: dict[int, _Running] = {}
@@ -59,11 +76,13 @@ class Launcher:
         self._blanks: dict[int, tmp_image.Extents] = {}
         self.missing: dict[str, str] = {}
         """Guarantee -> why this machine cannot give it."""
-        self._first_id = _FIRST_ID + int(agreed.mark, 16) % _DATA_DIRS * _IDS_PER_DATA_DIR
+        if ids.missing is not None:
+            self.missing["user"] = f"a function has the number of the server's user: {ids.missing}"
         self._group_prefix = f"lambent-{agreed.mark}-"
         self._group_name = self._group_prefix + leftovers.owner_mark(os.getpid())
         self._above_groups: list[int] = []
-        self._own_folder = f"{agreed.data_dir}/launcher"
+        # Of two names, since one of root's could not be used without root.
+        self._own_folder = f"{agreed.data_dir}/{'rootless' if agreed.rootless else 'launcher'}"
         self._record = f"{self._own_folder}/cgroups"
         os.makedirs(self._own_folder, 0o700, exist_ok=True)
         self._filter = self._compile_filter()
@@ -82,8 +101,8 @@ class Launcher:
     def _prepare_cgroups(self) -> tuple[tuple[cgroups.Hierarchy, ...], list[str]]:
         try:
             if os.path.isdir(cgroups.SYSTEMD) and not self._agreed.delegated:
-                raise OSError("systemd runs here and systemd-run, which asks it for some, is missing or failed")
-            hierarchies = cgroups.discover()
+                raise OSError("systemd runs here and gave none: systemd-run, which asks for some, is missing or failed")
+            hierarchies = cgroups.writable(cgroups.discover()) if self._agreed.rootless else cgroups.discover()
             parents = [each.folder for each in hierarchies]
             leftovers.sweep({*leftovers.recorded(self._record), *parents}, self._group_prefix)
             leftovers.write_record(self._record, parents)
@@ -95,8 +114,11 @@ class Launcher:
             reason = f"cgroups cannot be used: {error}"
         else:
             reason = "the kernel offers no such cgroup controller here"
+            if self._agreed.rootless:
+                reason = "no control group with it was delegated to this user"
         found = {name for each in hierarchies for name in each.controllers}
-        self.missing |= {name: reason for name in ("memory", "cpu", "pids") if name not in found}
+        # Processes have another limit then, which the probe tries; see execute.Fallback.
+        self.missing |= {name: reason for name in ("memory", "cpu") if name not in found}
         return hierarchies, folders
 
     def _leave_host(self) -> None:
@@ -107,6 +129,7 @@ class Launcher:
             prefixes=list(self._agreed.prefixes),
             runtime_entries=self._agreed.runtime_entries,
             cgroups=self._groups,
+            rootless=self._agreed.rootless,
         )
         # The folders of our cgroups, as they are now called.
         self._parents = tuple(
@@ -125,6 +148,9 @@ class Launcher:
         return True
 
     def _probe_tmp_images(self) -> bool:
+        if self._agreed.rootless:
+            self.missing["tmp"] = "only root mounts disk images: /tmp is memory, and counts as the function's"
+            return False
         try:
             tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
             tmp_image.discard("/tmp")
@@ -191,18 +217,27 @@ class Launcher:
             tmp_mb=wanted.tmp_mb,
             tmp_blank=blank,
             limits=cgroups.Limits(wanted.memory_mb << 20, wanted.processes),
-            host_id=self._first_id + slot,
+            host_id=self._ids.first + (slot if self._ids.missing is None else 0),
             user_namespace=self._user_namespaces,
+            fallback=self._fallback(wanted),
             filter=self._filter,
             parents=self._parents,
+        )
+
+    def _fallback(self, wanted: request.Create) -> execute.Fallback:
+        """Limits of the kernel for what no control group limits here."""
+        limited = {name for each in self._hierarchies for name in each.controllers}
+        return execute.Fallback(
+            processes=None if "pids" in limited else wanted.processes,
+            data_bytes=None if "memory" in limited else execute.data_bytes(wanted.memory_mb),
         )
 
     def _take_slot(self) -> int:
         """The lowest free one, so that numbers stay small."""
         if self._free_slots:
             return heapq.heappop(self._free_slots)
-        if self._next_slot == _IDS_PER_DATA_DIR:
-            raise request.BadRequest(f"more than {_IDS_PER_DATA_DIR} sandboxes")
+        if self._next_slot == (most := self._ids.size if self._ids.missing is None else _IDS_PER_DATA_DIR):
+            raise request.BadRequest(f"more than {most} sandboxes")
         self._next_slot += 1
         return self._next_slot - 1
 
@@ -251,6 +286,13 @@ class Launcher:
                 os.rmdir(self._group_name, dir_fd=parent)
 
 
+def _ids(agreed: Agreed) -> Ids:
+    """The numbers of functions, and the way into the namespace where they are ours."""
+    if agreed.rootless:
+        return user_namespace.enter(agreed.mark)
+    return Ids(_FIRST_ID + int(agreed.mark, 16) % _DATA_DIRS * _IDS_PER_DATA_DIR, _IDS_PER_DATA_DIR, None)
+
+
 def _raise_file_limit() -> None:
     """One socket is kept for each sandbox."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -272,10 +314,11 @@ def main() -> None:
         prefixes=tuple(received[0]["prefixes"]),
         runtime_entries=received[0]["runtime_entries"],
         delegated=received[0]["delegated"],
+        rootless=received[0]["rootless"],
     )
     try:
-        launcher = Launcher(agreed, supervisor)
-    except OSError as error:
+        launcher = Launcher(agreed, _ids(agreed), supervisor)
+    except (NoUserNamespace, OSError) as error:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})
         return
     addresses = {"runtime_api": network.RUNTIME_API, "aws_endpoint": network.AWS_ENDPOINT}

@@ -61,11 +61,12 @@ def enter(
     prefixes: list[str],
     runtime_entries: Mapping[str, str],
     cgroups: list[str],
+    rootless: bool,
 ) -> None:
     """Build the tree over the folder `base` (hidden only in our own mount namespace) and make it our root."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    trees = _Trees()
+    trees = _Trees(whole=rootless)
     links: dict[str, str] = {}
     for name in _SYSTEM:
         if os.path.islink(f"/{name}"):
@@ -81,6 +82,9 @@ def enter(
         trees.add(os.path.realpath(path), f"/var/runtime/{name}", _READ_ONLY)
     trees.add(packages, PACKAGES, _READ_ONLY)
     trees.add(images, IMAGES, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+    if rootless:
+        # The kernel lets a user namespace mount /proc only where one can be seen in full already.
+        trees.add("/proc", f"{STAGING}/proc", 0)
     for index, prefix in enumerate(prefixes):
         trees.add(prefix, prefix_path(index), _READ_ONLY)
     for index, folder in enumerate(cgroups):
@@ -116,12 +120,13 @@ def enter(
 class _Trees:
     """Detached copies of host folders and files, each with the place in the new tree that it goes to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
         self._trees: list[tuple[int, str, bool]] = []
+        self._whole = whole
+        """With the mounts below: a user namespace may not look under those that it has not made itself."""
 
     def add(self, source: str, target: str, attributes: int) -> None:
-        # The mounts below a system folder come with it; those below a folder of ours are not meant.
-        tree = syscalls.open_tree(source, recursive=False)
+        tree = syscalls.open_tree(source, recursive=self._whole)
         syscalls.set_mount_attributes(tree, attributes)
         self._trees.append((tree, target, stat.S_ISDIR(os.fstat(tree).st_mode)))
 

@@ -1,4 +1,5 @@
-"""The `native` driver: sandboxes that the launcher builds. This side has no privileges, only what it was handed.
+"""The `native` and `rootless` drivers: sandboxes that the launcher builds. This side has no privileges, only what it
+was handed.
 
 Freezing, limits and measurements go through descriptors that came with the sandbox; starting and killing through its
 control socket, whose end is the sandbox's end.
@@ -195,9 +196,8 @@ def _either(fds: Mapping[str, int], key: str) -> int | None:
 
 
 class NativeDriver:
-    name = "native"
-
     def __init__(self, launcher: LauncherClient) -> None:
+        self.name = launcher.kind.name
         self._sandboxes: set[NativeSandbox] = set()
         self._launcher = launcher
         self.launcher_missing = launcher.missing

@@ -24,10 +24,10 @@ from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.layout import Command, Layout
 
 ISOLATION = frozenset({"filesystem", "processes", "network", "user", "syscalls"})
-"""Without one of these `auto` does not call it native."""
+"""Without one of these it is not called native or rootless, and `auto` takes the process sandbox."""
 OPTIONAL = frozenset({"tmp"})
 """May be missing even where native was demanded by name."""
-NOT_BUILT = ("rootless", "oci")
+NOT_BUILT = ("oci",)
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _MEMORY_MB, _TMP_MB, _PROCESSES = 48, 8, 8
@@ -61,30 +61,38 @@ async def choose(
     runtime_entries: Mapping[str, Path],
     waiting: asyncio.Event | None = None,
 ) -> Choice:
-    """`wanted` is the setting (auto, native, process, ...). `launcher` is a started one, or None for the reason
-    `problem`. `scratch` is a folder of the data dir for the process driver alone. `waiting` is set once there is
-    nothing to do but wait for what the program inside finds.
+    """`wanted` is the setting (auto, native, rootless, process, ...). `launcher` is a started one, or None for the
+    reason `problem`. `scratch` is a folder of the data dir for the process driver alone. `waiting` is set once there
+    is nothing to do but wait for what the program inside finds.
 
     Raises SandboxUnavailable when `wanted` names a sandbox that cannot be had.
     """
     if wanted in NOT_BUILT:
-        raise SandboxUnavailable(f"the {wanted} sandbox is not built yet; use native or process")
+        raise SandboxUnavailable(f"the {wanted} sandbox is not built yet; use native, rootless or process")
     missing: dict[str, str] = {}
     if wanted != "process":
         if launcher is not None:
             driver = NativeDriver(launcher)
             missing = await examine(driver, packages_dir, waiting)
             driver.guarantees = {name: name not in missing for name in GUARANTEES}
-            essential = ISOLATION if wanted == "auto" else frozenset(GUARANTEES) - OPTIONAL
-            if not essential & missing.keys():
-                return Choice(driver, missing, None)
-            problem = "; ".join(f"{name}: {missing[name]}" for name in sorted(essential & missing.keys()))
+            lacking = sorted(_essential(wanted, driver, missing) & missing.keys())
+            if not lacking:
+                return Choice(driver, missing, launcher.kind.reason)
+            problem = "; ".join(f"{name}: {missing[name]}" for name in lacking)
             await driver.close()
-        if wanted == "native":
-            raise SandboxUnavailable(f"the native sandbox cannot be had here: {problem}")
+        if wanted != "auto":
+            raise SandboxUnavailable(f"the {wanted} sandbox cannot be had here: {problem}")
     reason = problem if wanted != "process" else "the process sandbox was asked for"
     process = ProcessDriver(scratch=scratch, runtime_entries=runtime_entries)
     return Choice(process, dict.fromkeys(GUARANTEES, "a plain process of the host") | missing, reason)
+
+
+def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) -> frozenset[str]:
+    if wanted == "native":
+        return frozenset(GUARANTEES) - OPTIONAL
+    if driver.name == "rootless" and missing.get("user") == driver.launcher_missing.get("user"):
+        return ISOLATION - {"user"}  # The machine has no numbers for functions; the other walls stand.
+    return ISOLATION
 
 
 async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Event | None = None) -> dict[str, str]:
@@ -104,7 +112,10 @@ async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Eve
         found = dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined: {reason}")
     finally:
         shutil.rmtree(code, ignore_errors=True)
-    return {name: why for name, why in found.items() if why} | missing
+    seen = {name: why for name, why in found.items() if why}
+    if "user" in seen and "user" in missing:
+        missing["user"] += f"; {seen['user']}"
+    return seen | missing
 
 
 def _code(packages_dir: Path) -> Path:
