@@ -1,15 +1,22 @@
-"""Lambent's own routes: health, reset, and the code of a function. On public listeners alone, never in a sandbox."""
+"""Lambent's own routes: health, metrics, cold starts, reset, the code of a function. Never served inside a sandbox."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from lambent import __version__
+from lambent import __version__, metrics
+from lambent.aws.errors import ApiError
+from lambent.environments.cold_starts import as_json
+from lambent.environments.pool import Pool
 from lambent.environments.sandbox import probe
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
+from lambent.functions.resolve import address
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.keys import KnownKeys
+from lambent.gateway.sigv4 import credential_of
+from lambent.invocation.concurrency import Concurrency
 from lambent.runtimes.catalog import Catalog
 
 Reset = Callable[[], Awaitable[None]]
@@ -19,15 +26,31 @@ class Admin:
     """`resets` drop the state of all parts, in this order; None: there is no such route."""
 
     def __init__(
-        self, *, catalog: Catalog, choice: probe.Choice, control_plane: ControlPlane, resets: Sequence[Reset] | None
+        self,
+        *,
+        catalog: Catalog,
+        choice: probe.Choice,
+        control_plane: ControlPlane,
+        pool: Pool,
+        concurrency: Concurrency,
+        keys: KnownKeys,
+        resets: Sequence[Reset] | None,
     ) -> None:
         self._catalog = catalog
         self._choice = choice
         self._control_plane = control_plane
+        self._pool = pool
+        self._concurrency = concurrency
+        self._keys = keys
         self._resets = resets
 
     def routes(self) -> dict[str, RouteHandler]:
-        routes: dict[str, RouteHandler] = {"/_lambent/health": self.health, CODE_PREFIX: self.code}
+        routes: dict[str, RouteHandler] = {
+            "/_lambent/health": self.health,
+            "/_lambent/metrics": self.metrics,
+            "/_lambent/cold-starts": self.cold_starts,
+            CODE_PREFIX: self.code,
+        }
         return routes if self._resets is None else routes | {"/_lambent/reset": self.reset}
 
     async def health(self, request: HttpRequest) -> HttpResponse:
@@ -40,6 +63,31 @@ class Admin:
                 "runtimes": [runtime.identifier for runtime in self._catalog.available()],
             },
         )
+
+    async def metrics(self, request: HttpRequest) -> HttpResponse:
+        """Open to whoever may ask for health: counts, without a name among them."""
+        text = metrics.render(self._pool, self._concurrency)
+        return HttpResponse(200, [("Content-Type", metrics.CONTENT_TYPE)], text.encode())
+
+    async def cold_starts(self, request: HttpRequest) -> HttpResponse:
+        """`?FunctionName=...&Qualifier=...`: the last cold starts of a function, newest first.
+
+        Signed like a call of the API, whose account and region it then means. Raises `ApiError` as GetFunction does.
+        """
+        credential = credential_of(request.headers, request.query)
+        identity = self._keys.identity(credential.access_key_id)
+        query = dict(parse_qsl(request.query))
+        target = address(
+            identity.account, credential.region, query.get("FunctionName", ""), query.get("Qualifier") or None
+        )
+        function = self._control_plane.read_model.get(target.key)
+        version = function.version(target.qualifier) if function is not None else None
+        # A function of another account is as if it did not exist.
+        if version is None or target.key.account != identity.account:
+            # The status too: outside of an API no model knows the code.
+            raise ApiError("ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
+        found = self._pool.cold_starts.of(target.key, version.version if target.qualifier else None)
+        return _json(200, {"ColdStarts": [as_json(number, event) for number, event in found]})
 
     async def reset(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":

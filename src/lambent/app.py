@@ -191,7 +191,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         # Pollers end first: their last batches need environments.
         stack.push_async_callback(mappings.close)
         observers.append(pool)
-        router = Router(Concurrency(settings.account_concurrency, control_plane.read_model), pool)
+        concurrency = Concurrency(settings.account_concurrency, control_plane.read_model)
+        router = Router(concurrency, pool)
         events = EventQueue(
             database=database,
             clock=clock,
@@ -214,6 +215,9 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             catalog=host.catalog,
             choice=choice,
             control_plane=control_plane,
+            pool=pool,
+            concurrency=concurrency,
+            keys=keys,
             resets=resets if settings.allow_reset else None,
         )
         gateway.routes = admin.routes()

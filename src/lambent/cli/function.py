@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from lambent.cli.client import Client
 from lambent.cli.table import aligned
 
 FUNCTIONS = "/2015-03-31/functions/"
+COLD_START_COLUMNS = ("TIME (UTC)", "VERSION", "HOW", "TOTAL", "QUEUED", "SANDBOX", "RUNTIME", "INIT", "HANDLER", "WHY")
 
 
 @click.group()
@@ -37,10 +39,14 @@ def list_functions(as_json: bool, endpoint: str | None) -> None:
 @function.command("show")
 @click.argument("name", type=options.FunctionName())
 @click.option("--qualifier", help="Version or alias.")
+@click.option("--cold-starts", is_flag=True, help="Its last cold starts instead: why, how, and what took how long.")
 @options.as_json
 @options.endpoint
-def show(name: str, qualifier: str | None, as_json: bool, endpoint: str | None) -> None:
+def show(name: str, qualifier: str | None, cold_starts: bool, as_json: bool, endpoint: str | None) -> None:
     """Show the configuration of the function NAME (a name or an ARN)."""
+    if cold_starts:
+        _show_cold_starts(name, qualifier, as_json, endpoint)
+        return
     query = {"Qualifier": qualifier} if qualifier else None
     found = Client.choose(endpoint).get(f"{FUNCTIONS}{quote(name, safe='')}/configuration", query)
     if as_json:
@@ -48,6 +54,27 @@ def show(name: str, qualifier: str | None, as_json: bool, endpoint: str | None) 
         return
     for line in aligned([(key, _text(value)) for key, value in found.items() if value is not None]):
         click.echo(line)
+
+
+def _show_cold_starts(name: str, qualifier: str | None, as_json: bool, endpoint: str | None) -> None:
+    query = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
+    found = Client.choose(endpoint).get("/_lambent/cold-starts", query)["ColdStarts"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("no cold starts since the server started")
+    else:
+        for line in aligned([COLD_START_COLUMNS, *map(_cold_start_row, found)]):
+            click.echo(line)
+        click.echo("milliseconds; TOTAL is the wait before the handler, without it")
+
+
+def _cold_start_row(event: Mapping[str, Any]) -> tuple[str, ...]:
+    when = datetime.fromtimestamp(event["time_ms"] / 1000, UTC)
+    phases = ("total", "queued", "sandbox", "runtime", "init", "handler")
+    times = ["-" if event[f"{phase}_ms"] is None else f"{event[f'{phase}_ms']:.1f}" for phase in phases]
+    failed = "" if event["status"] == "success" else f" (Init: {event['status']})"
+    return f"{when:%Y-%m-%d %H:%M:%S}", event["version"], event["how"], *times, event["why"] + failed
 
 
 def every_function(client: Client) -> list[dict[str, Any]]:

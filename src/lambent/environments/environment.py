@@ -13,8 +13,9 @@ from lambent.aws.errors import ApiError, FunctionFault, PlatformFault
 from lambent.core.lifecycle import step
 from lambent.environments import faults
 from lambent.environments.alarm import Alarm
+from lambent.environments.cold_starts import Beginning
 from lambent.environments.current import Current
-from lambent.environments.events import InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.events import ColdStart, InitStart, Phase, Report, RuntimeDone, Start, Status
 from lambent.environments.ports import (
     EnvironmentIdentity,
     Journal,
@@ -50,6 +51,7 @@ class Environment:
         identity: EnvironmentIdentity,
         journal: Journal,
         surroundings: Surroundings,
+        beginning: Beginning,
     ) -> None:
         self.version = version
         self.identity = identity
@@ -69,6 +71,9 @@ class Environment:
         self._freeze = Alarm(self._clock, self._freeze_if_idle)
         self._sample = Alarm(self._clock, self._sample_memory)
         self._domain: RuntimeDomain | None = None
+        self._beginning = beginning
+        self._cold_start: ColdStart | None = None
+        """Until its first invocation is over."""
         self._init_duration_ms: float | None = None
         self._current: Current | None = None
         self._refusal: ApiError | None = None
@@ -142,6 +147,9 @@ class Environment:
     def _write_end(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
         time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
         produced = len(current.answer.body) if current.answer is not None else 0
+        if self._cold_start is not None:
+            cold_start, self._cold_start = self._cold_start, None
+            self._surroundings.cold_starts.complete(self.version, cold_start, duration_ms)
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
         memory_mb, max_memory_mb = (
             self.version.memory_mb,
@@ -218,6 +226,7 @@ class Environment:
             async with self._surroundings.programs.program(self.version, self.identity) as program:
                 try:
                     async with self._surroundings.gate.passing():
+                        self._beginning.admitted()
                         await self._build(program)
                         await self._first_init(program)
                     self.started.set_result(None)
@@ -233,11 +242,11 @@ class Environment:
 
     async def _build(self, program: Program) -> None:
         surroundings = self._surroundings
-        sandbox = await surroundings.driver.create(sandbox_spec(self.version, self.identity, program))
+        obtained = await surroundings.prewarm.obtain(sandbox_spec(self.version, self.identity, program))
         self._domain = RuntimeDomain(
             version=self.version,
             identity=self.identity,
-            sandbox=sandbox,
+            sandbox=obtained.sandbox,
             journal=self._journal,
             clock=self._clock,
             events=self,
@@ -246,6 +255,7 @@ class Environment:
             max_response_bytes=surroundings.quotas.max_response_bytes,
         )
         await self._domain.serve(surroundings.aws_endpoint)
+        self._beginning.built(obtained.how)
 
     async def _first_init(self, program: Program) -> None:
         self._journal.init_start(
@@ -260,6 +270,10 @@ class Environment:
         self.init_failed = end.status is not Status.SUCCESS
         if end.status is Status.SUCCESS:
             self._init_duration_ms = end.duration_ms
+        cold_start = self._beginning.record(self.identity.environment_id, self.version.runtime, end)
+        self._cold_start = cold_start
+        self._surroundings.cold_starts.add(self.version, cold_start)
+        self._journal.cold_start(cold_start)
         self.state = step(NEXT, self.state, State.READY)
         self.idle_since = self._clock.monotonic()
         self._freeze.set(self.idle_since + FREEZE_AFTER_S)

@@ -46,6 +46,7 @@ class Cause(StrEnum):
     PROVISIONED = "provisioned"
     IDLE = "idle"
     EVICTED = "evicted"
+    LOWERED = "lowered"
     FAILED = "failed"
 
 
@@ -118,7 +119,7 @@ class ColdStart:
     status: Status
     """Of the Init phase."""
     queued_ms: float
-    """Waiting for its turn among the other starts of this machine."""
+    """Waiting for room, for its files, and for its turn among the other starts of this machine."""
     sandbox_ms: float
     """Until there was a sandbox with the function's files, and somebody listened in it."""
     runtime_ms: float
@@ -149,6 +150,8 @@ class ColdStart:
                 return "the last environment was idle for too long and had been stopped"
             case Cause.EVICTED:
                 return "the last environment had been stopped to make room on the machine"
+            case Cause.LOWERED:
+                return "the last environment was a provisioned one and is not wanted any more"
             case Cause.FAILED:
                 return "the last environment had ended by itself"
 

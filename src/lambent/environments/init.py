@@ -22,6 +22,8 @@ class InitEnd:
     status: Status
     duration_ms: float
     answer: Answer | None = None
+    process_ms: float = 0.0
+    """The part of it after which there was a runtime process with its variables."""
     exit: ProcessExit | None = None
     out_of_memory: bool = False
 
@@ -53,8 +55,11 @@ class Initialisation:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._began = clock.monotonic()
+        self._began = self._process_at = clock.monotonic()
         self._told: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+
+    def process_started(self) -> None:
+        self._process_at = self._clock.monotonic()
 
     def ready(self) -> None:
         if not self._told.done():
@@ -72,13 +77,14 @@ class Initialisation:
         finally:
             limit.cancel()
         duration_ms = (self._clock.monotonic() - self._began) * 1000
+        process_ms = (self._process_at - self._began) * 1000
         if self._told.done():
             answer = self._told.result()
             status = Status.SUCCESS if answer is None else Status.ERROR
-            return InitEnd(status, duration_ms, answer)
+            return InitEnd(status, duration_ms, answer, process_ms)
         if exited.done():
-            return InitEnd(Status.ERROR, duration_ms, exit=exited.result())
-        return InitEnd(Status.TIMEOUT, duration_ms)
+            return InitEnd(Status.ERROR, duration_ms, process_ms=process_ms, exit=exited.result())
+        return InitEnd(Status.TIMEOUT, duration_ms, process_ms=process_ms)
 
     def explain(self, end: InitEnd, *, out_of_memory: bool) -> InitEnd:
         """Complete a failure with what was learned while the processes were killed."""

@@ -13,7 +13,10 @@ from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.environments import capacity
+from lambent.environments.causes import Causes
+from lambent.environments.cold_starts import Beginning, ColdStarts
 from lambent.environments.environment import Environment
+from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
 from lambent.environments.ports import (
     AwsEndpoint,
@@ -21,6 +24,7 @@ from lambent.environments.ports import (
     ProgramSource,
     SandboxDriver,
 )
+from lambent.environments.prewarm import Prewarm
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
 from lambent.environments.surroundings import Surroundings
@@ -80,11 +84,15 @@ class Pool:
     ) -> None:
         self._journals = journals
         self._clock = clock
+        self._gate = StartGate(clock)
+        self.cold_starts = ColdStarts()
+        self.prewarm = Prewarm(driver)
         self._surroundings = Surroundings(
-            driver=driver,
+            prewarm=self.prewarm,
+            cold_starts=self.cold_starts,
             programs=programs,
             clock=clock,
-            gate=StartGate(clock),
+            gate=self._gate,
             keeper=self,
             aws_endpoint=aws_endpoint,
             quotas=quotas or Quotas(),
@@ -99,6 +107,9 @@ class Pool:
         self._line = WaitingLine(clock, given_back=self.environment_ready, moved=self._serve_line)
         self._retired: set[str] = set()
         self._dismissed: set[Environment] = set()
+        self._causes = Causes()
+        self._ends: dict[Environment, Cause] = {}
+        """Why those stop that were told to."""
         self._closing = False
         self._emptied: asyncio.Event = asyncio.Event()
 
@@ -110,6 +121,11 @@ class Pool:
     @property
     def environments(self) -> Iterable[Environment]:
         return self._environments
+
+    @property
+    def refused(self) -> int:
+        """Callers who waited in vain for room."""
+        return self._line.refused
 
     async def acquire(self, version: FunctionVersion) -> Environment:
         """An environment in READY that nobody else has. The caller invokes it before its next `await`.
@@ -132,7 +148,7 @@ class Pool:
             return
         self._retired.add(deployment_id)
         for environment in [*deployment.provisioned, *deployment.parked]:
-            self._stop_parked(environment)
+            self._stop_parked(environment, Cause.CHANGED)
 
     def provision(self, version: FunctionVersion) -> Environment | None:
         """Start an environment that is kept until `dismiss`; None while there is no room.
@@ -151,8 +167,9 @@ class Pool:
         if environment not in self._environments:
             return
         self._dismissed.add(environment)
+        self._ends[environment] = Cause.LOWERED
         if self._is_parked(environment):
-            self._stop_parked(environment)
+            self._stop_parked(environment, Cause.LOWERED)
 
     async def run(self) -> None:
         """Stop environments that were idle for too long, or whose memory is needed; until cancelled."""
@@ -165,10 +182,10 @@ class Pool:
         parked = self._parked_by_age()
         for environment in parked:
             if environment.idle_since <= oldest:
-                self._stop_parked(environment)
+                self._stop_parked(environment, Cause.IDLE)
         parked = self._parked_by_age()
         for environment in parked[: capacity.idle_to_evict(len(parked), self._available_memory())]:
-            self._stop_parked(environment)
+            self._stop_parked(environment, Cause.EVICTED)
 
     async def close(self, drain_s: float) -> None:
         """Start nothing more, let invocations end for `drain_s`, then stop everything."""
@@ -176,7 +193,7 @@ class Pool:
         self._line.refuse_all()
         for environment in list(self._environments):
             if self._is_parked(environment):
-                self._stop_parked(environment)
+                self._stop_parked(environment, Cause.EVICTED)
         if not await self._empty_within(drain_s):
             for environment in list(self._environments):
                 environment.stop()
@@ -206,6 +223,7 @@ class Pool:
             self._deployments[deployment_id].park(environment)
         else:
             # Who waits longest needs room for another function: this environment makes it.
+            self._ends[environment] = Cause.EVICTED
             environment.stop()
 
     def environment_gone(self, environment: Environment) -> None:
@@ -215,7 +233,9 @@ class Pool:
         deployment = self._deployments[deployment_id]
         deployment.all.discard(environment)
         deployment.remove(environment)
+        end = self._ends.pop(environment, Cause.FAILED)
         if not deployment.all:
+            self._causes.ended(environment.version, end)
             del self._deployments[deployment_id]
             self._retired.discard(deployment_id)
         self._emptied.set()
@@ -236,11 +256,22 @@ class Pool:
         if not started.cancelled() and started.exception() is None and environment.state is State.READY:
             self.environment_ready(environment)
 
-    def _launch(self, version: FunctionVersion, *, provisioned: bool = False) -> Environment:
+    def _launch(
+        self, version: FunctionVersion, *, provisioned: bool = False, asked_at: float | None = None
+    ) -> Environment:
+        deployment = self._deployments.setdefault(version.deployment_id, _Deployment())
+        busy = len(deployment.all)
+        cause = self._causes.started(version, busy=busy, provisioned=provisioned)
         identity = new_identity(version, self._clock.now(), provisioned=provisioned)
-        environment = Environment(version, identity, self._journals.open(version, identity), self._surroundings)
+        environment = Environment(
+            version,
+            identity,
+            self._journals.open(version, identity),
+            self._surroundings,
+            Beginning(self._clock, cause, busy, asked_at),
+        )
         self._environments.add(environment)
-        self._deployments.setdefault(version.deployment_id, _Deployment()).all.add(environment)
+        deployment.all.add(environment)
         tasks.detach(f"environment {identity.environment_id}", environment.run())
         return environment
 
@@ -255,7 +286,7 @@ class Pool:
                 self._make_room()
                 return
             # It counts from now on; what follows is only the wait for its Init.
-            environment = self._launch(head.version)
+            environment = self._launch(head.version, asked_at=head.since)
             tasks.detach("environment for a waiting caller", self._hand_over(environment, self._line.take()))
 
     async def _hand_over(self, environment: Environment, waiter: Waiter) -> None:
@@ -273,7 +304,7 @@ class Pool:
         if any(environment.state is State.STOPPING for environment in self._environments):
             return
         for environment in self._parked_by_age()[:1]:
-            self._stop_parked(environment)
+            self._stop_parked(environment, Cause.EVICTED)
 
     def _parked_by_age(self) -> list[Environment]:
         """The one that was idle longest first."""
@@ -284,6 +315,7 @@ class Pool:
         deployment = self._deployments[environment.version.deployment_id]
         return environment in deployment.parked or environment in deployment.provisioned
 
-    def _stop_parked(self, environment: Environment) -> None:
+    def _stop_parked(self, environment: Environment, why: Cause) -> None:
+        self._ends[environment] = why
         self._deployments[environment.version.deployment_id].remove(environment)
         environment.stop()

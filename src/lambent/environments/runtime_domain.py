@@ -89,6 +89,7 @@ class RuntimeDomain:
         init = self.starting = Initialisation(self._clock)
         try:
             await self._sandbox.start()
+            init.process_started()
             self._exit = asyncio.get_running_loop().create_task(self._watch_exit())
             share.set(self._clock.monotonic() + FULL_CPU_S)
             end = await init.wait(self._exit, limit_s)

@@ -21,12 +21,19 @@ class StartGate:
     def __init__(self, clock: Clock, places: int | None = None) -> None:
         self._clock = clock
         self._places = asyncio.Semaphore(places or STARTS_PER_CPU * (os.cpu_count() or 1))
+        self.passing_now = 0
+        self.waiting = 0
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Wait for a place, hold it for the block, but not longer than `HOLD_S`."""
-        await self._places.acquire()
-        place = [self._places.release]
+        self.waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self.waiting -= 1
+        self.passing_now += 1
+        place = [self._leave]
         alarm = Alarm(self._clock, lambda: place.pop()())
         alarm.set(self._clock.monotonic() + HOLD_S)
         try:
@@ -35,3 +42,7 @@ class StartGate:
             alarm.close()
             if place:
                 place.pop()()
+
+    def _leave(self) -> None:
+        self.passing_now -= 1
+        self._places.release()

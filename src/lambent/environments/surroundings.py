@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from lambent.core.clock import Clock
+from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.output import Turns
-from lambent.environments.ports import AwsEndpoint, ProgramSource, SandboxDriver
+from lambent.environments.ports import AwsEndpoint, ProgramSource
+from lambent.environments.prewarm import Prewarm
 from lambent.environments.start_gate import StartGate
 from lambent.functions.quotas import Quotas
 
@@ -28,7 +30,8 @@ class Keeper(Protocol):
 class Surroundings:
     """What all environments of a machine share."""
 
-    driver: SandboxDriver
+    prewarm: Prewarm
+    cold_starts: ColdStarts
     programs: ProgramSource
     clock: Clock
     gate: StartGate

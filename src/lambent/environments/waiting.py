@@ -19,6 +19,8 @@ WAIT_LIMIT_S = 2.0
 class Waiter:
     version: FunctionVersion
     environment: asyncio.Future[Environment]
+    since: float
+    """Of the monotonic clock."""
 
     def give(self, environment: Environment) -> bool:
         """False when the waiter is gone and the environment is still yours."""
@@ -36,6 +38,8 @@ class WaitingLine:
         self._given_back = given_back
         self._moved = moved
         self._line: deque[Waiter] = deque()
+        self.refused = 0
+        """Callers who waited for nothing."""
 
     def head(self) -> Waiter | None:
         """Who waits longest."""
@@ -54,7 +58,7 @@ class WaitingLine:
 
     async def wait(self, version: FunctionVersion) -> Environment:
         """Raises TooManyRequestsException after `WAIT_LIMIT_S`, and what the start of an environment raised."""
-        waiter = Waiter(version, asyncio.get_running_loop().create_future())
+        waiter = Waiter(version, asyncio.get_running_loop().create_future(), self._clock.monotonic())
         self._line.append(waiter)
         self._moved()
         limit = asyncio.get_running_loop().create_task(self._clock.sleep(WAIT_LIMIT_S))
@@ -62,6 +66,7 @@ class WaitingLine:
             outcomes: set[asyncio.Future[Any]] = {waiter.environment, limit}
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
             if not waiter.environment.done():
+                self.refused += 1
                 raise no_room()
             return waiter.environment.result()
         except asyncio.CancelledError:

@@ -7,13 +7,14 @@ into the rest. A lease is a context manager; once an environment has the invocat
 the environment releases it, because AWS counts an invocation until the runtime asks for the next one.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol
 
-from lambent.aws.errors import throttled
+from lambent.aws.errors import ApiError, throttled
 from lambent.functions.records import LATEST, FunctionKey
 
 AccountKey = tuple[str, str]
@@ -124,6 +125,8 @@ class Concurrency:
         self._account_limit = account_limit
         self._reservations = reservations or NoReservations()
         self._held: dict[AccountKey, _Held] = {}
+        self.refused: Counter[str] = Counter()
+        """Leases that were not given, by reason."""
 
     def in_use(self, account: str, region: str) -> int:
         held = self._held.get((account, region))
@@ -150,11 +153,15 @@ class Concurrency:
         set_aside = False
         if provisioned and name in provisioned:
             set_aside = held.provisioned_of(name, version) < provisioned[name].get(version, 0)
-        if reserved or provisioned:
-            if not set_aside:
-                _check(held, reserved, provisioned, name, self._account_limit)
-        elif len(held.all) >= self._account_limit:
-            raise throttled(ACCOUNT_FULL)
+        try:
+            if reserved or provisioned:
+                if not set_aside:
+                    _check(held, reserved, provisioned, name, self._account_limit)
+            elif len(held.all) >= self._account_limit:
+                raise throttled(ACCOUNT_FULL)
+        except ApiError as error:
+            self.refused[error.members["Reason"]] += 1
+            raise
         lease = Lease(held, name, version if set_aside else None)
         held.add(lease)
         return lease

@@ -39,3 +39,38 @@ def test_shows_one_function(run: Run, server: ScriptedServer) -> None:
     shown = run("function", "show", "thumbnail", "--endpoint", server.url).out
     assert "MemorySize    512\n" in shown
     assert "Layers        []\n" in shown
+
+
+COLD_START = {
+    "time_ms": 1_763_748_000_123,
+    "version": "$LATEST",
+    "environment_id": "e1",
+    "cause": "busy",
+    "why": "scale-out: 1 environment existed, none was free",
+    "how": "forked",
+    "status": "success",
+    "total_ms": 7.25,
+    "queued_ms": 0.5,
+    "sandbox_ms": 3.0,
+    "runtime_ms": 0.75,
+    "init_ms": 3.0,
+    "handler_ms": None,
+}
+
+
+def test_shows_the_cold_starts_of_a_function_with_their_phases_and_the_reason(run: Run, server: ScriptedServer) -> None:
+    failed = COLD_START | {"status": "timeout", "handler_ms": 12.0}
+    server.answer("GET", "/_lambent/cold-starts", {"ColdStarts": [COLD_START, failed]})
+    lines = run("function", "show", "thumbnail", "--cold-starts", "--endpoint", server.url).out.splitlines()
+    assert lines[0].split()[:5] == ["TIME", "(UTC)", "VERSION", "HOW", "TOTAL"]
+    assert lines[1].split()[2:10] == ["$LATEST", "forked", "7.2", "0.5", "3.0", "0.8", "3.0", "-"]
+    assert lines[1].endswith("scale-out: 1 environment existed, none was free")
+    assert lines[2].endswith("none was free (Init: timeout)")
+    as_json = run("function", "show", "thumbnail", "--cold-starts", "--json", "--endpoint", server.url).out
+    assert json.loads(as_json) == [COLD_START, failed]
+
+
+def test_a_function_without_cold_starts_says_so(run: Run, server: ScriptedServer) -> None:
+    server.answer("GET", "/_lambent/cold-starts", {"ColdStarts": []})
+    shown = run("function", "show", "thumbnail", "--cold-starts", "--endpoint", server.url).out
+    assert shown == "no cold starts since the server started\n"
