@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -157,7 +157,10 @@ def delegated_groups() -> Iterator[tuple[str, ...]]:
     """A control group in each hierarchy that is an ordinary user's, as systemd delegates one."""
     made: list[str] = []
     for each in cgroups.discover():
-        folder = f"{each.folder}/lambent-test-{os.getpid()}-{len(made)}"
+        for left in Path(each.folder).glob("lambent-test-*-*"):
+            if not Path("/proc", left.name.split("-")[2]).exists():
+                _remove_groups(str(left))  # Of a test that was killed.
+        folder = f"{each.folder}/lambent-test-{os.getpid()}-{os.urandom(4).hex()}"
         os.mkdir(folder)
         made.append(folder)
         for path in (folder, *(f"{folder}/{name}" for name in ("tasks", "cgroup.procs", "cgroup.subtree_control"))):
@@ -167,8 +170,13 @@ def delegated_groups() -> Iterator[tuple[str, ...]]:
         yield tuple(made)
     finally:
         for folder in made:
-            for group, _, _ in os.walk(folder, topdown=False):
-                os.rmdir(group)
+            _remove_groups(folder)
+
+
+def _remove_groups(folder: str) -> None:
+    for group, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(group)
 
 
 DRIVERS: dict[str, Callable[..., AbstractAsyncContextManager[NativeDriver]]] = {

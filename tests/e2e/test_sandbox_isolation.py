@@ -17,7 +17,7 @@ import pytest
 
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import client, wire
-from tests.e2e.sandbox_kit import PREFIX, drain, native_driver, printed, spec
+from tests.e2e.sandbox_kit import DRIVERS, PREFIX, drain, printed, spec
 
 PROBES = Path(__file__).with_name("sandbox_probes.py")
 
@@ -107,13 +107,18 @@ class Results:
     inside: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("isolation")
+@pytest.fixture(scope="module", params=DRIVERS)
+def driver_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def results(home: Path) -> Iterator[Results]:
+def home(driver_name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp(f"isolation-{driver_name}")
+
+
+@pytest.fixture(scope="module")
+def results(driver_name: str, home: Path) -> Iterator[Results]:
     """All probes: outside in one process, then inside in one sandbox, while another sandbox runs."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -133,11 +138,11 @@ def results(home: Path) -> Iterator[Results]:
             "abstract": f"lambent-test-{os.getpid()}",
             "disk": next(iter(sorted(os.listdir("/sys/block")))),
         }
-        yield asyncio.run(_run_probes(home, host))
+        yield asyncio.run(_run_probes(driver_name, home, host))
 
 
-async def _run_probes(home: Path, host: dict[str, str]) -> Results:
-    async with native_driver(home, **{"entry.py": home / "entry.py"}) as driver:
+async def _run_probes(driver_name: str, home: Path, host: dict[str, str]) -> Results:
+    async with DRIVERS[driver_name](home, **{"entry.py": home / "entry.py"}) as driver:
         script = (
             "import os, time\nopen('/tmp/secret', 'w').write('secret')\nprint('written', flush=True)\ntime.sleep(300)"
         )
@@ -192,7 +197,9 @@ def test_what_functions_need_is_possible(results: Results, probe: str) -> None:
     assert results.inside[probe] == "ok"
 
 
-async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_only(tmp_path: Path) -> None:
+async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_only(
+    driver_name: str, tmp_path: Path
+) -> None:
     script = """
         import socket, time
         for address in (("169.254.100.1", 9001), ("127.0.0.1", 9001)):
@@ -200,7 +207,7 @@ async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_on
         print("sent", flush=True)
         time.sleep(60)
         """
-    async with native_driver(tmp_path) as driver:
+    async with DRIVERS[driver_name](tmp_path) as driver:
         speaker = await driver.create(spec(tmp_path / "packages", script, environment_id="a"))
         silent = await driver.create(spec(tmp_path / "packages", "import time; time.sleep(60)", environment_id="b"))
         await silent.start()
@@ -214,7 +221,7 @@ async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_on
                 listener.accept()
 
 
-async def test_the_kernels_secrets_are_masked(tmp_path: Path) -> None:
+async def test_the_kernels_secrets_are_masked(driver_name: str, tmp_path: Path) -> None:
     script = """
         for name in ("kallsyms", "timer_list", "keys", "kmsg"):
             try: print(name, len(open("/proc/" + name).read(10)))
@@ -222,7 +229,7 @@ async def test_the_kernels_secrets_are_masked(tmp_path: Path) -> None:
         """
     with open("/proc/kallsyms") as symbols:  # noqa: ASYNC230 - a file of the kernel
         assert symbols.read(10)
-    async with native_driver(tmp_path) as driver:
+    async with DRIVERS[driver_name](tmp_path) as driver:
         sandbox = await driver.create(spec(tmp_path / "packages", script))
         await sandbox.start()
         await sandbox.exited()
@@ -231,8 +238,8 @@ async def test_the_kernels_secrets_are_masked(tmp_path: Path) -> None:
         assert f"{name} 0" in text
 
 
-async def test_no_descriptor_of_the_launcher_is_inherited(tmp_path: Path) -> None:
-    async with native_driver(tmp_path) as driver:
+async def test_no_descriptor_of_the_launcher_is_inherited(driver_name: str, tmp_path: Path) -> None:
+    async with DRIVERS[driver_name](tmp_path) as driver:
         script = "import os\nfds = [fd for fd in range(1024) if os.path.exists(f'/proc/self/fd/{fd}')]\nprint(fds)"
         sandbox = await driver.create(spec(tmp_path / "packages", script))
         await sandbox.start()
@@ -240,8 +247,8 @@ async def test_no_descriptor_of_the_launcher_is_inherited(tmp_path: Path) -> Non
         assert "[0, 1, 2]" in drain(sandbox)
 
 
-async def test_launcher_survives_packets_that_are_no_requests(tmp_path: Path) -> None:
-    async with native_driver(tmp_path) as driver:
+async def test_launcher_survives_packets_that_are_no_requests(driver_name: str, tmp_path: Path) -> None:
+    async with DRIVERS[driver_name](tmp_path) as driver:
         channel = driver._launcher._channel
         for packet in (b"{", b"[]", b"1", b'{"fds": ["control"]}', b'{"fds": 7}', b"\xff", b"{}", b"x" * 100_000):
             channel.send(packet)

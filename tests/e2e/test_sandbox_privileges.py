@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from lambent.launcher import landlock, privileges
+from tests.e2e import ordinary_user
+from tests.e2e.sandbox_kit import as_ordinary_user, delegated_groups
 
 _CHILD = """
 import json, os, socket, sys
@@ -135,7 +137,7 @@ import encodings.idna, concurrent.futures.thread  # Not readable any more once w
 
 async def main(data, launcher):
     folders = {"packages_dir": data / "packages", "scratch": data / "run"}
-    choice = await probe.choose("native", launcher=launcher, problem=None, runtime_entries={}, **folders)
+    choice = await probe.choose(wanted, launcher=launcher, problem=None, runtime_entries={}, **folders)
     driver = choice.driver
     script = "import os, time\\nheld = b'x' * (64 << 20)\\n"
     script += "if not os.fork(): own = b'y' * (48 << 20); print('up', flush=True)\\ntime.sleep(60)"
@@ -152,11 +154,12 @@ async def main(data, launcher):
     await driver.close()
     print(json.dumps({"guarantees": dict(driver.guarantees), "peak": peak, "ids": list(ids), "uid": os.getuid()}))
 
-data, user = Path(sys.argv[1]), sys.argv[2] or None
+data, user, wanted = Path(sys.argv[1]), sys.argv[2] or None, sys.argv[3]
 who = privileges.identity(user, {})
 for folder in (data, data / "packages"):
     privileges.make_folder(folder, who)
-launcher = client.start(data_dir=data, packages_dir=data / "packages", prefixes=[PREFIX], runtime_entries={})
+folders = {"data_dir": data, "packages_dir": data / "packages"}
+launcher = client.start(**folders, prefixes=[PREFIX], runtime_entries={}, wanted=wanted)
 privileges.drop(who, data)
 asyncio.run(main(data, launcher))
 """
@@ -165,7 +168,7 @@ asyncio.run(main(data, launcher))
 @pytest.mark.parametrize("user", ["", "nobody"])
 async def test_supervisor_without_privileges_has_full_control_of_its_sandboxes(open_path: Path, user: str) -> None:
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", _SUPERVISOR, str(open_path / "data"), user]
+    command = [sys.executable, "-c", _SUPERVISOR, str(open_path / "data"), user, "native"]
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, timeout=40, text=True, cwd=open_path
     )
@@ -175,3 +178,20 @@ async def test_supervisor_without_privileges_has_full_control_of_its_sandboxes(o
     assert all(told["guarantees"].values())
     assert told["peak"] > 100 << 20, "the runtime and its child, what they share once"
     assert all(uid >= 0x7000_0000 for uid in told["ids"])
+
+
+async def test_ordinary_user_has_full_control_of_its_sandboxes(open_path: Path) -> None:
+    (open_path / "data").mkdir()
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with delegated_groups() as groups:
+        through = as_ordinary_user(open_path / "data", ids=True, groups=groups)
+        command = [*through, sys.executable, "-c", _SUPERVISOR, str(open_path / "data"), "", "rootless"]
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, timeout=40, text=True, cwd=open_path
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["uid"] == ordinary_user.UID
+    assert [name for name, given in told["guarantees"].items() if not given] == ["tmp"]
+    assert told["peak"] > 100 << 20
+    assert all(uid >= int(ordinary_user.RANGE.split(":")[0]) for uid in told["ids"])
