@@ -3,6 +3,7 @@ something."""
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -255,8 +256,8 @@ async def test_launcher_survives_packets_that_are_no_requests(driver_name: str, 
         ours, theirs = wire.pair()
         with ours, theirs:
             socket.send_fds(channel, [b"{}"], [theirs.fileno()])
-            wire.send(channel, {"do": "create"}, {"other": theirs.fileno()})
-            wire.send(channel, {"do": "create", "code": {}}, {"control": theirs.fileno()})
+            wire.send(channel, {"do": "prepare"}, {"other": theirs.fileno()})
+            wire.send(channel, {"do": "prepare", "tmp_mb": {}}, {"control": theirs.fileno()})
             ours.settimeout(10)
             received = await asyncio.to_thread(wire.receive, ours)
         assert received is not None
@@ -278,22 +279,52 @@ async def test_launcher_survives_packets_that_are_no_requests(driver_name: str, 
         ({"memory_mb": "64"}, "memory_mb must be"),
         ({"tmp_mb": 0}, "tmp_mb must be"),
         ({"processes": 100000}, "processes must be"),
-        ({"do": "mount"}, "only create"),
+        ({"do": "mount"}, "not understood"),
     ],
 )
-async def test_launcher_refuses_what_was_not_agreed(tmp_path: Path, request_of: dict[str, object], why: str) -> None:
+async def test_first_process_refuses_what_was_not_agreed(
+    tmp_path: Path, request_of: dict[str, object], why: str
+) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
     (packages / "link").symlink_to("/etc")
     (packages / "code").mkdir()
     launcher = client.start(data_dir=tmp_path, packages_dir=packages, prefixes=[PREFIX], runtime_entries={})
-    good = {"do": "create", "code": "code", "prefix": 0, "memory_mb": 64, "tmp_mb": 8, "processes": 8}
-    ours, theirs = wire.pair()
-    with ours, theirs:
-        wire.send(launcher._channel, good | request_of, {"control": theirs.fileno()})
-        ours.settimeout(10)
-        received = await asyncio.to_thread(wire.receive, ours)
+    good = {"do": "assign", "code": "code", "prefix": 0, "memory_mb": 64, "tmp_mb": 8, "processes": 8}
+    with launcher.prepare(memory_mb=64, tmp_mb=8, processes=8) as control:
+        await _ready(control)
+        wire.send(control, good | request_of)
+        received = await asyncio.to_thread(wire.receive, control)
     await asyncio.to_thread(launcher.close)
     assert received is not None
-    assert received[0]["event"] == "failed"
+    assert received[0]["event"] in ("refused", "failed")
     assert re.search(why, received[0]["reason"])
+
+
+async def test_first_process_survives_messages_that_are_none_and_assigns_once(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    (packages / "code").mkdir(parents=True)
+    launcher = client.start(data_dir=tmp_path, packages_dir=packages, prefixes=[PREFIX], runtime_entries={})
+    good = {"do": "assign", "code": "code", "prefix": 0, "memory_mb": 64, "tmp_mb": 8, "processes": 8}
+    start = {"do": "start", "name": "runtime", "argv": ["/bin/true"], "variables": {}, "folder": "/", "open_files": 64}
+    with launcher.prepare(memory_mb=64, tmp_mb=8, processes=8) as control:
+        await _ready(control)
+        heard = []
+        for packet in (b"{", b"[]", b"{}", json.dumps(start).encode(), json.dumps(good).encode()):
+            control.send(packet)
+            heard.append(await asyncio.to_thread(wire.receive, control))
+        for message in (good, start | {"argv": [["x"]]}, {"do": "signal", "name": "1", "number": 9}, {"do": "connect"}):
+            wire.send(control, message)
+            heard.append(await asyncio.to_thread(wire.receive, control))
+        events = [each[0]["event"] for each in heard if each is not None]
+        assert events == [*["refused"] * 4, "assigned", *["refused"] * 4]
+    await asyncio.to_thread(launcher.close)
+
+
+async def _ready(control: socket.socket) -> None:
+    control.settimeout(10)
+    received = await asyncio.to_thread(wire.receive, control)
+    assert received is not None
+    assert received[0]["event"] == "ready"
+    for fd in received[1].values():
+        os.close(fd)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import ProcessExit
+from lambent.environments.ports import Preparation, ProcessExit
 from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from tests.e2e.sandbox_kit import DEADLINE_S, DRIVERS, drain, printed, run, spec
+from lambent.runtimes.layout import Command, Layout
+from tests.e2e.sandbox_kit import DEADLINE_S, DRIVERS, PYTHON, drain, printed, run, spec, until
 
 
 @pytest.fixture(params=DRIVERS)
@@ -137,3 +138,105 @@ async def test_program_that_cannot_start_is_an_error_and_not_an_exit(driver: Nat
     with pytest.raises(SandboxError, match="Permission denied"):
         await sandbox.start()
     await sandbox.stop()
+
+
+EXTENSION = """
+import os, signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+listener = socket.create_server(("127.0.0.1", 8080))
+print("extension", os.getcwd(), os.getuid(), os.environ["A"], flush=True)
+connection, _ = listener.accept()
+connection.sendall(b"hello")
+while True: signal.pause()
+"""
+
+
+async def test_extension_runs_beside_the_runtime_is_reached_and_told_to_end(
+    driver: NativeDriver, tmp_path: Path
+) -> None:
+    made = spec(tmp_path / "packages", "import time\nprint('runtime', flush=True)\ntime.sleep(60)")
+    (made.code_dir / "extension.py").write_text(EXTENSION)
+    sandbox = await driver.create(made)
+
+    def command(layout: Layout) -> Command:
+        return Command((f"{layout.lang}/{PYTHON}", "-I", "-S", "/var/task/extension.py"), {"A": "b"})
+
+    await sandbox.start_extension("mine", command)
+    await sandbox.start()
+    assert "extension" not in await printed(sandbox, "runtime")
+    await until(lambda: len(sandbox.processes()) == 2)
+    said = await read_until(sandbox.extension_output_fd, b"b\n")
+    assert said == b"extension / 993 b\n"
+    with await sandbox.connect(8080) as connection:
+        assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 5), 5) == b"hello"
+    with pytest.raises(ConnectionRefusedError):
+        await sandbox.connect(8081)
+    sandbox.terminate("mine")
+    assert await asyncio.wait_for(sandbox.extension_exited("mine"), 5) == ProcessExit(3, None)
+    sandbox.terminate()
+    assert await asyncio.wait_for(sandbox.exited(), 5) == ProcessExit(None, signal.SIGTERM)
+    sandbox.terminate()
+    sandbox.terminate("mine")
+    sandbox.terminate("nobody")
+    await sandbox.start_extension("mine", command)
+    with pytest.raises(RuntimeError, match="still running"):
+        await sandbox.start_extension("mine", command)
+    await sandbox.kill()
+    assert await sandbox.extension_exited("mine") == ProcessExit(None, signal.SIGKILL)
+    await sandbox.stop()
+
+
+async def test_prepared_sandbox_becomes_one_with_other_limits(driver: NativeDriver, tmp_path: Path) -> None:
+    for memory_mb, tmp_mb in ((64, 64), (512, 1024), (128, 512)):
+        prepared = await driver.prepare(Preparation())
+        made = spec(
+            tmp_path / "packages",
+            "import os\nat = os.statvfs('/tmp')\nprint(at.f_blocks * at.f_frsize >> 20, os.listdir('/tmp'))",
+            memory_mb=memory_mb,
+            tmp_mb=tmp_mb,
+        )
+        sandbox = await prepared.assign(made)
+        size = int((await run(sandbox)).split()[0])
+        assert tmp_mb * 0.8 < size <= tmp_mb
+        assert limit_bytes(sandbox) == {memory_mb << 20}
+        await prepared.stop()  # It is somebody's now.
+        await sandbox.kill()
+        await sandbox.stop()
+
+
+async def test_prepared_sandbox_that_nobody_wants_ends(driver: NativeDriver, tmp_path: Path) -> None:
+    prepared = await driver.prepare(Preparation())
+    await prepared.stop()
+    await prepared.stop()
+    with pytest.raises(RuntimeError, match="assigned or stopped"):
+        await prepared.assign(spec(tmp_path / "packages", ""))
+
+
+def limit_bytes(sandbox: NativeSandbox) -> set[int]:
+    """Of memory with and without swap, as the kernel has it."""
+    folder = Path(os.readlink(f"/proc/self/fd/{sandbox._fds.get('stat1', sandbox._fds.get('stat2'))}")).parent
+    # The path is the launcher's; the same cgroup is found by its process on this side.
+    found = next(path for path in Path("/sys/fs/cgroup").rglob(f"lambent-*/{folder.name}") if _is(path, sandbox))
+    names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max")
+    return {int((found / name).read_text()) for name in names if (found / name).exists()}
+
+
+def _is(path: Path, sandbox: NativeSandbox) -> bool:
+    stat = path / "memory.stat"
+    return stat.exists() and os.path.samestat(stat.stat(), os.fstat(sandbox._fds.get("stat1", -1)))
+
+
+async def read_until(fd: int, end: bytes) -> bytes:
+    """From a non-blocking pipe."""
+    taken = b""
+
+    def take() -> bool:
+        nonlocal taken
+        try:
+            taken += os.read(fd, 65536)
+        except BlockingIOError:
+            pass
+        return taken.endswith(end)
+
+    await until(take)
+    return taken

@@ -1,7 +1,7 @@
 """What environments need of others. Drivers, the log store and the gateway implement these; `app` wires them."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Protocol
 from lambent.environments.events import (
     ColdStart,
     Extension,
+    HowStarted,
     InitReport,
     InitRuntimeDone,
     InitStart,
@@ -23,7 +24,29 @@ from lambent.environments.events import (
     TelemetrySubscription,
 )
 from lambent.functions.records import CodePackage, FunctionVersion
-from lambent.runtimes.layout import Layout, RenderCommand
+from lambent.runtimes.layout import Layout, RenderCommand, RuntimeStart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """What a sandbox reaches beside its own loopback."""
+
+    kind: str
+    """`none`, `internet` or `vpc`; the rest is for `vpc`."""
+    vpc_id: str = ""
+    subnet_id: str = ""
+    subnet_cidr: str = ""
+    security_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What kind of sandbox is made before anybody asks. All fields empty: one without an interpreter."""
+
+    runtime: RuntimeStart | None = None
+    """The interpreter that is started already and waits."""
+    zygote_of: str | None = None
+    """The account whose zygote forks it, instead of an exec. That zygote must run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +67,12 @@ class SandboxSpec:
     """Merged layers on the host; become `/opt`, which is empty without."""
     max_processes: int = 1024
     max_open_files: int = 1024
+    account: str = ""
+    network: NetworkSpec | None = None
+    runtime: RuntimeStart | None = None
+    """The interpreter that may have been started before; None for programs that are not known beforehand."""
+    must_exec: bool = True
+    """The command needs a process of its own from the start: `runtimes.starting.must_exec`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +91,9 @@ class Sandbox(Protocol):
     """Listening, non-blocking sockets inside the sandbox's network."""
     aws_endpoint: Sequence[socket.socket]
     output_fd: int
-    """Non-blocking read end of the pipe that is stdout and stderr of all processes inside. Stays open over a Reset."""
+    """Non-blocking read end of the pipe that is stdout and stderr of the runtime. Stays open over a Reset."""
+    extension_output_fd: int
+    """The same of all extensions."""
 
     async def start(self) -> None:
         """Start the runtime process. Again after `kill` (Reset): /tmp is kept."""
@@ -70,6 +101,24 @@ class Sandbox(Protocol):
 
     async def exited(self) -> ProcessExit:
         """Wait until the current runtime process has ended. May be awaited by several, and repeatedly."""
+        ...
+
+    async def start_extension(self, name: str, command: RenderCommand) -> None:
+        """Start a process beside the runtime. Again after it has ended; `name` is one of `extension_name`.
+
+        Raises the driver's error when the program cannot be started."""
+        ...
+
+    async def extension_exited(self, name: str) -> ProcessExit:
+        """Wait until the extension that was started last by this name has ended. As `exited`."""
+        ...
+
+    def terminate(self, name: str | None = None) -> None:
+        """SIGTERM to one extension, or to the runtime; nothing when it has ended. Thawed first by the caller."""
+        ...
+
+    async def connect(self, port: int) -> socket.socket:
+        """A non-blocking TCP connection to a port of the loopback inside. Raises OSError when nobody listens."""
         ...
 
     async def kill(self) -> bool:
@@ -98,12 +147,48 @@ class Sandbox(Protocol):
         ...
 
 
+class Prepared(Protocol):
+    """A complete sandbox that holds nothing of any account: no code, no variables, no network but its loopback."""
+
+    @property
+    def how(self) -> HowStarted:
+        """What the sandbox that is made of it will have been; EXECUTED when no interpreter waits in it."""
+        ...
+
+    async def assign(self, spec: SandboxSpec) -> Sandbox:
+        """Give it to one environment, once. On failure it is stopped, and the error is the driver's."""
+        ...
+
+    async def stop(self) -> None:
+        """End it unless it was assigned. Safe to call twice."""
+        ...
+
+
 class SandboxDriver(Protocol):
     name: str
     guarantees: Mapping[str, bool]
     """For example filesystem, processes, network, memory, cpu, syscalls: what this machine really gives."""
+    can_prepare: bool
+    """False: `prepare` costs nothing and saves nothing here."""
 
-    async def create(self, spec: SandboxSpec) -> Sandbox: ...
+    async def prepare(self, wish: Preparation) -> Prepared: ...
+
+    async def create(self, spec: SandboxSpec) -> Sandbox:
+        """`prepare` without an interpreter, and `assign`."""
+        ...
+
+    @property
+    def zygotes(self) -> Collection[tuple[str, str]]:
+        """(account, runtime identifier) of those that run now; one that ended by itself is gone from here."""
+        ...
+
+    async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        """Nothing when it runs. Raises the driver's error when there can be none: no place, or this interpreter."""
+        ...
+
+    async def stop_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        """Nothing when there is none. What was forked of it lives on."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -155,6 +240,9 @@ class Program:
     code_dir: Path
     lang_prefix: Path
     opt_dir: Path | None = None
+    runtime: RuntimeStart | None = None
+    """The interpreter that may have been started before; None: only by `command`."""
+    must_exec: bool = True
     runtime_version: str | None = None
     """For INIT_START, for example `python:3.12.v18`."""
     runtime_version_arn: str | None = None

@@ -6,7 +6,7 @@ import struct
 from lambent.launcher import syscalls
 from lambent.launcher.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
 
-CHOWN, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, SETFCAP = 0, 5, 6, 7, 8, 21, 31
+CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, MKNOD, SETFCAP = 0, 2, 5, 6, 7, 8, 21, 27, 31
 
 _VERSION_3 = 0x20080522
 _AMBIENT_CLEAR_ALL = 4

@@ -148,9 +148,11 @@ class Limits(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Open descriptors of one sandbox's cgroup. Those in `control` go to the supervisor, which then needs no privileges
-    and no message to freeze, thaw, limit or measure."""
+    """One sandbox's cgroup, and open descriptors of it. Those in `control` go to the supervisor, which then needs no
+    privileges and no message to freeze, thaw, limit or measure."""
 
+    folders: tuple[tuple[Hierarchy, str], ...]
+    limits: Limits
     tasks: tuple[int, ...]
     """v1: the new process writes 0 to each."""
     into: int | None
@@ -176,7 +178,30 @@ def create(parents: tuple[tuple[Hierarchy, str], ...], name: str, limits: Limits
             tasks.append(os.open(f"{folder}/tasks", os.O_WRONLY | os.O_CLOEXEC))
             if "memory" in hierarchy.controllers:
                 control |= _oom_event(folder, control["oom1"])
-    return Group(tuple(tasks), into, control)
+    folders = tuple((hierarchy, f"{parent}/{name}") for hierarchy, parent in parents)
+    return Group(folders, limits, tuple(tasks), into, control)
+
+
+def change(group: Group, limits: Limits) -> Group:
+    """Set other limits, by path."""
+    if limits == group.limits:
+        return group
+    for hierarchy, folder in group.folders:
+        for file, value in changes(hierarchy, group.limits, limits):
+            if os.path.exists(f"{folder}/{file}"):
+                _write(f"{folder}/{file}", value)
+    return group._replace(limits=limits)
+
+
+def changes(hierarchy: Hierarchy, before: Limits, after: Limits) -> list[tuple[str, str]]:
+    """(file, value) to write, in this order, where only what differs is written."""
+    old = {pair for pairs in settings(hierarchy.version, before).values() for pair in pairs}
+    new = settings(hierarchy.version, after)
+    found = [pair for name in hierarchy.controllers for pair in new[name] if pair not in old]
+    if after.memory_bytes > before.memory_bytes:
+        # On v1 memory with swap may at no moment be less than memory without.
+        found.sort(key=lambda pair: pair[0] == "memory.limit_in_bytes")
+    return found
 
 
 def _oom_event(folder: str, oom_control: int) -> dict[str, int]:

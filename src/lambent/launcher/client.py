@@ -105,29 +105,12 @@ class LauncherClient:
         self.missing = message["missing"]
         self._channel.settimeout(None)
 
-    def create(
-        self,
-        *,
-        code_dir: Path,
-        opt_dir: Path | None,
-        lang_prefix: Path,
-        memory_mb: int,
-        tmp_mb: int,
-        processes: int,
-    ) -> socket.socket:
+    def prepare(self, *, memory_mb: int, tmp_mb: int, processes: int) -> socket.socket:
         """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line.
 
-        Raises LauncherError when the launcher is gone, ValueError for a folder or interpreter it was not told of.
+        Raises LauncherError when the launcher is gone.
         """
-        request = {
-            "do": "create",
-            "code": str(code_dir.resolve().relative_to(self._packages)),
-            "opt": None if opt_dir is None else str(opt_dir.resolve().relative_to(self._packages)),
-            "prefix": self._prefixes.index(lang_prefix.resolve()),
-            "memory_mb": memory_mb,
-            "tmp_mb": tmp_mb,
-            "processes": processes,
-        }
+        request = {"do": "prepare", "memory_mb": memory_mb, "tmp_mb": tmp_mb, "processes": processes}
         ours, theirs = wire.pair()
         try:
             wire.send(self._channel, request, {"control": theirs.fileno()})
@@ -137,6 +120,30 @@ class LauncherClient:
         finally:
             theirs.close()
         return ours
+
+    def assignment(
+        self,
+        *,
+        code_dir: Path,
+        opt_dir: Path | None,
+        lang_prefix: Path,
+        memory_mb: int,
+        tmp_mb: int,
+        processes: int,
+    ) -> wire.Message:
+        """What makes a prepared sandbox one function's, to be sent on the sandbox's own socket.
+
+        Raises ValueError for a folder or interpreter that the launcher was not told of.
+        """
+        return {
+            "do": "assign",
+            "code": str(code_dir.resolve().relative_to(self._packages)),
+            "opt": None if opt_dir is None else str(opt_dir.resolve().relative_to(self._packages)),
+            "prefix": self._prefixes.index(lang_prefix.resolve()),
+            "memory_mb": memory_mb,
+            "tmp_mb": tmp_mb,
+            "processes": processes,
+        }
 
     def fileno(self) -> int:
         """Readable once the launcher has ended: after its start it says nothing."""

@@ -1,38 +1,115 @@
 """What the supervisor may ask for. It is trusted no further than this: a request that names a folder, an interpreter
 or a number outside what was agreed at start is refused.
+
+`prepare` is for the launcher. The others go to the first process of a sandbox, which is as trusted as the launcher.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeGuard
 
 MEMORY_MB = (32, 32768)
 TMP_MB = (1, 10240)
 PROCESSES = (8, 1024)
+OPEN_FILES = (16, 1 << 20)
+PORTS = (1, 65535)
+SIGNALS = (1, 31)
+RUNTIME = "runtime"
+EXTENSION = "extension/"
+_NAME_CHARACTERS = 255
+_MOST_EXTENSIONS = 64
 
 
 class BadRequest(Exception):
     """The message says which part of the request was refused, and why."""
 
 
-class Create(NamedTuple):
+class Limits(NamedTuple):
+    memory_mb: int
+    tmp_mb: int
+    processes: int
+
+
+class Prepare(NamedTuple):
+    """A sandbox that holds nothing of any account."""
+
+    limits: Limits
+
+
+class Assign(NamedTuple):
+    """What makes it one environment's."""
+
     code: str
     """Path below the packages folder."""
     opt: str | None
     """Path below the packages folder; None: /opt stays empty."""
     prefix: int
     """Number of the interpreter prefix in the list given at start."""
-    memory_mb: int
-    tmp_mb: int
-    processes: int
+    limits: Limits
 
 
-def parse(message: dict[str, Any], prefixes: int) -> Create:
-    """Raises BadRequest."""
-    if message.get("do") != "create":
-        raise BadRequest("only create is understood")
-    return Create(
+class Start(NamedTuple):
+    name: str
+    """`runtime`, or `extension/` and a name."""
+    argv: tuple[str, ...]
+    variables: Mapping[str, str]
+    folder: str
+    open_files: int
+
+    def __repr__(self) -> str:
+        """Without the variables, which are secrets."""
+        return f"Start({self.name!r}, {self.argv!r})"
+
+
+def prepare(message: dict[str, Any]) -> Prepare:
+    """Raises BadRequest, as all of these."""
+    if message.get("do") != "prepare":
+        raise BadRequest("only prepare is understood")
+    return Prepare(_limits(message))
+
+
+def assign(message: dict[str, Any], prefixes: int) -> Assign:
+    return Assign(
         code=_relative("code", message.get("code")),
         opt=None if message.get("opt") is None else _relative("opt", message["opt"]),
         prefix=_number(message, "prefix", (0, prefixes - 1)),
+        limits=_limits(message),
+    )
+
+
+def start(message: dict[str, Any], running: int) -> Start:
+    """`running` counts the processes that the sandbox was told to start and that have not ended."""
+    name, argv, variables, folder = (message.get(key) for key in ("name", "argv", "variables", "folder"))
+    if running > _MOST_EXTENSIONS:
+        raise BadRequest(f"more than {_MOST_EXTENSIONS} extensions")
+    if not isinstance(argv, list) or not argv or not all(_is_text(each) for each in argv):
+        raise BadRequest("argv must be texts without zero characters")
+    if not isinstance(variables, dict) or not all(_is_text(value) for value in variables.values()):
+        raise BadRequest("variables must be texts without zero characters")
+    if not all(key and "=" not in key and "\0" not in key for key in variables):
+        raise BadRequest("a variable needs a name")
+    if not _is_text(folder) or not folder.startswith("/"):
+        raise BadRequest("folder must be an absolute path")
+    return Start(process_name(name), tuple(argv), variables, folder, _number(message, "open_files", OPEN_FILES))
+
+
+def process_name(name: Any) -> str:
+    if name == RUNTIME or (
+        _is_text(name) and name.startswith(EXTENSION) and len(EXTENSION) < len(name) < _NAME_CHARACTERS
+    ):
+        return str(name)
+    raise BadRequest(f"name must be {RUNTIME}, or {EXTENSION} and a name")
+
+
+def signal_number(message: dict[str, Any]) -> int:
+    return _number(message, "number", SIGNALS)
+
+
+def port(message: dict[str, Any]) -> int:
+    return _number(message, "port", PORTS)
+
+
+def _limits(message: dict[str, Any]) -> Limits:
+    return Limits(
         memory_mb=_number(message, "memory_mb", MEMORY_MB),
         tmp_mb=_number(message, "tmp_mb", TMP_MB),
         processes=_number(message, "processes", PROCESSES),
@@ -44,6 +121,10 @@ def _number(message: dict[str, Any], key: str, bounds: tuple[int, int]) -> int:
     if type(value) is not int or not bounds[0] <= value <= bounds[1]:
         raise BadRequest(f"{key} must be a whole number from {bounds[0]} to {bounds[1]}, not {value!r}")
     return value
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and "\0" not in value
 
 
 def _relative(key: str, value: Any) -> str:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from lambent.launcher import (
     cgroups,
-    execute,
     init,
     leftovers,
     network,
@@ -152,8 +151,8 @@ class Launcher:
             self.missing["tmp"] = "only root mounts disk images: /tmp is memory, and counts as the function's"
             return False
         try:
-            tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
-            tmp_image.discard("/tmp")
+            root = tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
+            tmp_image.discard("/tmp", root)
             self._blank(_USUAL_TMP_MB)
         except (OSError, tmp_image.TmpUnavailable) as error:
             self.missing["tmp"] = f"{error}; /tmp counts as memory of the function"
@@ -187,16 +186,17 @@ class Launcher:
                     break
                 message, fds = received
                 if (control := fds.pop("control", None)) is not None:
-                    self._create(message, socket.socket(fileno=control))
+                    self._prepare(message, socket.socket(fileno=control))
                 for fd in fds.values():
                     os.close(fd)
         self._end()
 
-    def _create(self, message: dict[str, Any], control: socket.socket) -> None:
+    def _prepare(self, message: dict[str, Any], control: socket.socket) -> None:
         """A failure is told on the control socket; success is told there by the sandbox itself."""
         try:
-            wanted = request.parse(message, len(self._agreed.prefixes))
-            blank = self._blank(wanted.tmp_mb) if self._tmp_images else None
+            wanted = request.prepare(message)
+            if self._tmp_images:
+                self._blank(wanted.limits.tmp_mb)
             slot = self._take_slot()
             pid = syscalls.clone(_NAMESPACES)
         except (request.BadRequest, tmp_image.TmpUnavailable, OSError) as error:
@@ -205,31 +205,19 @@ class Launcher:
             control.close()
             return
         if pid == 0:
-            init.run(self._blueprint(wanted, blank, slot), control)
+            init.run(self._blueprint(wanted, slot), control)
         self._running[pid] = _Running(slot, control)
 
-    def _blueprint(self, wanted: request.Create, blank: tmp_image.Extents | None, slot: int) -> init.Blueprint:
+    def _blueprint(self, wanted: request.Prepare, slot: int) -> init.Blueprint:
         return init.Blueprint(
             slot=str(slot),
-            code=wanted.code,
-            opt=wanted.opt,
-            prefix=wanted.prefix,
-            tmp_mb=wanted.tmp_mb,
-            tmp_blank=blank,
-            limits=cgroups.Limits(wanted.memory_mb << 20, wanted.processes),
+            limits=wanted.limits,
+            prefixes=len(self._agreed.prefixes),
+            tmp_blanks=self._blanks if self._tmp_images else None,
             host_id=self._ids.first + (slot if self._ids.missing is None else 0),
             user_namespace=self._user_namespaces,
-            fallback=self._fallback(wanted),
             filter=self._filter,
             parents=self._parents,
-        )
-
-    def _fallback(self, wanted: request.Create) -> execute.Fallback:
-        """Limits of the kernel for what no control group limits here."""
-        limited = {name for each in self._hierarchies for name in each.controllers}
-        return execute.Fallback(
-            processes=None if "pids" in limited else wanted.processes,
-            data_bytes=None if "memory" in limited else execute.data_bytes(wanted.memory_mb),
         )
 
     def _take_slot(self) -> int:

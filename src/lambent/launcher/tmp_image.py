@@ -70,8 +70,8 @@ def _extents(file: int) -> Extents:
         extents.append((start, os.pread(file, at - start, start)))
 
 
-def mount(size_mb: int, extents: Extents, target: str, uid: int, gid: int) -> None:
-    """Mount a new, empty image of `size_mb` at `target`, owned by the function."""
+def mount(size_mb: int, extents: Extents, target: str, uid: int, gid: int) -> int:
+    """Mount a new, empty image of `size_mb` at `target`, owned by the function; its open root, for `discard`."""
     image = os.open(IMAGES, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(image, size_mb << 20)
@@ -85,21 +85,21 @@ def mount(size_mb: int, extents: Extents, target: str, uid: int, gid: int) -> No
         syscalls.mount(path, target, "ext4", flags, "noinit_itable,discard,nobarrier")
     finally:
         os.close(device)
+    # While it is still ours: later nobody but the function may open it.
+    root = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     with suppress(FileNotFoundError):
-        os.rmdir(f"{target}/lost+found")
-    os.chown(target, uid, gid)
-    os.chmod(target, 0o700)
+        os.rmdir("lost+found", dir_fd=root)
+    os.fchmod(root, 0o700)
+    os.fchown(root, uid, gid)
+    return root
 
 
-def discard(target: str) -> None:
+def discard(target: str, root: int) -> None:
     """Unmount at once: what is not written yet is dropped instead of flushed to a file that is going away."""
-    folder = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            fcntl.ioctl(folder, _EXT4_IOC_SHUTDOWN, struct.pack("=I", _WITHOUT_LOG_FLUSH))
-    finally:
-        os.close(folder)
-    syscalls.umount(target, 0)
+    with suppress(OSError):
+        fcntl.ioctl(root, _EXT4_IOC_SHUTDOWN, struct.pack("=I", _WITHOUT_LOG_FLUSH))
+    os.close(root)
+    syscalls.umount(target)
 
 
 def _attach(image: int) -> tuple[int, str]:

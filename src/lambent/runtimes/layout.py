@@ -5,6 +5,7 @@ The native driver gives AWS's own paths; the process driver gives paths of the h
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +32,17 @@ class Command:
 
 
 RenderCommand = Callable[[Layout], Command]
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStart:
+    """How the interpreter of a runtime is started before anybody asks for it: the same for every function."""
+
+    identifier: str
+    """For example `python3.12`."""
+    lang_prefix: Path
+    """On the host; becomes `/var/lang`."""
+    argv: tuple[str, ...]
+    """Of a runtime process, as seen inside; the bootstrap that it names can wait for the rest."""
+    variables: Mapping[str, str] = field(hash=False)
+    """What the interpreter and the dynamic linker read when they start, where functions seldom change it."""

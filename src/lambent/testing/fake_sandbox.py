@@ -5,8 +5,9 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from lambent.environments.ports import ProcessExit, SandboxSpec
-from lambent.runtimes.layout import Layout
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 from lambent.testing.scripted_runtime import Script, ScriptedRuntime
 
 
@@ -19,7 +20,8 @@ def _listen() -> socket.socket:
 
 
 class FakeSandbox:
-    """Implements `environments.ports.Sandbox`. What was done to it is in `starts`, `kills`, `cpus`, `frozen`."""
+    """Implements `environments.ports.Sandbox`. What was done to it is in `starts`, `kills`, `cpus`, `frozen`,
+    `extensions`, `terminated`. An extension runs until the test calls `end_extension`, or `kill`."""
 
     def __init__(self, spec: SandboxSpec, scripts: Sequence[Script]) -> None:
         self.spec = spec
@@ -28,6 +30,8 @@ class FakeSandbox:
         self.aws_endpoint: Sequence[socket.socket] = ()
         self.output_fd, self._output_write = os.pipe()
         os.set_blocking(self.output_fd, False)
+        self.extension_output_fd, self.extension_output_write = os.pipe()
+        os.set_blocking(self.extension_output_fd, False)
         host, port = self.runtime_api[0].getsockname()
         self._address = (host, port)
         self.layout = Layout(
@@ -40,6 +44,9 @@ class FakeSandbox:
             aws_endpoint_url="",
         )
         self.runtimes: list[ScriptedRuntime] = []
+        self.extensions: dict[str, Command] = {}
+        self.terminated: list[str | None] = []
+        self._extension_exits: dict[str, asyncio.Future[ProcessExit]] = {}
         self.kills = 0
         self.frozen = False
         self.freezes = 0
@@ -70,6 +77,30 @@ class FakeSandbox:
         assert self._exit is not None
         return await asyncio.shield(self._exit)
 
+    async def start_extension(self, name: str, command: RenderCommand) -> None:
+        self.extensions[name] = command(self.layout)
+        self._extension_exits[name] = asyncio.get_running_loop().create_future()
+
+    async def extension_exited(self, name: str) -> ProcessExit:
+        return await asyncio.shield(self._extension_exits[name])
+
+    def end_extension(self, name: str, how: ProcessExit | None = None) -> None:
+        if not (ended := self._extension_exits[name]).done():
+            ended.set_result(how or ProcessExit(0, None))
+
+    def terminate(self, name: str | None = None) -> None:
+        self.terminated.append(name)
+
+    async def connect(self, port: int) -> socket.socket:
+        connection = socket.socket()
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     async def kill(self) -> bool:
         assert not self.frozen, "a frozen tree is thawed before it is killed"
         self.kills += 1
@@ -77,6 +108,8 @@ class FakeSandbox:
         return True
 
     async def _end(self) -> None:
+        for name in self._extension_exits:
+            self.end_extension(name, ProcessExit(None, 9))
         if self._process is not None and not self._process.done():
             self._process.cancel()
             await asyncio.wait({self._process})
@@ -102,10 +135,36 @@ class FakeSandbox:
             return
         self.stopped = True
         await self._end()
-        os.close(self._output_write)
-        os.close(self.output_fd)
+        for fd in (self._output_write, self.output_fd, self.extension_output_write, self.extension_output_fd):
+            os.close(fd)
         for listener in self.runtime_api:
             listener.close()
+
+
+class FakePrepared:
+    """Implements `environments.ports.Prepared`."""
+
+    def __init__(self, driver: "FakeDriver", wish: Preparation) -> None:
+        self.wish = wish
+        self.stopped = False
+        self.sandbox: FakeSandbox | None = None
+        self._driver = driver
+
+    @property
+    def how(self) -> HowStarted:
+        if self.wish.runtime is None:
+            return HowStarted.EXECUTED
+        return HowStarted.POOLED if self.wish.zygote_of is None else HowStarted.FORKED
+
+    async def assign(self, spec: SandboxSpec) -> FakeSandbox:
+        assert self.sandbox is None, "a prepared sandbox is assigned once"
+        assert not self.stopped
+        self.sandbox = await self._driver.make(spec)
+        return self.sandbox
+
+    async def stop(self) -> None:
+        if self.sandbox is None:
+            self.stopped = True
 
 
 class FakeDriver:
@@ -113,16 +172,32 @@ class FakeDriver:
 
     name = "fake"
     guarantees: Mapping[str, bool] = {}
+    can_prepare = True
 
     def __init__(self, scripts: Callable[[int], Sequence[Script]] | Sequence[Script]) -> None:
         self.scripts = scripts
         self.sandboxes: list[FakeSandbox] = []
+        self.prepared: list[FakePrepared] = []
+        self.zygotes: set[tuple[str, str]] = set()
+
+    async def prepare(self, wish: Preparation) -> FakePrepared:
+        self.prepared.append(FakePrepared(self, wish))
+        return self.prepared[-1]
 
     async def create(self, spec: SandboxSpec) -> FakeSandbox:
+        return await self.make(spec)
+
+    async def make(self, spec: SandboxSpec) -> FakeSandbox:
         scripts = self.scripts(len(self.sandboxes)) if callable(self.scripts) else self.scripts
         sandbox = FakeSandbox(spec, scripts)
         self.sandboxes.append(sandbox)
         return sandbox
+
+    async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        self.zygotes.add((account, runtime.identifier))
+
+    async def stop_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        self.zygotes.discard((account, runtime.identifier))
 
     async def close(self) -> None:
         for sandbox in self.sandboxes:

@@ -140,3 +140,21 @@ def test_limits_of_v2_leave_no_swap_and_kill_the_whole_group() -> None:
 def test_limits_of_v1_set_memory_before_its_sum_with_swap() -> None:
     files = [file for file, _ in cgroups.settings(1, Limits(128 << 20, 256))["memory"]]
     assert files.index("memory.limit_in_bytes") < files.index("memory.memsw.limit_in_bytes")
+
+
+@pytest.mark.parametrize(("before", "after"), [(128, 64), (64, 128)])
+def test_memory_with_swap_is_never_less_than_memory_without(before: int, after: int) -> None:
+    hierarchy = cgroups.Hierarchy(1, "/", ("memory", "pids"))
+    held = {"memory.limit_in_bytes": before, "memory.memsw.limit_in_bytes": before}
+    for file, value in cgroups.changes(hierarchy, Limits(before, 8), Limits(after, 8)):
+        if file in held:
+            held[file] = int(value)
+            assert held["memory.limit_in_bytes"] <= held["memory.memsw.limit_in_bytes"]
+    assert set(held.values()) == {after}
+
+
+def test_only_what_differs_is_changed() -> None:
+    hierarchy = cgroups.Hierarchy(2, "/", ("memory", "cpu", "pids", "freezer"))
+    assert cgroups.changes(hierarchy, Limits(64, 8), Limits(64, 8)) == []
+    assert cgroups.changes(hierarchy, Limits(64, 8), Limits(64, 9)) == [("pids.max", "9")]
+    assert cgroups.changes(hierarchy, Limits(64, 8), Limits(65, 8)) == [("memory.max", "65")]

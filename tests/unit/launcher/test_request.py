@@ -1,23 +1,56 @@
 import pytest
 
-from lambent.launcher.request import BadRequest, Create, parse
+from lambent.launcher import request
+from lambent.launcher.request import Assign, BadRequest, Limits, Start
 
-GOOD = {"do": "create", "code": "sha/abc", "prefix": 1, "memory_mb": 128, "tmp_mb": 512, "processes": 256}
+LIMITS = {"memory_mb": 128, "tmp_mb": 512, "processes": 256}
+PREPARE = {"do": "prepare", **LIMITS}
+ASSIGN = {"do": "assign", "code": "sha/abc", "prefix": 1, **LIMITS}
+START = {
+    "do": "start",
+    "name": "runtime",
+    "argv": ["/var/lang/bin/python3", "x"],
+    "variables": {"A": "b"},
+    "folder": "/var/task",
+    "open_files": 1024,
+}
 
 
-def test_good_request_is_understood() -> None:
-    assert parse(GOOD, 2) == Create("sha/abc", None, 1, 128, 512, 256)
+def test_good_requests_are_understood() -> None:
+    assert request.prepare(PREPARE).limits == Limits(128, 512, 256)
+    assert request.assign(ASSIGN, 2) == Assign("sha/abc", None, 1, Limits(128, 512, 256))
+    wanted = Start("runtime", ("/var/lang/bin/python3", "x"), {"A": "b"}, "/var/task", 1024)
+    assert request.start(START, 0) == wanted
+    assert request.start(START | {"name": "extension/a b"}, 3).name == "extension/a b"
+
+
+def test_variables_are_in_no_log() -> None:
+    assert "secret" not in repr(request.start(START | {"variables": {"A": "secret"}}, 0))
 
 
 def test_layers_are_a_second_folder() -> None:
-    assert parse(GOOD | {"opt": "sha/def"}, 2).opt == "sha/def"
+    assert request.assign(ASSIGN | {"opt": "sha/def"}, 2).opt == "sha/def"
+
+
+BAD_LIMITS: list[dict[str, object]] = [
+    {"memory_mb": 0},
+    {"memory_mb": 10**9},
+    {"memory_mb": "128"},
+    {"tmp_mb": 10241},
+    {"processes": 1025},
+    {"processes": None},
+]
+
+
+@pytest.mark.parametrize("change", [{"do": "mount"}, {"do": "create"}, {"do": None}, *BAD_LIMITS])
+def test_every_other_preparation_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        request.prepare(PREPARE | change)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"do": "mount"},
-        {"do": None},
         {"code": "/etc"},
         {"code": ".."},
         {"code": "a/../../etc"},
@@ -34,19 +67,55 @@ def test_layers_are_a_second_folder() -> None:
         {"prefix": -1},
         {"prefix": True},
         {"prefix": 0.5},
-        {"memory_mb": 0},
-        {"memory_mb": 10**9},
-        {"memory_mb": "128"},
-        {"tmp_mb": 10241},
-        {"processes": 1025},
-        {"processes": None},
+        *BAD_LIMITS,
     ],
 )
-def test_everything_else_is_refused(change: dict[str, object]) -> None:
+def test_every_other_assignment_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
-        parse(GOOD | change, 2)
+        request.assign(ASSIGN | change, 2)
 
 
 def test_no_prefix_was_agreed() -> None:
     with pytest.raises(BadRequest, match="prefix"):
-        parse(GOOD | {"prefix": 0}, 0)
+        request.assign(ASSIGN | {"prefix": 0}, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "pid 1"},
+        {"name": "extension/"},
+        {"name": "extension/" + "n" * 300},
+        {"name": "extension/a\0"},
+        {"name": None},
+        {"argv": []},
+        {"argv": "/bin/sh"},
+        {"argv": ["a\0b"]},
+        {"argv": [1]},
+        {"variables": None},
+        {"variables": {"A": 1}},
+        {"variables": {"A": "b\0"}},
+        {"variables": {"": "b"}},
+        {"variables": {"A=B": "c"}},
+        {"folder": "task"},
+        {"folder": None},
+        {"open_files": 0},
+        {"open_files": "many"},
+    ],
+)
+def test_every_other_start_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        request.start(START | change, 0)
+
+
+def test_processes_of_one_sandbox_are_counted() -> None:
+    with pytest.raises(BadRequest, match="64"):
+        request.start(START, 65)
+
+
+@pytest.mark.parametrize("number", [0, 32, -9, True, "9", None])
+def test_signals_and_ports_are_in_bounds(number: object) -> None:
+    with pytest.raises(BadRequest):
+        request.signal_number({"number": number})
+    with pytest.raises(BadRequest):
+        request.port({"port": number if number != 32 else 65536})

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from lambent.environments.ports import ProcessExit
 from lambent.launcher import wire
+from lambent.launcher.request import RUNTIME
 
 
 class SandboxError(Exception):
@@ -33,33 +34,44 @@ class Channel:
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[tuple[wire.Message, dict[str, int]]] | None = None
-        self._exit: asyncio.Future[ProcessExit] | None = None
+        self._exits: dict[str, asyncio.Future[ProcessExit]] = {}
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._asking = asyncio.Lock()
         self.peak_bytes_at_exit = 0
         """Of the runtime process that ended last, as the kernel kept it."""
         self._loop.add_reader(control.fileno(), self._readable)
 
-    def expect_exit(self) -> "asyncio.Future[ProcessExit]":
-        self._exit = self._loop.create_future()
-        self.peak_bytes_at_exit = 0
-        return self._exit
+    async def start(self, order: wire.Message, timeout_s: float) -> tuple["asyncio.Future[ProcessExit]", int]:
+        """Start the process `name` of the order; its end, and a descriptor of its status in /proc, the caller's."""
+        name = order["name"]
+        async with self._asking:
+            # Before the order, so that no process is too short-lived to be seen.
+            ended = self._exits[name] = self._loop.create_future()
+            if name == RUNTIME:
+                self.peak_bytes_at_exit = 0
+            _, fds = await self._ask({"do": "start", **order}, "started", timeout_s)
+        return ended, fds["status"]
 
     async def ask(
         self, order: wire.Message | None, answer: str, timeout_s: float
     ) -> tuple[wire.Message, dict[str, int]]:
         """Send `order` (None: only wait) and return the answer, which must be the event of this name."""
         async with self._asking:
-            self._answer = self._loop.create_future()
-            if order is not None:
-                if self._gone.done():
-                    raise SandboxGone
-                try:
-                    wire.send(self._control, order)
-                except (BrokenPipeError, ConnectionResetError):
-                    raise SandboxGone from None
-            async with asyncio.timeout(timeout_s):
-                message, fds = await self._answer
+            return await self._ask(order, answer, timeout_s)
+
+    async def _ask(
+        self, order: wire.Message | None, answer: str, timeout_s: float
+    ) -> tuple[wire.Message, dict[str, int]]:
+        self._answer = self._loop.create_future()
+        if order is not None:
+            if self._gone.done():
+                raise SandboxGone
+            try:
+                wire.send(self._control, order)
+            except (BrokenPipeError, ConnectionResetError):
+                raise SandboxGone from None
+        async with asyncio.timeout(timeout_s):
+            message, fds = await self._answer
         if message["event"] == "gone":
             raise SandboxGone
         if message["event"] != answer:
@@ -91,12 +103,15 @@ class Channel:
             received = None
         message, fds = received if received is not None else ({"event": "gone", "code": None}, {})
         if message["event"] == "exited":
-            self.peak_bytes_at_exit = message["peak_bytes"]
-            self._exited(ProcessExit(code, None) if (code := message["code"]) >= 0 else ProcessExit(None, -code))
+            name, code = message["name"], message["code"]
+            if name == RUNTIME:
+                self.peak_bytes_at_exit = message["peak_bytes"]
+            self._exited(name, ProcessExit(code, None) if code >= 0 else ProcessExit(None, -code))
         elif message["event"] == "gone":
             self._loop.remove_reader(self._control.fileno())
             self._gone.set_result(None)
-            self._exited(ProcessExit(None, 9))
+            for name in self._exits:
+                self._exited(name, ProcessExit(None, 9))
             self._answered(message, fds)
         else:
             self._answered(message, fds)
@@ -104,9 +119,9 @@ class Channel:
     def when_gone(self, action: Callable[[], None]) -> None:
         self._gone.add_done_callback(lambda _: action())
 
-    def _exited(self, how: ProcessExit) -> None:
-        if self._exit is not None and not self._exit.done():
-            self._exit.set_result(how)
+    def _exited(self, name: str, how: ProcessExit) -> None:
+        if (ended := self._exits.get(name)) is not None and not ended.done():
+            ended.set_result(how)
 
     def _answered(self, message: wire.Message, fds: dict[str, int]) -> None:
         if self._answer is not None and not self._answer.done():

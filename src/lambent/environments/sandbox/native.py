@@ -8,16 +8,19 @@ control socket, whose end is the sandbox's end.
 import asyncio
 import errno
 import os
+import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from lambent.environments.ports import ProcessExit, SandboxSpec
-from lambent.environments.sandbox.channel import Channel, SandboxGone
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.sandbox.channel import Channel, SandboxError, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import PeakMemory, processes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
-from lambent.runtimes.layout import Layout
+from lambent.launcher.request import EXTENSION, RUNTIME, Limits
+from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 
 LAYOUT = Layout(
     task="/var/task",
@@ -30,6 +33,9 @@ LAYOUT = Layout(
 )
 _CREATE_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 5.0
+USUAL = Limits(memory_mb=128, tmp_mb=512, processes=256)
+"""Of a sandbox whose function is not known yet: what most functions have."""
 
 
 class NativeSandbox:
@@ -48,6 +54,7 @@ class NativeSandbox:
         self.runtime_api: Sequence[socket.socket] = _listeners(fds, "runtime_api.")
         self.aws_endpoint: Sequence[socket.socket] = _listeners(fds, "aws_endpoint.")
         self.output_fd = fds["output"]
+        self.extension_output_fd = fds["extension_output"]
         self._fds = fds
         self._cpu = _versioned(fds, "cpu")
         self._freezer = _versioned(fds, "freezer")
@@ -59,6 +66,7 @@ class NativeSandbox:
             procs_fd=_either(fds, "procs"), count_fd=_either(fds, "count"), stat_fd=_either(fds, "stat")
         )
         self._ended: asyncio.Future[ProcessExit] | None = None
+        self._extensions: dict[str, asyncio.Future[ProcessExit]] = {}
         self._oom_event = fds.get("oom_event")
         if self._oom_event is not None:
             asyncio.get_running_loop().add_reader(self._oom_event, self._memory_ran_out, self._oom_event)
@@ -71,22 +79,49 @@ class NativeSandbox:
         command = self._spec.command(self.layout)
         self._oom_kills_before = self._oom_kills()
         self._ran_out = False
+        self._ended, status = await self._start(RUNTIME, command, self.layout.task)
+        self._memory.restart(status)
+
+    async def _start(self, name: str, command: Command, folder: str) -> tuple[asyncio.Future[ProcessExit], int]:
         order = {
-            "do": "start",
+            "name": name,
             "argv": command.argv,
             "variables": dict(command.variables),
-            "folder": self.layout.task,
+            "folder": folder,
             "open_files": self._spec.max_open_files,
         }
-        ended = self._channel.expect_exit()
-        _, fds = await self._channel.ask(order, "started", _CREATE_TIMEOUT_S)
-        self._memory.restart(fds["status"])
-        self._ended = ended
+        return await self._channel.start(order, _CREATE_TIMEOUT_S)
 
     async def exited(self) -> ProcessExit:
         if self._ended is None:
             raise RuntimeError("the runtime process of this sandbox was never started")
         return await asyncio.shield(self._ended)
+
+    async def start_extension(self, name: str, command: RenderCommand) -> None:
+        running = self._extensions.get(name)
+        if running is not None and not running.done():
+            raise RuntimeError(f"the extension {name} of this sandbox is still running")
+        self._extensions[name], status = await self._start(EXTENSION + name, command(self.layout), "/")
+        os.close(status)
+
+    async def extension_exited(self, name: str) -> ProcessExit:
+        return await asyncio.shield(self._extensions[name])
+
+    def terminate(self, name: str | None = None) -> None:
+        target = RUNTIME if name is None else EXTENSION + name
+        self._channel.tell({"do": "signal", "name": target, "number": signal.SIGTERM})
+
+    async def connect(self, port: int) -> socket.socket:
+        message, fds = await self._channel.ask({"do": "connect", "port": port}, "connected", _CONNECT_TIMEOUT_S)
+        if "connection" not in fds:
+            raise OSError(message["errno"], os.strerror(message["errno"]))
+        connection = socket.socket(fileno=fds["connection"])
+        try:
+            await _connected(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def kill(self) -> bool:
         self.limit_cpu(None)  # A throttled process takes long to die.
@@ -161,6 +196,20 @@ class NativeSandbox:
         self._stopped(self)
 
 
+async def _connected(connection: socket.socket) -> None:
+    """Wait for a connection that another process has begun."""
+    loop = asyncio.get_running_loop()
+    writable = asyncio.Event()
+    loop.add_writer(connection, writable.set)
+    try:
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            await writable.wait()
+    finally:
+        loop.remove_writer(connection)
+    if (code := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) != 0:
+        raise OSError(code, os.strerror(code))
+
+
 def _write(fd: int, value: bytes) -> None:
     """To a file of a cgroup, unless that has been removed: the sandbox is gone then, and its end is told elsewhere."""
     try:
@@ -195,39 +244,110 @@ def _either(fds: Mapping[str, int], key: str) -> int | None:
     return found[1] if found is not None else None
 
 
+class NativePrepared:
+    how = HowStarted.EXECUTED
+
+    def __init__(
+        self,
+        channel: Channel,
+        fds: Mapping[str, int],
+        launcher: LauncherClient,
+        sandboxes: "set[NativeSandbox | NativePrepared]",
+    ) -> None:
+        self._channel = channel
+        self._fds = fds
+        self._launcher = launcher
+        self._sandboxes = sandboxes
+        self._assigned = False
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def assign(self, spec: SandboxSpec) -> NativeSandbox:
+        """Raises SandboxError, LauncherError, and ValueError for what the launcher was not told of."""
+        if self._assigned or self._stopping is not None:
+            raise RuntimeError("this sandbox was assigned or stopped before")
+        self._assigned = True
+        sandbox = NativeSandbox(spec, self._channel, self._fds, self._sandboxes.discard)
+        self._sandboxes.discard(self)
+        self._sandboxes.add(sandbox)
+        try:
+            limits = _limits(spec)
+            order = self._launcher.assignment(
+                code_dir=spec.code_dir,
+                opt_dir=spec.opt_dir,
+                lang_prefix=spec.lang_prefix,
+                memory_mb=limits.memory_mb,
+                tmp_mb=limits.tmp_mb,
+                processes=limits.processes,
+            )
+            await self._channel.ask(order, "assigned", _CREATE_TIMEOUT_S)
+        except BaseException:
+            await sandbox.stop()
+            raise
+        return sandbox
+
+    async def stop(self) -> None:
+        if self._assigned:
+            return
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        await self._channel.end()
+        for fd in self._fds.values():
+            os.close(fd)
+        self._sandboxes.discard(self)
+
+
 class NativeDriver:
+    can_prepare = True
+
     def __init__(self, launcher: LauncherClient) -> None:
         self.name = launcher.kind.name
-        self._sandboxes: set[NativeSandbox] = set()
+        self._sandboxes: set[NativeSandbox | NativePrepared] = set()
         self._launcher = launcher
         self.launcher_missing = launcher.missing
         """Guarantee -> why the launcher cannot give it."""
         self.guarantees: Mapping[str, bool] = {name: name not in launcher.missing for name in GUARANTEES}
 
-    async def create(self, spec: SandboxSpec) -> NativeSandbox:
+    async def prepare(self, wish: Preparation) -> NativePrepared:
         """Raises SandboxError or LauncherError."""
-        control = self._launcher.create(
-            code_dir=spec.code_dir,
-            opt_dir=spec.opt_dir,
-            lang_prefix=spec.lang_prefix,
-            memory_mb=spec.memory_mb,
-            tmp_mb=spec.tmp_mb,
-            processes=_processes(spec),
-        )
+        return await self._prepare(USUAL)
+
+    async def _prepare(self, limits: Limits) -> NativePrepared:
+        control = self._launcher.prepare(memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes)
         channel = Channel(control)
         try:
             _, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
         except BaseException:
             await channel.end()
             raise
-        sandbox = NativeSandbox(spec, channel, fds, self._sandboxes.discard)
-        self._sandboxes.add(sandbox)
-        return sandbox
+        prepared = NativePrepared(channel, fds, self._launcher, self._sandboxes)
+        self._sandboxes.add(prepared)
+        return prepared
+
+    async def create(self, spec: SandboxSpec) -> NativeSandbox:
+        """Raises SandboxError or LauncherError."""
+        return await (await self._prepare(_limits(spec))).assign(spec)
+
+    @property
+    def zygotes(self) -> Collection[tuple[str, str]]:
+        return ()
+
+    async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        raise SandboxError("zygotes are not there yet")
+
+    async def stop_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        """There is none."""
 
     async def close(self) -> None:
         """End all sandboxes and the launcher."""
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._sandboxes)))
         await asyncio.to_thread(self._launcher.close)
+
+
+def _limits(spec: SandboxSpec) -> Limits:
+    return Limits(spec.memory_mb, spec.tmp_mb, _processes(spec))
 
 
 def _processes(spec: SandboxSpec) -> int:

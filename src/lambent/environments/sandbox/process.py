@@ -13,21 +13,24 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from lambent.core.ids import uuid4
-from lambent.environments.ports import ProcessExit, SandboxSpec
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
 from lambent.environments.sandbox.output import output_pipe
-from lambent.runtimes.layout import Layout
+from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 
 _CONFINE = Path(__file__).with_name("confine.py")
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/run/systemd/resolve")
 _LISTEN_BACKLOG = 64
+_CONNECT_TIMEOUT_S = 5.0
 
 
 def _listener() -> socket.socket:
@@ -52,6 +55,7 @@ class ProcessSandbox:
         self._home = home
         self._readable = readable
         self._running: _Running | None = None
+        self._extensions: dict[str, _Running] = {}
         self._stopped = False
         (home / "tmp").mkdir(parents=True, mode=0o700)
         if spec.opt_dir is None:
@@ -59,6 +63,7 @@ class ProcessSandbox:
         self.runtime_api: Sequence[socket.socket] = (_listener(),)
         self.aws_endpoint: Sequence[socket.socket] = (_listener(),)
         self.output_fd, self._output_write_fd = output_pipe()
+        self.extension_output_fd, self._extension_output_write_fd = output_pipe()
         api_host, api_port = self.runtime_api[0].getsockname()
         endpoint_host, endpoint_port = self.aws_endpoint[0].getsockname()
         self.layout = Layout(
@@ -75,11 +80,13 @@ class ProcessSandbox:
         """Start the runtime, on the event loop's own thread: it dies with the thread that forked it."""
         if self._running is not None and not self._running.ended.done():
             raise RuntimeError("the runtime process of this sandbox is still running")
-        command = self._spec.command(self.layout)
+        self._running = self._start(self._spec.command(self.layout), self.layout.task, self._output_write_fd)
+
+    def _start(self, command: Command, folder: str, output: int) -> "_Running":
         wish = {
             "argv": command.argv,
             "variables": dict(command.variables),
-            "cwd": self.layout.task,
+            "cwd": folder,
             "parent": os.getpid(),
             "max_open_files": self._spec.max_open_files,
             "readable": self._readable,
@@ -89,34 +96,63 @@ class ProcessSandbox:
         with tempfile.TemporaryFile(dir=self._home) as stdin:
             stdin.write(json.dumps(wish).encode())
             stdin.seek(0)
-            process = subprocess.Popen(  # noqa: ASYNC220 - a vfork, and it must be this thread
+            process = subprocess.Popen(
                 (sys.executable, "-I", "-S", str(_CONFINE)),
                 stdin=stdin,
-                stdout=self._output_write_fd,
-                stderr=self._output_write_fd,
+                stdout=output,
+                stderr=output,
                 env={},
                 start_new_session=True,
             )
-        self._running = _Running(process)
+        return _Running(process)
 
     async def exited(self) -> ProcessExit:
         if self._running is None:
             raise RuntimeError("the runtime process of this sandbox was never started")
         return await asyncio.shield(self._running.ended)
 
+    async def start_extension(self, name: str, command: RenderCommand) -> None:
+        running = self._extensions.get(name)
+        if running is not None and not running.ended.done():
+            raise RuntimeError(f"the extension {name} of this sandbox is still running")
+        self._extensions[name] = self._start(command(self.layout), self.layout.opt, self._extension_output_write_fd)
+
+    async def extension_exited(self, name: str) -> ProcessExit:
+        return await asyncio.shield(self._extensions[name].ended)
+
+    def terminate(self, name: str | None = None) -> None:
+        target = self._running if name is None else self._extensions.get(name)
+        if target is not None:
+            target.signal(signal.SIGTERM, group=False)
+
+    async def connect(self, port: int) -> socket.socket:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _processes(self) -> "list[_Running]":
+        return [*self._extensions.values(), *([self._running] if self._running is not None else [])]
+
     async def kill(self) -> bool:
-        if self._running is not None:
-            self._running.signal(signal.SIGKILL)
-            await self.exited()
+        for each in self._processes():
+            each.signal(signal.SIGKILL)
+        for each in self._processes():
+            await asyncio.shield(each.ended)
         return True
 
     def freeze(self) -> None:
-        if self._running is not None:
-            self._running.signal(signal.SIGSTOP)
+        for each in self._processes():
+            each.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        if self._running is not None:
-            self._running.signal(signal.SIGCONT)
+        for each in self._processes():
+            each.signal(signal.SIGCONT)
 
     def limit_cpu(self, cpus: float | None) -> None:
         """A plain process has no quota; `guarantees["cpu"]` says so."""
@@ -134,8 +170,8 @@ class ProcessSandbox:
         await self.kill()
         for listener in (*self.runtime_api, *self.aws_endpoint):
             listener.close()
-        os.close(self.output_fd)
-        os.close(self._output_write_fd)
+        for fd in (self.output_fd, self._output_write_fd, self.extension_output_fd, self._extension_output_write_fd):
+            os.close(fd)
         await asyncio.to_thread(shutil.rmtree, self._home, ignore_errors=True)
         self._closed(self)
 
@@ -154,12 +190,12 @@ class _Running:
         else:
             self._waiting = self._loop.create_task(self._wait_in_thread())
 
-    def signal(self, number: signal.Signals) -> None:
-        """To the whole group. Not once the leader is reaped: its number may then be another's."""
+    def signal(self, number: signal.Signals, *, group: bool = True) -> None:
+        """To the whole group or its leader. Not once that is reaped: its number may then be another's."""
         if self.ended.done():
             return
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            (os.killpg if group else os.kill)(self._process.pid, number)
 
     def memory_peak_bytes(self) -> int:
         self._peak_bytes = max(self._peak_bytes, peak_of_process(self._process.pid))
@@ -180,6 +216,21 @@ class _Running:
         self.ended.set_result(ProcessExit(code, None) if code >= 0 else ProcessExit(None, -code))
 
 
+class ProcessPrepared:
+    """Nothing is made before it is known for whom."""
+
+    how = HowStarted.EXECUTED
+
+    def __init__(self, driver: "ProcessDriver") -> None:
+        self._driver = driver
+
+    async def assign(self, spec: SandboxSpec) -> ProcessSandbox:
+        return await self._driver.create(spec)
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+
 class ProcessDriver:
     """`scratch` is a folder of the data dir that belongs to this driver alone; what it holds is deleted at start.
 
@@ -188,6 +239,7 @@ class ProcessDriver:
 
     name = "process"
     guarantees: Mapping[str, bool] = MappingProxyType(nothing())
+    can_prepare = False
 
     def __init__(self, *, scratch: Path, runtime_entries: Mapping[str, Path]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -199,6 +251,9 @@ class ProcessDriver:
         for entry, path in runtime_entries.items():
             (self._runtime_dir / entry).symlink_to(path.resolve())
 
+    async def prepare(self, wish: Preparation) -> ProcessPrepared:
+        return ProcessPrepared(self)
+
     async def create(self, spec: SandboxSpec) -> ProcessSandbox:
         home = self._scratch / uuid4()
         code, lang = str(spec.code_dir.resolve()), str(spec.lang_prefix.resolve())
@@ -207,6 +262,16 @@ class ProcessDriver:
         sandbox = ProcessSandbox(spec, home, self._runtime_dir, readable, self._sandboxes.discard)
         self._sandboxes.add(sandbox)
         return sandbox
+
+    @property
+    def zygotes(self) -> Collection[tuple[str, str]]:
+        return ()
+
+    async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        raise SandboxError("a plain process has no zygote")
+
+    async def stop_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        """There is none."""
 
     async def close(self) -> None:
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._sandboxes)))

@@ -1,0 +1,39 @@
+"""/tmp of one sandbox: mounted before its function is known, replaced while still empty when another size is wanted."""
+
+from collections.abc import Mapping
+
+from lambent.launcher import syscalls, tmp_image
+
+TARGET = "/tmp"
+
+
+class TmpFolder:
+    """`blanks` are those that the launcher has made, by size; None: this machine has no images, it is a tmpfs."""
+
+    def __init__(self, blanks: Mapping[int, tmp_image.Extents] | None, owner: int) -> None:
+        self._blanks = blanks
+        self._owner = owner
+        self._size_mb = 0
+        self._root: int | None = None
+
+    def mount(self, size_mb: int) -> None:
+        """Nothing when it has this size."""
+        if size_mb == self._size_mb:
+            return
+        self.discard()
+        self._size_mb = size_mb
+        if self._blanks is None:
+            options = f"size={size_mb}m,mode=0700,uid={self._owner},gid={self._owner}"
+            syscalls.mount("tmp", TARGET, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+        else:
+            # A size that the launcher had not met when it forked this process is made here, in some milliseconds.
+            blank = self._blanks[size_mb] if size_mb in self._blanks else tmp_image.blank(size_mb)
+            self._root = tmp_image.mount(size_mb, blank, TARGET, self._owner, self._owner)
+
+    def discard(self) -> None:
+        if self._root is not None:
+            tmp_image.discard(TARGET, self._root)
+            self._root = None
+        elif self._size_mb:
+            syscalls.umount(TARGET)
+        self._size_mb = 0
