@@ -41,9 +41,12 @@ def diagnose(machine: Machine) -> list[Finding]:
         return [*findings, Finding("system", Verdict.WARN, text, "run Lambent on Linux, or in a Linux virtual machine")]
     findings.append(Finding("system", Verdict.OK, f"Linux {machine.kernel}"))
     findings.append(_privileges(machine))
+    if not machine.root:
+        findings.append(_user_numbers(machine))
     findings.append(_cgroups(machine))
     findings.append(_libraries(machine))
-    findings.append(_loop_devices(machine))
+    if machine.root:
+        findings.append(_loop_devices(machine))
     findings.append(_kernel_features(machine))
     return findings
 
@@ -51,8 +54,43 @@ def diagnose(machine: Machine) -> list[Finding]:
 def _privileges(machine: Machine) -> Finding:
     if machine.root:
         return Finding("privileges", Verdict.OK, "root: the launcher keeps it, the server drops it at start")
-    text = "not root: the native sandbox needs it; functions run in the weaker process sandbox"
+    text = "not root: the native sandbox needs it; functions run in the rootless one, or else in the process sandbox"
     return Finding("privileges", Verdict.WARN, text, f"sudo {machine.command} up")
+
+
+def _user_numbers(machine: Machine) -> Finding:
+    """What the rootless sandbox needs to give each function a user of its own."""
+    if not machine.user_namespaces:
+        text = f"user namespaces are refused to ordinary users ({machine.refusing or 'the kernel has none'})"
+        return Finding("rootless", Verdict.WARN, f"{text}: there is no rootless sandbox", _mend_namespaces(machine))
+    if machine.newuidmap and machine.subordinate_ids:
+        return Finding("rootless", Verdict.OK, "user namespaces, newuidmap, numbers of its own for each function")
+    if not machine.newuidmap:
+        text, mend = "newuidmap is missing", "sudo apt-get install uidmap" if machine.apt else "install newuidmap"
+    else:
+        text = f"{machine.user} has no range in /etc/subuid and /etc/subgid"
+        mend = f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {machine.user}"
+    return Finding("rootless", Verdict.WARN, f"{text}: functions have the user's own number", mend)
+
+
+def _mend_namespaces(machine: Machine) -> str | None:
+    match machine.refusing:
+        case "kernel.apparmor_restrict_unprivileged_userns":
+            return apparmor_command(machine.executable)
+        case "kernel.unprivileged_userns_clone":
+            return "sudo sysctl kernel.unprivileged_userns_clone=1"
+        case "user.max_user_namespaces":
+            return "sudo sysctl user.max_user_namespaces=15000"
+    return None
+
+
+def apparmor_command(executable: str) -> str:
+    """Ubuntu since 23.10: a profile that lets one program make user namespaces. It knows programs by their file, so
+    this holds for all that this interpreter runs."""
+    profile = rf"abi <abi/4.0>,\ninclude <tunables/global>\nprofile lambent {executable} "
+    profile += r"flags=(unconfined) { userns, }\n"
+    place = "/etc/apparmor.d/lambent"
+    return f"printf '{profile}' | sudo tee {place} && sudo apparmor_parser -r {place}"
 
 
 def _cgroups(machine: Machine) -> Finding:
@@ -64,7 +102,21 @@ def _cgroups(machine: Machine) -> Finding:
         text = f"{machine.cgroup}, without {', '.join(missing)}: these limits cannot be enforced"
         mend = "a container: start it with --privileged --cgroupns=host; a host: check cgroup_disable in /proc/cmdline"
         return Finding("cgroups", Verdict.WARN, text, mend)
+    if not machine.root and (missing := sorted({"cpu", "memory", "pids"} - machine.delegated)):
+        text = f"{machine.cgroup}, but not delegated to {machine.user}: {', '.join(missing)}"
+        return Finding("cgroups", Verdict.WARN, text, _mend_delegation(machine))
     return Finding("cgroups", Verdict.OK, f"{machine.cgroup}: cpu, memory, pids, freezer")
+
+
+def _mend_delegation(machine: Machine) -> str:
+    if not machine.systemd:
+        return "start Lambent in a control group that belongs to its user"
+    if not machine.delegated:
+        return f"sudo loginctl enable-linger {machine.user}"
+    folder = "/etc/systemd/system/user@.service.d"
+    text = r"[Service]\nDelegate=cpu memory pids\n"
+    written = f"sudo mkdir -p {folder} && printf '{text}' | sudo tee {folder}/lambent.conf"
+    return f"{written} && sudo systemctl daemon-reload, then log in anew"
 
 
 def _libraries(machine: Machine) -> Finding:
@@ -92,7 +144,7 @@ def _kernel_features(machine: Machine) -> Finding:
     ]
     if missing:
         text = f"without {' and '.join(missing)}: one layer of protection less"
-        mend = None if machine.user_namespaces else "sudo sysctl user.max_user_namespaces=15000"
+        mend = None if machine.user_namespaces else _mend_namespaces(machine)
         return Finding("kernel", Verdict.WARN, text, mend)
     return Finding("kernel", Verdict.OK, f"user namespaces, Landlock ABI {machine.landlock}")
 
@@ -124,10 +176,11 @@ def sandbox(name: str, guarantees: Mapping[str, bool], missing: Mapping[str, str
     `missing`: guarantee -> why it is not given; `reason`: why the sandbox is not the native one.
     """
     given = [guarantee for guarantee, there in guarantees.items() if there]
-    if reason is not None:
-        text = f"{name}, {'no isolation' if not given else 'only ' + ', '.join(given)}: {reason}"
-        return Finding("sandbox", Verdict.WARN, text)
+    if not given:
+        return Finding("sandbox", Verdict.WARN, f"{name}, no isolation: {reason}")
+    text = f"{name}: {', '.join(given)}"
     if missing:
-        without = "; ".join(f"{guarantee} ({why})" for guarantee, why in missing.items())
-        return Finding("sandbox", Verdict.WARN, f"{name}: {', '.join(given)}; without {without}")
-    return Finding("sandbox", Verdict.OK, f"{name}: {', '.join(given)}")
+        text += "; without " + "; ".join(f"{guarantee} ({why})" for guarantee, why in missing.items())
+    if reason is not None:
+        text += f"; not native: {reason}"
+    return Finding("sandbox", Verdict.WARN if missing or reason else Verdict.OK, text)

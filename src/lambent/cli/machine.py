@@ -3,13 +3,16 @@
 import ctypes
 import os
 import platform
+import pwd
 import shutil
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambent.launcher import landlock
+from lambent.launcher import cgroups, landlock
+from lambent.launcher.cgroups import SYSTEMD
+from lambent.launcher.user_namespace import REFUSING, has_subordinate_ids
 
 SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/bin:/bin"
 
@@ -27,6 +30,14 @@ class Machine:
     controllers: frozenset[str]
     """Those of cpu, memory, pids and freezer that some mounted hierarchy offers."""
     user_namespaces: bool
+    refusing: str | None
+    """The setting of the kernel that refuses user namespaces to ordinary users, as `kernel.x`; None: none does."""
+    newuidmap: bool
+    subordinate_ids: bool
+    """The user has a range of numbers in /etc/subuid and /etc/subgid."""
+    delegated: frozenset[str]
+    """Controllers that a launcher of this user can use; root can use all."""
+    systemd: bool
     loop_devices: bool
     landlock: int
     """ABI of Landlock; 0: the kernel has none."""
@@ -37,6 +48,9 @@ class Machine:
     cpus: int
     command: str
     """How this command is called from here."""
+    executable: str
+    """The interpreter's own file, behind all links."""
+    user: str
 
 
 def examine() -> Machine:
@@ -49,7 +63,12 @@ def examine() -> Machine:
         root=os.geteuid() == 0,
         cgroup=kind,
         controllers=controllers,
-        user_namespaces=_user_namespaces(),
+        user_namespaces=Path("/proc/self/ns/user").exists() and _refusing() is None,
+        refusing=_refusing(),
+        newuidmap=shutil.which("newuidmap", path=SYSTEM_FOLDERS) is not None,
+        subordinate_ids=has_subordinate_ids(os.geteuid()),
+        delegated=_delegated(controllers),
+        systemd=Path(SYSTEMD).is_dir(),
         loop_devices=Path("/dev/loop-control").exists(),
         landlock=landlock.abi(),
         libseccomp=_loads("libseccomp.so.2"),
@@ -57,6 +76,8 @@ def examine() -> Machine:
         apt=shutil.which("apt-get") is not None,
         memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         command=command(),
+        executable=os.path.realpath(sys.executable),
+        user=_user(),
         cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
     )
 
@@ -92,16 +113,34 @@ def _cgroups(root: Path, mountinfo: Path) -> tuple[str | None, frozenset[str]]:
     return name, frozenset(controllers)
 
 
-def _user_namespaces() -> bool:
-    """Whether an unprivileged process may make one, as far as the sysctls tell."""
-    if not Path("/proc/self/ns/user").exists():
-        return False
-    refusing = (
-        ("/proc/sys/user/max_user_namespaces", "0"),
-        ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
-        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
-    )
-    return not any(_text(Path(path)).strip() == value for path, value in refusing)
+def _refusing() -> str | None:
+    """The setting that refuses user namespaces, as far as settings tell."""
+    for name, value, _ in REFUSING:
+        if _text(Path("/proc/sys", name)).strip() == value:
+            return name.replace("/", ".")
+    return None
+
+
+def _delegated(controllers: frozenset[str]) -> frozenset[str]:
+    if os.geteuid() == 0:
+        return controllers
+    if not sys.platform.startswith("linux"):
+        return frozenset()
+    if Path(SYSTEMD).is_dir():  # The scope of a launcher will be below the user's own service manager.
+        uid = os.getuid()
+        own = Path(f"/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers")
+        return frozenset(_text(own).split()) & controllers
+    try:
+        return frozenset(name for each in cgroups.writable(cgroups.discover()) for name in each.controllers)
+    except OSError:
+        return frozenset()
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _loads(library: str) -> bool:

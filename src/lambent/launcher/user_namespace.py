@@ -15,7 +15,7 @@ _PROGRAMS = "/usr/bin"
 _PER_DATA_DIR = 4096
 _MOST = 0x1_0000
 _CAP_SETUID, _CAP_SETGID = 7, 6
-_REFUSING = (
+REFUSING = (
     (
         "kernel/apparmor_restrict_unprivileged_userns",
         "1",
@@ -25,6 +25,7 @@ _REFUSING = (
     ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone is 0"),
     ("user/max_user_namespaces", "0", "user.max_user_namespaces is 0"),
 )
+"""Settings below /proc/sys, the value that refuses user namespaces to ordinary users, and what to say then."""
 
 
 class NoUserNamespace(Exception):
@@ -149,6 +150,10 @@ def _free_part(extents: Iterable[_Range]) -> _Range:
     return _Range(end - count, count)
 
 
+def has_subordinate_ids(uid: int) -> bool:
+    return all(_subordinate(f"/etc/sub{kind}", uid) is not None for kind in ("uid", "gid"))
+
+
 def _subordinate(path: str, uid: int) -> _Range | None:
     """The first range of a user in /etc/subuid, by number or name."""
     names = {str(uid)}
@@ -176,7 +181,7 @@ def _run(program: str, *arguments: str) -> str:
 
 
 def _why(error: OSError) -> str:
-    for name, value, text in _REFUSING:
+    for name, value, text in REFUSING:
         try:
             with open(f"/proc/sys/{name}", encoding="utf-8") as file:
                 if file.read().strip() == value:

@@ -19,6 +19,11 @@ GOOD = Machine(
     cgroup="v2",
     controllers=frozenset({"cpu", "memory", "pids", "freezer"}),
     user_namespaces=True,
+    refusing=None,
+    newuidmap=True,
+    subordinate_ids=True,
+    delegated=frozenset({"cpu", "memory", "pids"}),
+    systemd=True,
     loop_devices=True,
     landlock=4,
     libseccomp=True,
@@ -27,6 +32,8 @@ GOOD = Machine(
     memory_mb=4096,
     cpus=2,
     command=".venv/bin/lambent",
+    executable="/usr/bin/python3.11",
+    user="someone",
 )
 
 
@@ -42,13 +49,51 @@ def test_a_good_machine_has_no_complaint() -> None:
         ({"libseccomp": False, "mke2fs": False}, "libraries", "sudo apt-get install libseccomp2 e2fsprogs"),
         ({"mke2fs": False, "apt": False}, "libraries", "install e2fsprogs"),
         ({"loop_devices": False}, "loop devices", "sudo modprobe loop"),
-        ({"user_namespaces": False}, "kernel", "sudo sysctl user.max_user_namespaces=15000"),
+        (
+            {"user_namespaces": False, "refusing": "user.max_user_namespaces"},
+            "kernel",
+            "sudo sysctl user.max_user_namespaces=15000",
+        ),
         ({"system": "Darwin"}, "system", "run Lambent on Linux, or in a Linux virtual machine"),
     ],
 )
 def test_what_is_missing_comes_with_what_mends_it(change: dict[str, object], subject: str, mend: str) -> None:
     found = [f for f in diagnose(replace(GOOD, **change)) if f.verdict is not Verdict.OK]  # type: ignore[arg-type]
     assert [(f.subject, f.verdict, f.mend) for f in found] == [(subject, Verdict.WARN, mend)]
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "mend"),
+    [
+        ({"newuidmap": False}, "rootless", "sudo apt-get install uidmap"),
+        ({"subordinate_ids": False}, "rootless", "--add-subuids 100000-165535 --add-subgids 100000-165535 someone"),
+        ({"delegated": frozenset()}, "cgroups", "sudo loginctl enable-linger someone"),
+        ({"delegated": frozenset({"memory", "pids"})}, "cgroups", "Delegate=cpu memory pids"),
+        ({"delegated": frozenset(), "systemd": False}, "cgroups", "a control group that belongs to its user"),
+    ],
+)
+def test_what_an_ordinary_user_misses_comes_with_what_mends_it(
+    change: dict[str, object], subject: str, mend: str
+) -> None:
+    machine = replace(GOOD, root=False, **change)  # type: ignore[arg-type]
+    found = [f for f in diagnose(machine) if f.verdict is not Verdict.OK and f.subject != "privileges"]
+    assert [f.subject for f in found] == [subject]
+    assert mend in (found[0].mend or "")
+
+
+@pytest.mark.parametrize(
+    ("refusing", "mend"),
+    [
+        ("kernel.unprivileged_userns_clone", "sudo sysctl kernel.unprivileged_userns_clone=1"),
+        ("user.max_user_namespaces", "sudo sysctl user.max_user_namespaces=15000"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "profile lambent /usr/bin/python3.11 flags=(unconfined)"),
+    ],
+)
+def test_refused_user_namespaces_name_the_setting_and_what_mends_it(refusing: str, mend: str) -> None:
+    machine = replace(GOOD, root=False, user_namespaces=False, refusing=refusing)
+    found = next(f for f in diagnose(machine) if f.subject == "rootless")
+    assert refusing in found.text
+    assert mend in (found.mend or "")
 
 
 @pytest.mark.parametrize("change", [{"cgroup": None}, {"controllers": frozenset({"cpu", "pids"})}])
@@ -84,6 +129,11 @@ def test_a_missing_guarantee_is_named_with_its_reason() -> None:
 def test_another_sandbox_says_why_it_is_not_the_native_one() -> None:
     found = diagnosis.sandbox("process", {"network": False}, {"network": "a plain process"}, "needs root")
     assert (found.verdict, found.text) == (Verdict.WARN, "process, no isolation: needs root")
+
+
+def test_a_sandbox_between_the_two_names_what_it_gives_what_not_and_why_it_is_not_native() -> None:
+    found = diagnosis.sandbox("rootless", {"filesystem": True, "tmp": False}, {"tmp": "memory"}, "not started as root")
+    assert found.text == "rootless: filesystem; without tmp (memory); not native: not started as root"
 
 
 def test_a_port_of_another_program_suggests_another_port() -> None:

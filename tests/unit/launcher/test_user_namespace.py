@@ -47,7 +47,7 @@ def test_a_root_without_the_other_privileges_takes_numbers_far_from_those_of_use
 def test_a_refusal_names_the_setting_that_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "setting").write_text("0\n")
     refusing = ((f"../..{tmp_path}/setting", "0", "a setting is 0"),)
-    monkeypatch.setattr(user_namespace, "_REFUSING", refusing)
+    monkeypatch.setattr(user_namespace, "REFUSING", refusing)
     assert user_namespace._why(PermissionError(1, "Operation not permitted")) == "a setting is 0"
     (tmp_path / "setting").write_text("1\n")
     assert "refuses a user namespace" in user_namespace._why(PermissionError(1, "Operation not permitted"))
