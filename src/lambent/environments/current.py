@@ -18,5 +18,6 @@ class Current:
     started: float
     deadline: float
     answer: Answer | None = None
+    answered: float | None = None
     ended: float | None = None
     """When the runtime asked for the next one."""

@@ -15,7 +15,17 @@ from lambent.environments import faults
 from lambent.environments.alarm import Alarm
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.current import Current
-from lambent.environments.events import ColdStart, InitStart, Phase, Report, RuntimeDone, Start, Status
+from lambent.environments.events import (
+    ColdStart,
+    InitRuntimeDone,
+    InitStart,
+    Phase,
+    Report,
+    RuntimeDone,
+    Start,
+    Status,
+)
+from lambent.environments.init import InitEnd
 from lambent.environments.ports import (
     EnvironmentIdentity,
     Journal,
@@ -27,6 +37,7 @@ from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
 from lambent.environments.states import NEXT, State
 from lambent.environments.surroundings import Surroundings
+from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
 SAMPLE_EVERY_S = 0.05
@@ -63,7 +74,7 @@ class Environment:
         """Done when everything is gone."""
         self.init_failed = False
         """The Init phase of its own did; the next invocation tries again."""
-        self._journal = journal
+        self._journal = Stream(journal, version, identity, surroundings.clock, surroundings.telemetry)
         self._surroundings = surroundings
         self._clock = surroundings.clock
         self._signals: asyncio.Queue[Signal] = asyncio.Queue()
@@ -75,6 +86,11 @@ class Environment:
         self._cold_start: ColdStart | None = None
         """Until its first invocation is over."""
         self._init_duration_ms: float | None = None
+        self._runtime_version: str | None = None
+        self._runtime_version_arn: str | None = None
+        self._init_phase = Phase.INIT
+        self._runtime_done_told = False
+        """Of the present Init."""
         self._current: Current | None = None
         self._refusal: ApiError | None = None
         self._given_up = False
@@ -123,7 +139,9 @@ class Environment:
 
     def _begin(self, request: InvokeRequest, left_s: float) -> None:
         now_ms = self._clock.epoch_ms()
-        self._journal.start(Start(now_ms, request.request_id, self.version.version, request.keep_tail))
+        self._journal.start(
+            Start(now_ms, request.request_id, self.version.version, request.keep_tail, request.trace_header)
+        )
         self.domain.api.deliver(request, now_ms + int(left_s * 1000))
 
     def _end(self, status: Status, error_type: str | None, *, duration_ms: float | None = None) -> None:
@@ -155,7 +173,10 @@ class Environment:
             self.version.memory_mb,
             self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
         )
-        self._journal.runtime_done(RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced))
+        latency_ms = None if current.answered is None else (current.answered - current.started) * 1000
+        self._journal.runtime_done(
+            RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced, latency_ms)
+        )
         self._journal.report(
             Report(time_ms, request_id, status, error_type, duration_ms, init_duration_ms, memory_mb, max_memory_mb)
         )
@@ -164,6 +185,7 @@ class Environment:
 
     def runtime_ready(self) -> None:
         if self.domain.starting is not None:
+            self._tell_runtime_done(Status.SUCCESS, None)
             self.domain.starting.ready()
             return
         current = self._current
@@ -181,6 +203,7 @@ class Environment:
         if current is None:
             return
         current.answer = answer
+        current.answered = self._clock.monotonic()
         # A caller who wants the log's tail gets it with REPORT, which is written when the runtime asks for more.
         if not current.request.keep_tail and not current.result.done():
             current.result.set_result(InvokeResult(answer.body, answer.error_type))
@@ -243,6 +266,7 @@ class Environment:
     async def _build(self, program: Program) -> None:
         surroundings = self._surroundings
         obtained = await surroundings.prewarm.obtain(sandbox_spec(self.version, self.identity, program))
+        self._journal.attach(obtained.sandbox.connect)
         self._domain = RuntimeDomain(
             version=self.version,
             identity=self.identity,
@@ -257,16 +281,34 @@ class Environment:
         await self._domain.serve(surroundings.aws_endpoint)
         self._beginning.built(obtained.how)
 
-    async def _first_init(self, program: Program) -> None:
+    async def _initialise(self, phase: Phase, limit_s: float) -> InitEnd:
+        self._init_phase, self._runtime_done_told = phase, False
         self._journal.init_start(
             InitStart(
                 time_ms=self._clock.epoch_ms(),
-                phase=Phase.INIT,
-                runtime_version=program.runtime_version,
-                runtime_version_arn=program.runtime_version_arn,
+                phase=phase,
+                runtime_version=self._runtime_version,
+                runtime_version_arn=self._runtime_version_arn,
             )
         )
-        end = await self.domain.initialise(Phase.INIT, self._init_limit_s)
+        return await self.domain.initialise(limit_s)
+
+    def _report_init(self, end: InitEnd) -> None:
+        if not self._runtime_done_told:
+            self._tell_runtime_done(end.status, end.error_type)
+        self._journal.init_report(end.report(self._clock.epoch_ms(), self._init_phase))
+
+    def _tell_runtime_done(self, status: Status, error_type: str | None) -> None:
+        self._runtime_done_told = True
+        self._journal.init_runtime_done(
+            InitRuntimeDone(
+                time_ms=self._clock.epoch_ms(), phase=self._init_phase, status=status, error_type=error_type
+            )
+        )
+
+    async def _first_init(self, program: Program) -> None:
+        self._runtime_version, self._runtime_version_arn = program.runtime_version, program.runtime_version_arn
+        end = await self._initialise(Phase.INIT, self._init_limit_s)
         self.init_failed = end.status is not Status.SUCCESS
         if end.status is Status.SUCCESS:
             self._init_duration_ms = end.duration_ms
@@ -274,6 +316,7 @@ class Environment:
         self._cold_start = cold_start
         self._surroundings.cold_starts.add(self.version, cold_start)
         self._journal.cold_start(cold_start)
+        self._report_init(end)
         self.state = step(NEXT, self.state, State.READY)
         self.idle_since = self._clock.monotonic()
         self._freeze.set(self.idle_since + FREEZE_AFTER_S)
@@ -293,12 +336,13 @@ class Environment:
 
     async def _init_inside_invoke(self, current: Current) -> None:
         request = current.request
-        end = await self.domain.initialise(Phase.INVOKE, current.deadline - self._clock.monotonic())
+        end = await self._initialise(Phase.INVOKE, current.deadline - self._clock.monotonic())
+        self._report_init(end)
         if end.status is Status.SUCCESS:
             self._begin(request, current.deadline - self._clock.monotonic())
             return
-        start = Start(self._clock.epoch_ms(), request.request_id, self.version.version, request.keep_tail)
-        self._journal.start(start)
+        now_ms, version = self._clock.epoch_ms(), self.version.version
+        self._journal.start(Start(now_ms, request.request_id, version, request.keep_tail, request.trace_header))
         if end.status is Status.TIMEOUT:
             self._fail(current, Status.TIMEOUT, faults.timed_out(request.request_id, self.version.timeout_s))
         else:

@@ -4,6 +4,7 @@ Durations are milliseconds of the monotonic clock, times are epoch milliseconds.
 platform events (platform.initStart, initReport, start, runtimeDone, report).
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +76,7 @@ class Start:
     version: str
     keep_tail: bool
     """Whether the caller asked for the last 4 KB of the log."""
+    trace_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class RuntimeDone:
     error_type: str | None
     duration_ms: float
     produced_bytes: int
+    response_latency_ms: float | None = None
+    """Until the runtime began to answer; None when it did not."""
+    response_duration_ms: float = 0.0
+    """Of the answer, from its head to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class Report:
     restore_duration_ms: float | None = None
     """Only for the first invocation after a restore."""
     billed_restore_ms: int | None = None
+    extension_overhead_ms: float | None = None
+    """Between the end of the runtime's work and that of the extensions; None without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,3 +236,8 @@ class LogsDropped:
     dropped_records: int
     dropped_bytes: int
     reason: str
+
+
+def billed_ms(duration_ms: float, init_duration_ms: float | None = None, restore_ms: int | None = None) -> int:
+    """Whole milliseconds, rounded up; Init is billed since August 2025. Rounding noise of floats is not billed."""
+    return math.ceil(round(duration_ms + (init_duration_ms or 0.0) + (restore_ms or 0), 6))

@@ -11,20 +11,20 @@ from collections.abc import Callable
 
 from lambent.core.clock import Clock
 from lambent.environments.alarm import Alarm
-from lambent.environments.events import Phase, Status
+from lambent.environments.events import Status
 from lambent.environments.init import InitEnd, Initialisation
 from lambent.environments.output import Output, Turns
 from lambent.environments.ports import (
     AwsEndpoint,
     Closer,
     EnvironmentIdentity,
-    Journal,
     ProcessExit,
     Program,
     Sandbox,
     SandboxSpec,
 )
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
+from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class RuntimeDomain:
         version: FunctionVersion,
         identity: EnvironmentIdentity,
         sandbox: Sandbox,
-        journal: Journal,
+        journal: Stream,
         clock: Clock,
         events: RuntimeEvents,
         exited: Callable[[], None],
@@ -80,7 +80,7 @@ class RuntimeDomain:
             for listener in self._sandbox.aws_endpoint:
                 self._endpoints.append(await aws_endpoint.serve(listener, self._identity.credentials))
 
-    async def initialise(self, phase: Phase, limit_s: float) -> InitEnd:
+    async def initialise(self, limit_s: float) -> InitEnd:
         """Start the runtime and wait until it asks for an event. After a failure no process is left."""
         self.api.restart()
         # AWS gives Init the full CPU, for ten seconds; the share of the function's memory holds from then on.
@@ -103,7 +103,6 @@ class RuntimeDomain:
         if end.status is Status.SUCCESS:
             self._limit_cpu()
             self.initialised = True
-        self._journal.init_report(end.report(self._clock.epoch_ms(), phase))
         return end
 
     def _limit_cpu(self) -> None:
@@ -145,11 +144,13 @@ class RuntimeDomain:
         if not self.frozen:
             self._sandbox.freeze()
             self.frozen = True
+            self._journal.freeze()
 
     def thaw(self) -> None:
         if self.frozen:
             self._sandbox.thaw()
             self.frozen = False
+            self._journal.thaw()
 
     def out_of_memory(self) -> bool:
         return self._sandbox.out_of_memory()
@@ -169,6 +170,7 @@ class RuntimeDomain:
 
     async def close(self) -> None:
         # The sandbox closes its sockets and its pipe: nobody here may still use them then.
+        self._journal.stop()
         for endpoint in self._endpoints:
             endpoint.close()
         self.api.close()

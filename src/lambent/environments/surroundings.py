@@ -12,6 +12,7 @@ from lambent.environments.output import Turns
 from lambent.environments.ports import AwsEndpoint, ProgramSource
 from lambent.environments.prewarm import Prewarm
 from lambent.environments.start_gate import StartGate
+from lambent.environments.telemetry.memory import Memory
 from lambent.functions.quotas import Quotas
 
 if TYPE_CHECKING:
@@ -39,3 +40,4 @@ class Surroundings:
     aws_endpoint: AwsEndpoint | None
     quotas: Quotas = field(default_factory=Quotas)
     turns: Turns = field(default_factory=Turns)
+    telemetry: Memory = field(default_factory=Memory)

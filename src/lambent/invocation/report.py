@@ -4,7 +4,6 @@ Implements the `Journal` of an environment on a `LogStream`. The order START < o
 the calls; nothing is reordered or delayed here.
 """
 
-import math
 from collections import deque
 
 from lambent.environments.events import (
@@ -24,16 +23,12 @@ from lambent.environments.events import (
     Status,
     SubscriptionKind,
     TelemetrySubscription,
+    billed_ms,
 )
 from lambent.environments.ports import EnvironmentIdentity, Journal, LogSink, LogStream
 from lambent.functions.records import FunctionVersion
 
 TAIL_BYTES = 4096
-
-
-def billed_ms(duration_ms: float, init_duration_ms: float | None, billed_restore_ms: int | None = None) -> int:
-    """Whole milliseconds, rounded up; Init is billed since August 2025. Rounding noise of floats is not billed."""
-    return math.ceil(round(duration_ms + (init_duration_ms or 0.0) + (billed_restore_ms or 0), 6))
 
 
 def init_start_line(event: InitStart) -> str | None:

@@ -13,6 +13,7 @@ from lambent.environments.events import (
     Status,
     SubscriptionKind,
     TelemetrySubscription,
+    billed_ms,
 )
 from lambent.invocation import report
 from lambent.invocation.report import Tail
@@ -59,9 +60,9 @@ def test_an_error_that_the_function_reported_is_an_ordinary_report() -> None:
 
 
 def test_billing_rounds_up_but_not_the_noise_of_floats() -> None:
-    assert report.billed_ms(1000.0000000001, None) == 1000
-    assert report.billed_ms(0.001, None) == 1
-    assert report.billed_ms(2.9, 110.1) == 113
+    assert billed_ms(1000.0000000001, None) == 1000
+    assert billed_ms(0.001, None) == 1
+    assert billed_ms(2.9, 110.1) == 113
 
 
 def test_start_end_and_init_lines() -> None:
