@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo up test check lint fast bench soak wheel docs lock clean
+.PHONY: help venv venv-dev demo up test check lint fast bench soak proof wheel docs lock clean
 
 export PYTHON
 ARGS ?=
@@ -51,6 +51,9 @@ bench: venv-dev  ## the benchmarks: latency, throughput, cold start, beside thei
 
 soak: venv-dev  ## the long ones: thousands of cycles, long crash runs
 	@$(BIN)/python -m pytest --timeout=7200 tests/soak $(ARGS)
+
+proof: venv-dev  ## try every way out of the sandboxes, and write the table of docs/security.md anew (needs root)
+	@$(BIN)/python -m tests.e2e.escapes.proof docs/security.md
 
 wheel: venv-dev  ## build dist/*.whl and try it in an empty environment
 	@rm -rf dist && $(BIN)/python -m build --no-isolation --wheel . >/dev/null && ls dist/*.whl

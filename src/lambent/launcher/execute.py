@@ -98,7 +98,9 @@ def _leave_groups() -> None:
 
 
 def _limits(open_files: int, fallback: Fallback) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # 0 keeps files from being written, but where the host pipes core dumps to a program the kernel would still start
+    # that, as root and outside all limits; for 1 it does not (core(5)).
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = open_files if most == resource.RLIM_INFINITY else min(open_files, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))

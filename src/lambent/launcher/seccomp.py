@@ -24,14 +24,14 @@ linkat listen listxattr llistxattr lremovexattr lseek lsetxattr lstat madvise me
 mkdirat mknod mknodat mlock mlock2 mlockall mmap mprotect mq_getsetattr mq_notify mq_open mq_timedreceive
 mq_timedsend mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at
 nanosleep newfstatat open openat openat2 pause pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free
-pkey_mprotect poll ppoll prctl pread64 preadv preadv2 prlimit64 process_mrelease pselect6 pwrite64 pwritev pwritev2
+pkey_mprotect poll ppoll prctl pread64 preadv preadv2 process_mrelease pselect6 pwrite64 pwritev pwritev2
 read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg remap_file_pages removexattr rename renameat
 renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn
 rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity
 sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr
 sched_setparam sched_setscheduler sched_yield select semctl semget semop semtimedop sendfile sendmmsg sendmsg sendto
 set_robust_list set_tid_address setfsgid setfsuid setgid setgroups setitimer setpgid setpriority setregid setresgid
-setresuid setreuid setrlimit setsid setsockopt setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack
+setresuid setreuid setsid setsockopt setuid setxattr shmat shmctl shmdt shmget shutdown sigaltstack
 signalfd signalfd4 socketpair splice stat statfs statx symlink symlinkat sync sync_file_range syncfs sysinfo tee
 tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime
 timerfd_settime times tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork vmsplice wait4 waitid
@@ -55,11 +55,18 @@ _ALL_NAMESPACE_FLAGS = sum(_NEW_NAMESPACE_FLAGS)
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _NETLINK_ROUTE = 0
 _FAMILIES_END = 46
+_KIND_BITS = 0xF
+_KINDS = (1, 2, 3)
+"""Stream, datagram, raw (which the kernel refuses without a capability, and sets errno as programs expect)."""
+_ANY_PROTOCOL = 0
+_PROTOCOLS = (_ANY_PROTOCOL, 1, 6, 17, 58)
+"""Any, ICMP, TCP, UDP, ICMPv6. Others (SCTP, DCCP, MPTCP...) are much code, and would make the host load modules."""
+_RLIMIT_CORE, _RLIMITS = 4, 16
 # Ordinary, 32-bit, x32 and the query of it, as Docker's profile allows.
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 
 _ALLOW, _KILL_PROCESS, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_EQUAL, _GREATER, _MASKED_EQUAL = 4, 6, 7
+_NOT_EQUAL, _EQUAL, _GREATER, _MASKED_EQUAL = 1, 4, 6, 7
 _ATTRIBUTE_BAD_ARCH, _ATTRIBUTE_OPTIMIZE = 2, 8
 _BINARY_TREE = 2
 _MODE_FILTER = 2
@@ -128,20 +135,48 @@ def compile_filter() -> bytes:
     # falls back to clone.
     for personality in _PERSONALITIES:
         builder.rule(_ALLOW, "personality", _Compare(0, _EQUAL, personality, 0))
+    _core_limit(builder)
     _sockets(builder)
     return builder.export()
 
 
+def _core_limit(builder: _Builder) -> None:
+    """The limit of core files stays at what `execute` sets. A change does nothing and succeeds: programs that hold
+    secrets turn core dumps off, and end when they cannot.
+    """
+    for resource in range(_RLIMITS):
+        changed = _ALLOW if resource != _RLIMIT_CORE else _ERRNO | 0
+        builder.rule(changed, "setrlimit", _Compare(0, _EQUAL, resource, 0))
+        which = _Compare(1, _EQUAL, resource, 0)
+        builder.rule(_ALLOW, "prlimit64", which, _Compare(2, _EQUAL, 0, 0))
+        builder.rule(changed, "prlimit64", which, _Compare(2, _NOT_EQUAL, 0, 0))
+
+
 def _sockets(builder: _Builder) -> None:
     unsupported = _ERRNO | errno.EAFNOSUPPORT
-    for family in (_AF_UNIX, _AF_INET, _AF_INET6):
-        builder.rule(_ALLOW, "socket", _Compare(0, _EQUAL, family, 0))
+    builder.rule(_ALLOW, "socket", _Compare(0, _EQUAL, _AF_UNIX, 0))
+    for family in (_AF_INET, _AF_INET6):
+        _internet_sockets(builder, _Compare(0, _EQUAL, family, 0))
     netlink = _Compare(0, _EQUAL, _AF_NETLINK, 0)
     builder.rule(_ALLOW, "socket", netlink, _Compare(2, _EQUAL, _NETLINK_ROUTE, 0))
     builder.rule(unsupported, "socket", netlink, _Compare(2, _GREATER, _NETLINK_ROUTE, 0))
     for family in range(_FAMILIES_END):
         if family not in (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK):
             builder.rule(unsupported, "socket", _Compare(0, _EQUAL, family, 0))
+
+
+def _internet_sockets(builder: _Builder, family: _Compare) -> None:
+    for protocol in range(_PROTOCOLS[-1] + 1):
+        this = _Compare(2, _EQUAL, protocol, 0)
+        if protocol not in _PROTOCOLS:
+            builder.rule(_ERRNO | errno.EPROTONOSUPPORT, "socket", family, this)
+        elif protocol != _ANY_PROTOCOL:
+            builder.rule(_ALLOW, "socket", family, this)
+    builder.rule(_ERRNO | errno.EPROTONOSUPPORT, "socket", family, _Compare(2, _GREATER, _PROTOCOLS[-1], 0))
+    for kind in range(_KIND_BITS + 1):  # Without a protocol the kind decides what the kernel loads.
+        action = _ALLOW if kind in _KINDS else _ERRNO | errno.ESOCKTNOSUPPORT
+        any_of_kind = (_Compare(1, _MASKED_EQUAL, _KIND_BITS, kind), _Compare(2, _EQUAL, _ANY_PROTOCOL, 0))
+        builder.rule(action, "socket", family, *any_of_kind)
 
 
 class _Program(ctypes.Structure):

@@ -8,6 +8,7 @@ import pytest
 from lambent.cli import quotas
 from lambent.environments.states import NEXT, State
 from lambent.event_sources import records as mappings
+from tests.e2e.escapes import proof, suite, table
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -64,3 +65,16 @@ def test_the_map_of_the_source_names_every_layer() -> None:
     layers = {folder.name for folder in (ROOT / "src/lambent").iterdir() if (folder / "__init__.py").exists()}
     for layer in layers - {"testing"}:
         assert f"`{layer}/" in readme, layer
+
+
+def test_the_attempts_named_in_the_security_page_are_those_of_the_suite() -> None:
+    shown = (ROOT / "docs/security.md").read_text().partition(proof.BEGIN)[2].partition(proof.END)[0]
+    assert "\n".join(proof.names()) in shown, "run: make proof"
+    for guarantee, promise in table.GUARANTEES.items():
+        count = sum(case.guarantee == guarantee for case in table.CASES)
+        (row,) = (line for line in shown.splitlines() if line.startswith(f"| {promise} |"))
+        assert row.split(" | ")[1:] == [
+            str(count),
+            *[f"{count} refused"] * (len(suite.VARIANTS) - 1),
+            f"{count} refused |",
+        ]

@@ -1,0 +1,67 @@
+"""`python -m tests.e2e.escapes.proof docs/security.md` (make proof): runs the suite, and writes its table anew there.
+
+Refuses to write when an attempt succeeded inside, or failed outside where this machine has what it tries.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.e2e.escapes import suite
+from tests.e2e.escapes.suite import VARIANTS, Results
+from tests.e2e.escapes.table import CASES, GUARANTEES, Case
+
+BEGIN, END = "<!-- proof -->\n", "<!-- end of proof -->\n"
+
+
+def page(results: Results) -> str:
+    """The table, and below it what was tried."""
+    columns = [str(variant) for variant in VARIANTS]
+    lines = ["| a function | attempts | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
+    for guarantee, promise in GUARANTEES.items():
+        cases = _of(guarantee)
+        refused = [sum(results.refused(case, variant) for case in cases) for variant in VARIANTS]
+        cells = [f"{count} refused" for count in refused]
+        lines.append(f"| {promise} | {len(cases)} | " + " | ".join(cells) + " |")
+    lines += ["", *names()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def names() -> list[str]:
+    """What is tried, by guarantee: the same on every machine."""
+    lines = [f"- *{guarantee}*: " + ", ".join(case.name for case in _of(guarantee)) + "." for guarantee in GUARANTEES]
+    return ["What is tried:", "", *lines]
+
+
+def _of(guarantee: str) -> Sequence[Case]:
+    return [case for case in CASES if case.guarantee == guarantee]
+
+
+def main(path: Path) -> int:
+    if os.geteuid() != 0:
+        print("make proof needs root: native sandboxes", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        results = suite.run(Path(folder))
+    holes = [f"{variant}: {case.name}" for variant in VARIANTS for case in CASES if not results.refused(case, variant)]
+    idle = {case.name: results.lacking(case, driver) for driver in results.outside for case in CASES
+            if results.outside[driver][case.name] != "ok"}  # fmt: skip
+    for name, why in idle.items():
+        print(why or f"{name} fails outside too")
+    for hole in holes:
+        print(hole, file=sys.stderr)
+    if holes or None in idle.values():
+        return 1
+    before, _, rest = path.read_text().partition(BEGIN)
+    path.write_text(before + BEGIN + page(results) + END + rest.partition(END)[2])
+    print(
+        f"{len(CASES)} attempts, {len(CASES) - len(idle)} of them succeed outside on this machine; all refused inside"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
