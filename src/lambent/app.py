@@ -7,6 +7,7 @@ needs them happened before (`cli/up.py`), or happens in the launcher.
 import asyncio
 import gc
 import logging
+import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
+from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.admission import admitted
 from lambent.functions.api import options
@@ -186,6 +188,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
             max_environments=settings.max_environments,
             idle_environment_s=settings.idle_environment_s,
             quotas=quotas,
+            prewarm=limits(settings.prewarm, os.cpu_count() or 1),
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         # Pollers end first: their last batches need environments.
@@ -240,6 +243,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         await events.start()
         eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
         stack.callback(eviction.cancel)
+        stocked = tasks.detach("prepared sandboxes", tasks.supervise("prepared sandboxes", pool.prewarm.run))
+        stack.callback(stocked.cancel)
         provision = partial(provisioning.run, pool, control_plane.wanted_environments)
         kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
         stack.callback(kept.cancel)

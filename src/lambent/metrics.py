@@ -11,6 +11,7 @@ from typing import Final
 from lambent.environments.cold_starts import BUCKETS_MS, PHASES, ColdStarts, Histogram
 from lambent.environments.pool import Pool
 from lambent.environments.states import State
+from lambent.environments.stock import BLANK
 from lambent.invocation.concurrency import Concurrency
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,6 +43,16 @@ def _environments(pool: Pool) -> Iterator[str]:
     )
     yield from family(
         "lambent_environments_capacity", "gauge", "How many environments there can be.", [({}, pool.capacity)]
+    )
+    prepared = pool.prewarm.prepared()
+    yield from family(
+        "lambent_prepared_sandboxes",
+        "gauge",
+        "Sandboxes that wait prepared, by the runtime whose interpreter is up in them.",
+        [({"runtime": name if name != BLANK else "none"}, count) for name, count in sorted(prepared.items())],
+    )
+    yield from family(
+        "lambent_zygotes", "gauge", "Processes that new runtimes are forks of.", [({}, pool.prewarm.zygotes)]
     )
 
 

@@ -22,7 +22,15 @@ from lambent.cli.failure import CANNOT_START, USAGE, Failure
 from lambent.cli.machine import why_not_listen
 from lambent.cli.runtimes import catalog as catalog_of
 from lambent.core import log
-from lambent.core.settings import LOG_LEVELS, RUNTIME_FALLBACKS, SANDBOXES, Settings, SettingsError, is_endpoint
+from lambent.core.settings import (
+    LOG_LEVELS,
+    RUNTIME_FALLBACKS,
+    SANDBOXES,
+    Settings,
+    SettingsError,
+    is_endpoint,
+    prewarm,
+)
 from lambent.gateway.hosts import UnsafeBind, check_bind
 from lambent.launcher import client, privileges
 from lambent.launcher.client import LauncherClient, LauncherError
@@ -79,6 +87,11 @@ UNUSABLE_PATH = frozenset(
     type=click.FloatRange(0, min_open=True),
     help="Seconds that an idle environment is kept.  [default: 600]",
 )
+@click.option(
+    "--prewarm",
+    metavar="auto|N|off",
+    help="Sandboxes that wait prepared: by demand, N for each runtime in use, none.  [default: auto]",
+)
 @click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
 @click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Of the server's own log.  [default: warning]")
@@ -104,6 +117,7 @@ UNUSABLE_PATH = frozenset(
 def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     """Start the server in the foreground. SIGTERM or Ctrl-C drains and stops it; a second one kills it."""
     held = _held() if until_stdin_ends else None
+    flags["prewarm"] = _prewarm(flags["prewarm"])
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
@@ -304,6 +318,13 @@ def explain(error: OSError, settings: Settings) -> str | None:
         case _ if error.errno in UNUSABLE_PATH and error.filename is not None:
             return f"{error.filename}: {error.strerror}; choose another folder with --data-dir"
     return None
+
+
+def _prewarm(text: str | None) -> str | None:
+    try:
+        return None if text is None else prewarm(text, "--prewarm")
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from error
 
 
 def _interpreter(text: str) -> tuple[str, Path]:

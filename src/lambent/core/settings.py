@@ -22,6 +22,7 @@ TEST_PREFIX = "LAMBENT_TEST_"
 
 SANDBOXES = ("auto", "native", "rootless", "oci", "process")
 RUNTIME_FALLBACKS = ("none", "nearest")
+MOST_PREPARED = 1000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -60,6 +61,8 @@ class Settings:
     max_environments: int | None = None
     """None: what the machine's memory gives."""
     idle_environment_s: float = 600.0
+    prewarm: str = "auto"
+    """Sandboxes that wait prepared: auto | a number for each runtime in use, 0 for none | off: no zygotes either."""
     log_retention_days: int = 30
     """Of log groups without a policy of their own; 0 keeps them for ever."""
     log_disk_mb: int = 1024
@@ -148,6 +151,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _integer(value, place, 0, None)
         case "idle_environment_s":
             return _seconds(value, place)
+        case "prewarm":
+            return prewarm(value, place)
         case "allow_reset":
             return _boolean(value, place)
         case "data_dir":
@@ -211,6 +216,15 @@ def _seconds(value: object, place: str) -> float:
     if not 0 < number < float("inf"):
         raise problem
     return number
+
+
+def prewarm(value: object, place: str) -> str:
+    """`auto`, `off`, or a number as text. Raises `SettingsError`."""
+    text = str(value).lower()
+    number = text.isascii() and text.isdigit() and int(text) <= MOST_PREPARED
+    if isinstance(value, bool) or not (text in ("auto", "off") or number):
+        raise SettingsError(f"{place} must be auto, off, or a whole number from 0 to {MOST_PREPARED}, not {value!r}")
+    return text
 
 
 def _boolean(value: object, place: str) -> bool:

@@ -24,9 +24,10 @@ from lambent.environments.ports import (
     ProgramSource,
     SandboxDriver,
 )
-from lambent.environments.prewarm import Prewarm
+from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
+from lambent.environments.stock import OFF, Limits
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.waiting import Waiter, WaitingLine, no_room
 from lambent.functions.quotas import Quotas
@@ -80,13 +81,17 @@ class Pool:
         max_environments: int | None = None,
         idle_environment_s: float = 600.0,
         quotas: Quotas | None = None,
+        prewarm: Limits = OFF,
+        runtimes: Runtimes | None = None,
         available_memory: Callable[[], float] = capacity.available_memory,
     ) -> None:
         self._journals = journals
         self._clock = clock
-        self._gate = StartGate(clock)
         self.cold_starts = ColdStarts()
-        self.prewarm = Prewarm(driver)
+        self.prewarm = Prewarm(
+            driver, clock, prewarm, traffic=self._traffic, runtimes=runtimes, available_memory=available_memory
+        )
+        self._gate = StartGate(clock, emptied=self.prewarm.look_again)
         self._surroundings = Surroundings(
             prewarm=self.prewarm,
             cold_starts=self.cold_starts,
@@ -149,6 +154,10 @@ class Pool:
         self._retired.add(deployment_id)
         for environment in [*deployment.provisioned, *deployment.parked]:
             self._stop_parked(environment, Cause.CHANGED)
+
+    def deployed(self, runtime: str) -> None:
+        """A function of this runtime was made or changed."""
+        self.prewarm.deployed(runtime)
 
     def provision(self, version: FunctionVersion) -> Environment | None:
         """Start an environment that is kept until `dismiss`; None while there is no room.
@@ -314,6 +323,14 @@ class Pool:
     def _is_parked(self, environment: Environment) -> bool:
         deployment = self._deployments[environment.version.deployment_id]
         return environment in deployment.parked or environment in deployment.provisioned
+
+    def _traffic(self) -> Traffic:
+        return Traffic(
+            room=max(0, self._capacity - len(self._environments)),
+            invoking=any(environment.state is State.BUSY for environment in self._environments),
+            starting=self._gate.passing_now,
+            waiting=self._gate.waiting,
+        )
 
     def _stop_parked(self, environment: Environment, why: Cause) -> None:
         self._ends[environment] = why

@@ -1,7 +1,7 @@
 """What environments need of others. Drivers, the log store and the gateway implement these; `app` wires them."""
 
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +153,10 @@ class Prepared(Protocol):
     @property
     def how(self) -> HowStarted:
         """What the sandbox that is made of it will have been; EXECUTED when no interpreter waits in it."""
+        ...
+
+    def when_gone(self, action: Callable[[], None]) -> None:
+        """Call `action` once it has ended, also by itself, also after it was assigned."""
         ...
 
     async def assign(self, spec: SandboxSpec) -> Sandbox:

@@ -7,7 +7,7 @@ the CPU does not hold the others up for longer than `HOLD_S`.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from lambent.core.clock import Clock
@@ -18,9 +18,11 @@ STARTS_PER_CPU = 4
 
 
 class StartGate:
-    def __init__(self, clock: Clock, places: int | None = None) -> None:
+    def __init__(self, clock: Clock, places: int | None = None, *, emptied: Callable[[], None] = lambda: None) -> None:
+        """`emptied` is called when nobody passes any more."""
         self._clock = clock
         self._places = asyncio.Semaphore(places or STARTS_PER_CPU * (os.cpu_count() or 1))
+        self._emptied = emptied
         self.passing_now = 0
         self.waiting = 0
 
@@ -46,3 +48,5 @@ class StartGate:
     def _leave(self) -> None:
         self.passing_now -= 1
         self._places.release()
+        if not self.passing_now:
+            self._emptied()

@@ -110,6 +110,8 @@ class Stats:
     cpus: int = 1
     prepared_at: float = -math.inf
     """When the last preparation ended."""
+    missing_since: float = -math.inf
+    """Since when there is less than is wanted."""
     prepare_s: float = 0.0
     """How long it took."""
 
@@ -117,6 +119,8 @@ class Stats:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     wanted: Mapping[str, int]
+    missing: bool
+    """There is less than is wanted."""
     at_once: int
     """Preparations that may run at one time."""
     end_zygotes: frozenset[ZygoteKey] = frozenset()
@@ -137,7 +141,11 @@ def decide(now: float, stats: Stats, limits: Limits) -> Decision:
         if wait_s > 0:
             later.append(wait_s)
     return Decision(
-        wanted=wanted, at_once=at_once, end_zygotes=frozenset(over), again_in_s=min(later) if later else None
+        wanted=wanted,
+        missing=missing,
+        at_once=at_once,
+        end_zygotes=frozenset(over),
+        again_in_s=min(later) if later else None,
     )
 
 
@@ -176,12 +184,11 @@ def _shared_out(wishes: Mapping[str, int], room: int) -> dict[str, int]:
 
 def _pause_s(now: float, stats: Stats) -> float:
     """How long preparations hold back for what runs."""
-    since = now - stats.prepared_at
     pause = 0.0
     if stats.starting or stats.waiting:
-        pause = GIVE_WAY_S - since
+        pause = max(stats.prepared_at, stats.missing_since) + GIVE_WAY_S - now
     if stats.invoking:
-        pause = max(pause, BUSY_REST * stats.prepare_s - since)
+        pause = max(pause, stats.prepared_at + BUSY_REST * stats.prepare_s - now)
     return max(0.0, pause)
 
 

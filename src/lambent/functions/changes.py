@@ -82,6 +82,9 @@ class Changes:
         elif before is not None:
             self._read_model.remove(change.key)
         self._retire(_deployments(before) - _deployments(after))
+        if after is not None and change.latest is not None:
+            for observer in self._observers:
+                observer.deployed(after.latest.runtime)
         for version in (change.latest, *change.published):
             if version is not None and not version.settled and not change.deleted:
                 self.on_unsettled(version)

@@ -88,6 +88,10 @@ class AnyRole:
 class VersionObserver(Protocol):
     """Told on the event loop, after the commit, so it must be quick."""
 
+    def deployed(self, runtime: str) -> None:
+        """A function of this runtime identifier was created or changed, and will perhaps be invoked."""
+        ...
+
     def retire(self, deployment_id: str) -> None:
         """No new invocation will name this deployment; its environments end once they are idle."""
         ...

@@ -73,6 +73,10 @@ class Catalog:
         self._found[identifier] = runtime
         return runtime
 
+    def known(self, identifier: str) -> PythonRuntime | None:
+        """What was found before; looks nowhere."""
+        return self._found.get(identifier)
+
     def version_arn(self, identifier: str, region: str) -> str | None:
         """The ARN of the build that serves the identifier here; None when none does."""
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
 from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.sandbox.channel import SandboxGone
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 from lambent.testing.scripted_runtime import Script, ScriptedRuntime
 
@@ -149,6 +150,7 @@ class FakePrepared:
         self.stopped = False
         self.sandbox: FakeSandbox | None = None
         self._driver = driver
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def how(self) -> HowStarted:
@@ -156,15 +158,26 @@ class FakePrepared:
             return HowStarted.EXECUTED
         return HowStarted.POOLED if self.wish.zygote_of is None else HowStarted.FORKED
 
+    def when_gone(self, action: Callable[[], None]) -> None:
+        self._gone.add_done_callback(lambda _: action())
+
+    def die(self) -> None:
+        """End by itself."""
+        self._gone.set_result(None)
+
     async def assign(self, spec: SandboxSpec) -> FakeSandbox:
         assert self.sandbox is None, "a prepared sandbox is assigned once"
         assert not self.stopped
+        if self._gone.done():
+            raise SandboxGone
         self.sandbox = await self._driver.make(spec)
         return self.sandbox
 
     async def stop(self) -> None:
         if self.sandbox is None:
             self.stopped = True
+        if not self._gone.done():
+            self._gone.set_result(None)
 
 
 class FakeDriver:

@@ -86,6 +86,12 @@ def test_days_are_days_in_every_source(config: Path) -> None:
     assert load({}, variable).deprecated_runtimes == (("python3.9", date(2026, 6, 1)), ("go1.x", date(2024, 1, 8)))
 
 
+def test_prewarm_is_a_word_or_a_number() -> None:
+    assert load({}, {}).prewarm == "auto"
+    for given, kept in (("AUTO", "auto"), ("off", "off"), ("0", "0"), ("12", "12")):
+        assert load({}, {"LAMBENT_PREWARM": given}).prewarm == kept
+
+
 def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
     others = {"LAMBENT_PORT": "", "LAMBENT_ENDPOINT": "http://127.0.0.1:1", "LAMBENT_TEST_SANDBOX": "process"}
     assert load({}, others).port == 4566
@@ -109,6 +115,9 @@ def test_an_empty_variable_and_those_of_others_are_no_settings() -> None:
         ("[endpoints]\ns3 = 'http://['", "key 'endpoints'"),
         ("idle_environment_s = -1", "key 'idle_environment_s'"),
         ("idle_environment_s = nan", "key 'idle_environment_s'"),
+        ("prewarm = -1", "key 'prewarm' must be auto, off, or a whole number from 0 to 1000"),
+        ("prewarm = true", "key 'prewarm'"),
+        ("prewarm = 'some'", "key 'prewarm'"),
         ("account_concurrency = 0", "key 'account_concurrency'"),
         ("log_disk_mb = 0", "key 'log_disk_mb'"),
         ("log_retention_days = -1", "key 'log_retention_days'"),

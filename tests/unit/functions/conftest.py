@@ -20,6 +20,9 @@ from tests.planes import opened
 class Retired:
     deployments: list[str] = field(default_factory=list)
 
+    def deployed(self, runtime: str) -> None:
+        """Not looked at."""
+
     def retire(self, deployment_id: str) -> None:
         self.deployments.append(deployment_id)
 

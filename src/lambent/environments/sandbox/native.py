@@ -261,6 +261,9 @@ class NativePrepared:
         self._assigned = False
         self._stopping: asyncio.Task[None] | None = None
 
+    def when_gone(self, action: Callable[[], None]) -> None:
+        self._channel.when_gone(action)
+
     async def assign(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError, LauncherError, and ValueError for what the launcher was not told of."""
         if self._assigned or self._stopping is not None:

@@ -224,6 +224,9 @@ class ProcessPrepared:
     def __init__(self, driver: "ProcessDriver") -> None:
         self._driver = driver
 
+    def when_gone(self, action: Callable[[], None]) -> None:
+        """There is nothing that could end."""
+
     async def assign(self, spec: SandboxSpec) -> ProcessSandbox:
         return await self._driver.create(spec)
 
