@@ -84,6 +84,8 @@ class Pool:
         prewarm: Limits = OFF,
         runtimes: Runtimes | None = None,
         available_memory: Callable[[], float] = capacity.available_memory,
+        open_files: Callable[[], int] = capacity.open_files,
+        open_files_limit: int | None = None,
     ) -> None:
         self._journals = journals
         self._clock = clock
@@ -102,13 +104,19 @@ class Pool:
             aws_endpoint=aws_endpoint,
             quotas=quotas or Quotas(),
         )
-        self._capacity = max_environments or capacity.max_environments(
-            capacity.machine_memory_bytes(), capacity.open_files_limit()
+        self._open_files = open_files
+        self._files_limit = open_files_limit or capacity.open_files_limit()
+        self._capacity = (
+            min(max_environments, capacity.files_for(self._files_limit, 0, 0))
+            if max_environments
+            else capacity.max_environments(capacity.machine_memory_bytes(), self._files_limit)
         )
         self._idle_s = idle_environment_s
         self._available_memory = available_memory
         self._deployments: dict[str, _Deployment] = {}
         self._environments: set[Environment] = set()
+        self._unbuilt: set[Environment] = set()
+        """Those that may still have to open their descriptors."""
         self._line = WaitingLine(clock, given_back=self.environment_ready, moved=self._serve_line)
         self._retired: set[str] = set()
         self._dismissed: set[Environment] = set()
@@ -142,7 +150,7 @@ class Pool:
             return environment
         if self._closing:
             raise no_room()
-        if self._line.head() is not None or len(self._environments) >= self._capacity:
+        if self._line.head() is not None or not self._room():
             return await self._line.wait(version)
         return await self._started(self._launch(version))
 
@@ -166,7 +174,7 @@ class Pool:
         """
         if self._closing:
             return None
-        if len(self._environments) >= self._capacity:
+        if not self._room():
             self._make_room()
             return None
         return self._launch(version, provisioned=True)
@@ -280,6 +288,8 @@ class Pool:
             Beginning(self._clock, cause, busy, asked_at),
         )
         self._environments.add(environment)
+        self._unbuilt.add(environment)
+        environment.started.add_done_callback(lambda _: self._unbuilt.discard(environment))
         deployment.all.add(environment)
         tasks.detach(f"environment {identity.environment_id}", environment.run())
         return environment
@@ -291,7 +301,7 @@ class Pool:
             if deployment is not None and (parked := deployment.take()) is not None:
                 self._line.take().give(parked)
                 continue
-            if len(self._environments) >= self._capacity:
+            if not self._room():
                 self._make_room()
                 return
             # It counts from now on; what follows is only the wait for its Init.
@@ -324,9 +334,16 @@ class Pool:
         deployment = self._deployments[environment.version.deployment_id]
         return environment in deployment.parked or environment in deployment.provisioned
 
+    def _room(self) -> int:
+        """For how many more environments: by their number, and by the descriptors of this process."""
+        by_number = self._capacity - len(self._environments)
+        if by_number <= 0:
+            return 0
+        return min(by_number, capacity.files_for(self._files_limit, self._open_files(), len(self._unbuilt)))
+
     def _traffic(self) -> Traffic:
         return Traffic(
-            room=max(0, self._capacity - len(self._environments)),
+            room=self._room(),
             invoking=any(environment.state is State.BUSY for environment in self._environments),
             starting=self._gate.passing_now,
             waiting=self._gate.waiting,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lambent.aws.errors import ApiError, PlatformFault
-from lambent.environments.capacity import available_memory, idle_to_evict, max_environments
+from lambent.environments.capacity import available_memory, files_for, idle_to_evict, max_environments, open_files
 from lambent.environments.identity import log_stream_name
 from lambent.environments.ports import SandboxSpec
 from lambent.environments.start_gate import HOLD_S, StartGate
@@ -225,8 +225,45 @@ async def test_an_environment_that_cannot_be_killed_is_given_up_but_its_caller_i
 
 def test_the_capacity_of_a_machine_follows_memory_and_descriptors() -> None:
     assert max_environments(8 * 1024**3, 100_000) == 64
-    assert max_environments(8 * 1024**3, 1024) == 32
+    assert max_environments(8 * 1024**3, 1024) == 48
     assert max_environments(1, 1) == 4
+
+
+def test_for_how_many_environments_descriptors_suffice() -> None:
+    assert files_for(20_000, 1_000, 0) == 1_059
+    assert files_for(20_000, 1_000, 1_000) == 59
+    assert files_for(20_000, 17_960, 0) == 0
+    assert files_for(64, 0, 0) == 3
+    assert files_for(64, 0, 5) == 0
+    assert 3 <= open_files() < 10_000
+
+
+async def test_before_descriptors_run_out_callers_wait_for_room_and_are_then_throttled() -> None:
+    clock, used = ManualClock(), [10]
+    async with Machine(clock=clock, open_files_limit=64, open_files=lambda: used[0]) as machine:
+        await machine.invoke()
+        await until(lambda: machine.in_use() == 0)
+        used[0] = 40
+        waiting = asyncio.create_task(machine.invoke(version=function_version(deployment_id="other")))
+        await until(lambda: machine.driver.sandboxes[0].stopped)
+        await until(lambda: not list(machine.pool.environments))
+        await clock.advance(2.1)
+        with pytest.raises(ApiError) as refused:
+            await within(waiting)
+        assert refused.value.code == "TooManyRequestsException"
+        used[0] = 10
+        assert (await machine.invoke(b"2")).payload == b"2"
+        assert machine.pool.refused == 1
+
+
+async def test_a_burst_does_not_promise_the_same_descriptors_twice() -> None:
+    async with Machine(open_files_limit=128, open_files=lambda: 16) as machine:
+        burst = [asyncio.create_task(machine.pool.acquire(function_version())) for _ in range(8)]
+        await until(lambda: sum(task.done() for task in burst) == 5)
+        assert len(machine.driver.sandboxes) == 5
+        for task in burst:
+            task.cancel()
+        await asyncio.gather(*burst, return_exceptions=True)
 
 
 def test_memory_pressure_takes_a_quarter_of_the_idle() -> None:
