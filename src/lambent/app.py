@@ -134,7 +134,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
 
         keys = KnownKeys(clock)
         iam = IamOverRestarts(database, clock, keys)
-        neighbours = Neighbours(data_dir.root / "run", iam)
+        neighbours = Neighbours(data_dir.root / "run", iam, memory_bytes=settings.moto_memory_mb * MEGABYTE)
         stack.push_async_callback(neighbours.close)
         elsewhere = Elsewhere(neighbours, await redirects(settings.endpoints))
         for endpoint in elsewhere.redirects.values():

@@ -200,3 +200,38 @@ def test_reset_drops_roles_and_sessions(server: Server) -> None:
         pass
     assert iam.list_roles()["Roles"] == []
     assert server.client("sts", account=key).get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"
+
+
+FILLS = """
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+def handler(event, context):
+    sqs = boto3.client("sqs", config=Config(retries={"total_max_attempts": 1}))
+    queue = sqs.create_queue(QueueName="endless")["QueueUrl"]
+    sent = 0
+    while context.get_remaining_time_in_millis() > 5000:
+        try:
+            sqs.send_message(QueueUrl=queue, MessageBody="x" * 1_000_000)
+            sent += 1
+        except ClientError as error:
+            return {"sent": sent, "error": error.response["Error"]["Code"]}
+"""
+
+
+def test_a_function_that_fills_a_queue_ends_motos_process_and_nothing_else(start_server: Callable[..., Server]) -> None:
+    server = start_server("--moto-memory-mb", "384")
+    iam = server.client("iam")
+    iam.create_role(RoleName="kept", AssumeRolePolicyDocument=TRUST)
+    (before,) = moto_of(server)
+    resident = resources(server.pid)["resident_kb"]
+    create_function(server.client("lambda"), "fills", FILLS, Timeout=60, MemorySize=1769)
+    answer = server.client("lambda", read_timeout_s=70.0).invoke(FunctionName="fills")
+    told = json.load(answer["Payload"])
+    assert "NonExistentQueue" in told["error"] or told["error"] == "ServiceUnavailable", told
+    assert told["sent"] > 50
+    assert not alive(before)
+    assert "moto holds more than the 384 MB" in (server.data_dir.with_name("data.log")).read_text()
+    assert iam.get_role(RoleName="kept")["Role"]["RoleName"] == "kept", "roles are made again"
+    server.client("ssm").put_parameter(Name="a", Value="1", Type="String")
+    assert resources(server.pid)["resident_kb"] - resident < 60_000

@@ -67,6 +67,8 @@ class Settings:
     """Of log groups without a policy of their own; 0 keeps them for ever."""
     log_disk_mb: int = 1024
     """What all logs of functions may take on disk; beyond it the oldest go first."""
+    moto_memory_mb: int = 1024
+    """What the process of the services that are not ours may hold; beyond it, it ends and starts anew, empty."""
     log_level: str = "warning"
     signing_profiles: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
     """Public keys of signing profiles: (ARN of the profile version, the PEM in the file that was named). Read here,
@@ -147,6 +149,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _integer(value, place, 1, None)
         case "log_disk_mb":
             return _integer(value, place, 1, None)
+        case "moto_memory_mb":
+            return _integer(value, place, 384, None)
         case "log_retention_days":
             return _integer(value, place, 0, None)
         case "idle_environment_s":

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from lambent.services.neighbours import child, frames
+from lambent.services.neighbours.memory import MemoryLimit
 from lambent.services.neighbours.process import LOG_S, LineLimit
 
 
@@ -14,7 +15,7 @@ def test_a_reply_that_cannot_be_written_is_a_failure_and_no_silence() -> None:
     answer.set_result(({"status": 200, "headers": [("x", b"bytes")]}, b"body"))
     with ours, theirs:
         ours.settimeout(10)
-        child.Child(theirs)._reply({"id": 7, "service": "s3", "path": "/"}, answer)
+        child.Child(theirs, MemoryLimit(1 << 40))._reply({"id": 7, "service": "s3", "path": "/"}, answer)
         received = frames.receive(ours)
     assert received is not None
     assert received[0]["id"] == 7

@@ -1,9 +1,9 @@
-"""The process that runs moto: `python -m lambent.services.neighbours.child FD`. No other module imports moto.
+"""The process that runs moto: `python -m lambent.services.neighbours.child FD BYTES`. No other module imports moto.
 
 One request is one thread, because some of them wait (a long poll of SQS). The end of the socket is the end of the
 server, also of a killed one, and then this process ends too. A request may carry a seed and a moment: what moto makes
 up for it (ids, keys, dates) is then the same each time. What functions send gets here, so from here no address is
-reached and no program started (`isolation`).
+reached and no program started (`isolation`), and it ends when it holds more than BYTES (`memory`).
 """
 
 import io
@@ -36,6 +36,7 @@ from moto.utilities.utils import get_partition
 from lambent.aws.outside import REPLY_BYTES
 from lambent.services.neighbours import frames
 from lambent.services.neighbours.isolation import REFUSED, isolate
+from lambent.services.neighbours.memory import MemoryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +105,9 @@ def _repeatable(seed: str | None, moment: float | None) -> Iterator[None]:
 
 
 class Child:
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, memory: MemoryLimit) -> None:
         self._channel = channel
+        self._memory = memory
         self._dispatcher = Dispatcher()
         self._sending = threading.Lock()
 
@@ -150,6 +152,7 @@ class Child:
             # A header that is no text: without a reply its caller would wait for ever.
             head, body = _failure(asked, unwritable)
             opening = frames.opening({"id": asked["id"], **head}, len(body))
+        self._memory.check()
         with self._sending:
             self._channel.sendall(opening)
             self._channel.sendall(body)
@@ -221,7 +224,12 @@ def main() -> None:
     vars(moto.iam.models)["utcnow"] = utcnow
     mock_random.__class__ = RandomByThread
     isolate()
-    Child(channel).run()
+    memory = MemoryLimit(int(sys.argv[2]))
+    memory.impose(THREADS)
+    try:
+        Child(channel, memory).run()
+    except MemoryError:
+        memory.end()
     # Threads may be in the middle of a long poll for nobody.
     os._exit(0)
 

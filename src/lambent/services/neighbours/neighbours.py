@@ -24,15 +24,17 @@ logger = logging.getLogger(__name__)
 _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding", "keep-alive", "x-amzn-requestid"})
 """Of a reply: what belongs to a connection, or is the gateway's to say."""
 
-
 KEPT_FREE_BYTES: Final = 1024**3
+MEMORY_BYTES: Final = 1024**3
+"""moto itself takes a fifth of it."""
 AT_ONE_TIME: Final = 128
 """Requests of one access key; more of them wait. Each environment of a function has a key of its own."""
 
 
 class Neighbours:
-    def __init__(self, scratch: Path, iam: IamOverRestarts) -> None:
+    def __init__(self, scratch: Path, iam: IamOverRestarts, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._scratch = scratch
+        self._memory_bytes = memory_bytes
         self._iam = iam
         self._process: MotoProcess | None = None
         self._starting = asyncio.Lock()
@@ -114,7 +116,7 @@ class Neighbours:
                 await self._end()
             if self._process is None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
-                process = await MotoProcess.start(self._scratch)
+                process = await MotoProcess.start(self._scratch, self._memory_bytes)
                 try:
                     await self._iam.replay(partial(_ask, process))
                 except BaseException:

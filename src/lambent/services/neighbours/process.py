@@ -81,8 +81,9 @@ class MotoProcess:
         ]
 
     @classmethod
-    async def start(cls, scratch: Path) -> Self:
-        """`scratch`: a folder for what moto does not keep in memory; its files have no names."""
+    async def start(cls, scratch: Path, memory_bytes: int) -> Self:
+        """`scratch`: a folder for what moto does not keep in memory; its files have no names. Once it holds more than
+        `memory_bytes`, the process ends."""
         ours, theirs = socket.socketpair()
         with theirs:
             environ = {
@@ -96,6 +97,7 @@ class MotoProcess:
                 "-m",
                 "lambent.services.neighbours.child",
                 str(theirs.fileno()),
+                str(memory_bytes),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
