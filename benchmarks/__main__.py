@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import floors, lambent_server, report
+from benchmarks import cold_starts, floors, lambent_server, report
 from benchmarks import measures as m
 from benchmarks.conditions import conditions
 from benchmarks.ministack import MiniStack
@@ -36,6 +36,7 @@ def main() -> int:
         _say(f"round {number} of {plan.rounds}: Lambent")
         try:
             lambent_server.measure(results, plan, sandbox=options.sandbox)
+            cold_starts.measure(results, plan, sandbox=options.sandbox)
         except (ServerFailed, RuntimeError) as error:
             if not options.floors_only:
                 print(f"Lambent could not be measured: {error}", file=sys.stderr)

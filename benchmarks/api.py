@@ -50,6 +50,11 @@ class Api:
                 raise RuntimeError(f"{name} is {state}")
             time.sleep(0.001)
 
+    def cold_starts(self, name: str) -> list[dict[str, Any]]:
+        """Of a function, newest first, as the server remembers them."""
+        found: list[dict[str, Any]] = self._call("GET", f"/_lambent/cold-starts?FunctionName={name}")["ColdStarts"]
+        return found
+
     def close(self) -> None:
         self._connection.close()
 

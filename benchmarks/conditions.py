@@ -65,6 +65,18 @@ def memory_mb(pid: int) -> tuple[float, float]:
     return rss, pss
 
 
+def unshared_mb(pid: int) -> float:
+    """USS of all processes under `pid`, in MB: pages that nobody else maps."""
+    total = 0
+    for each in descendants(pid)[1:]:
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    return total / 1024
+
+
 def cpu_s(pid: int) -> float:
     """User and system time of all threads of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import load, process_floor, runtime_floor
+from benchmarks import cold_starts, load, runtime_floor
 from benchmarks import measures as m
 from benchmarks.lambent_server import must_answer
 from benchmarks.peer import Peer, PeerAbsent
@@ -11,9 +11,7 @@ from benchmarks.samples import Results
 
 
 def measure_floors(results: Results, plan: Plan) -> None:
-    interpreter = runtime_floor.base_interpreter()
-    starts = process_floor.starts_ms(interpreter, plan.cold_functions, plan.pause_s)
-    results.add(m.COLD_P50.name, m.BARE_PROCESS, *starts)
+    cold_starts.measure_floors(results, plan)
     runtimes = {m.AWSLAMBDARIC: runtime_floor.awslambdaric(), m.BOOTSTRAP: runtime_floor.our_bootstrap()}
     for name, runtime in runtimes.items():
         if name in results.absent:
@@ -71,7 +69,7 @@ def measure_peer(results: Results, plan: Plan, peer: Peer) -> None:
         results.remarks.append(peer.remark)
     alone, together = outcomes
     results.add(m.COLD_P50.name, peer.name, *cold.latencies_ms)
-    results.add(m.COLD_P90.name, peer.name, cold.percentile_ms(0.9))
+    results.add(m.COLD_P99.name, peer.name, cold.percentile_ms(0.99))
     results.add(m.WARM_P50.name, peer.name, alone.percentile_ms(0.5))
     results.add(m.WARM_P99.name, peer.name, alone.percentile_ms(0.99))
     results.add(m.RATE.name, peer.name, together.per_s)

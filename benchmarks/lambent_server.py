@@ -16,28 +16,23 @@ from lambent.testing.running_server import Server
 def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
     """One round, with a first start before it. Raises ServerFailed or RuntimeError: there is nothing to print then."""
     with tempfile.TemporaryDirectory(prefix="lambent-bench-") as folder:
-        with _start(Path(folder), sandbox) as server:
+        with start(Path(folder), sandbox) as server:
             results.add(m.FIRST_READY.name, m.LAMBENT, server.ready_s)
             time.sleep(plan.idle_s)
             results.add(m.FIRST_IDLE_RSS.name, m.LAMBENT, sum(memory_mb(pid)[0] for pid in descendants(server.pid)))
             begun = time.perf_counter()
             server.terminate()
             results.add(m.STOP.name, m.LAMBENT, time.perf_counter() - begun)
-        with _start(Path(folder), sandbox) as server:
+        with start(Path(folder), sandbox) as server:
             results.add(m.READY.name, m.LAMBENT, server.ready_s)
             remark = f"Sandbox: {server.sandbox}, not native"
             if server.sandbox != "native" and remark not in results.remarks:
                 results.remarks.append(remark)
             time.sleep(plan.idle_s)
             _idle_memory(results, server)
-            names = _create(results, server, plan)
-            _cold(results, server, plan, names)
+            _create(results, server, plan)
             _warm(results, server, plan)
             results.add(m.LOADED_RSS.name, m.LAMBENT, memory_mb(server.pid)[0])
-
-
-def _start(folder: Path, sandbox: str) -> Server:
-    return Server.start(folder / "data", "--sandbox", sandbox)
 
 
 def _idle_memory(results: Results, server: Server) -> None:
@@ -53,8 +48,8 @@ def _idle_memory(results: Results, server: Server) -> None:
         results.remarks.append(remark)
 
 
-def _create(results: Results, server: Server, plan: Plan) -> list[str]:
-    names = [f"cold-{number}" for number in range(plan.cold_functions)]
+def _create(results: Results, server: Server, plan: Plan) -> None:
+    names = [f"created-{number}" for number in range(plan.cold_functions)]
     api = Api(server.port)
     try:
         for name in names:
@@ -67,22 +62,6 @@ def _create(results: Results, server: Server, plan: Plan) -> list[str]:
             api.wait_active(name)
     finally:
         api.close()
-    return names
-
-
-def _cold(results: Results, server: Server, plan: Plan, names: list[str]) -> None:
-    outcome = load.run(
-        load.Load(
-            port=server.port,
-            requests=[load.invoke(name, port=server.port) for name in names],
-            count=len(names),
-            seconds=60,
-            pause_s=plan.pause_s,
-        )
-    )
-    must_answer(outcome, "cold start")
-    results.add(m.COLD_P50.name, m.LAMBENT, *outcome.latencies_ms)
-    results.add(m.COLD_P90.name, m.LAMBENT, outcome.percentile_ms(0.9))
 
 
 def _warm(results: Results, server: Server, plan: Plan) -> None:
@@ -111,6 +90,10 @@ def _warm(results: Results, server: Server, plan: Plan) -> None:
     results.add(m.RATE_P50.name, m.LAMBENT, together.percentile_ms(0.5))
     results.add(m.RATE_P99.name, m.LAMBENT, together.percentile_ms(0.99))
     results.add("load generator CPU, 8 clients", m.LAMBENT, together.cpu_s / together.elapsed_s * 100)
+
+
+def start(folder: Path, sandbox: str, *flags: str) -> Server:
+    return Server.start(folder / "data", "--sandbox", sandbox, *flags)
 
 
 def must_answer(outcome: load.Outcome, what: str) -> None:

@@ -36,6 +36,8 @@ class Load:
     """Answers over all connections before measuring begins."""
     pause_s: float = 0.0
     """Quiet time before each request, not part of the latency."""
+    once: bool = False
+    """Each connection sends one request."""
     host: str = "127.0.0.1"
 
 
@@ -87,6 +89,7 @@ def run(load: Load) -> Outcome:
         "seconds": load.seconds,
         "warmup": load.warmup,
         "pause_s": load.pause_s,
+        "once": load.once,
     }
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
@@ -202,7 +205,8 @@ class _Client(asyncio.Protocol):
         if not head.startswith(b"http/1.1 200") or b"x-amz-function-error" in head:
             self.generator.failed(buffer.decode(errors="replace"))
         self.generator.answered(self.sent_ns)
-        self.next()
+        if not self.generator.plan["once"]:
+            self.next()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.generator.done.done():

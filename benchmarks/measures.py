@@ -28,8 +28,18 @@ SMALL_P50 = Measure("warm invoke at 128 MB (7 % of a CPU), p50", "ms")
 RATE = Measure("invocations/s, 8 clients", "1/s", 5000, more_is_better=True)
 RATE_P50 = Measure("latency at 8 clients, p50", "ms")
 RATE_P99 = Measure("latency at 8 clients, p99", "ms")
-COLD_P50 = Measure("cold start, not pooled, p50", "ms", 40)
-COLD_P90 = Measure("cold start, not pooled, p90", "ms")
+COLD_P50 = Measure("cold start, pooled, p50", "ms", 8)
+COLD_P99 = Measure("cold start, pooled, p99", "ms", 40)
+FORK_P50 = Measure("cold start, forked, p50", "ms", 15)
+FORK_P99 = Measure("cold start, forked, p99", "ms", 40)
+EXEC_P50 = Measure("cold start, executed, p50", "ms", 40)
+EXEC_P99 = Measure("cold start, executed, p99", "ms")
+BURST = Measure("50 at once, 1 s each, the last answer", "s", 1.6)
+MANY = Measure("1,000 new environments at 128 MB", "s", 10)
+THAW = Measure("thaw before a warm invoke, p50", "ms", 0.2)
+FORK_MEMORY = Measure("idle environment, forked, USS", "MB", 3)
+EXEC_MEMORY = Measure("idle environment, executed, USS", "MB", 6)
+POOL_MEMORY = Measure("idle environment, pooled, USS", "MB")
 CREATE = Measure("create to Active, p50", "ms", 100)
 READY = Measure("server start to ready", "s", 0.6)
 FIRST_READY = Measure("first start to ready, empty data dir", "s", 0.6)
@@ -51,7 +61,17 @@ ALL = (
     RATE_P99,
     CPU_PER_INVOKE,
     COLD_P50,
-    COLD_P90,
+    COLD_P99,
+    FORK_P50,
+    FORK_P99,
+    EXEC_P50,
+    EXEC_P99,
+    BURST,
+    MANY,
+    THAW,
+    POOL_MEMORY,
+    FORK_MEMORY,
+    EXEC_MEMORY,
     CREATE,
     READY,
     FIRST_READY,
