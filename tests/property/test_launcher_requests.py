@@ -16,6 +16,8 @@ _MESSAGES = st.fixed_dictionaries(
         "do": st.just("prepare") | _ANYTHING,
         "code": _PATHS | _ANYTHING,
         "prefix": st.integers(-2, 5) | _ANYTHING,
+        "runtime": st.none() | st.integers(-2, 5) | _ANYTHING,
+        "zygote": st.none() | st.integers(-2, 5) | _ANYTHING,
         "memory_mb": st.integers(0, 40_000) | _ANYTHING,
         "tmp_mb": st.integers(0, 20_000) | _ANYTHING,
         "processes": st.integers(0, 2_000) | _ANYTHING,
@@ -39,12 +41,15 @@ def _within(limits: request.Limits) -> bool:
     return all(least <= value <= most for value, (least, most) in zip(limits, bounds, strict=True))
 
 
-@given(_MESSAGES)
-def test_preparation_is_in_bounds_or_refused(message: dict[str, object]) -> None:
+@given(_MESSAGES, st.integers(0, 3))
+def test_preparation_is_in_bounds_or_refused(message: dict[str, object], runtimes: int) -> None:
     try:
-        assert _within(request.prepare(message).limits)
+        wanted = request.prepare(message, runtimes)
     except request.BadRequest:
         return
+    assert _within(wanted.limits)
+    assert wanted.runtime is None or 0 <= wanted.runtime < runtimes
+    assert wanted.zygote is None or wanted.zygote > 0
 
 
 @given(_MESSAGES, st.integers(0, 3))

@@ -37,6 +37,7 @@ from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.launcher.privileges import Identity, PrivilegesError
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
 from lambent.runtimes.python.files import runtime_files
+from lambent.runtimes.python.runtime import PythonRuntime
 from lambent.store.datadir import DataDir, DataDirError
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
         with _as(who):
             data_dir = DataDir.open(settings.data_dir)
             # With the eyes of the server: it looks at them again, and root may see what it will not.
-            prefixes = [runtime.prefix for runtime in catalog.available()]
+            runtimes = catalog.available()
             _check_interpreters(settings, catalog)
-        launcher, problem = _start_launcher(settings, data_dir, prefixes, entries)
+        launcher, problem = _start_launcher(settings, data_dir, runtimes, entries)
         privileges.drop(who, settings.data_dir)
         _serve(settings, data_dir, catalog, entries, launcher, problem, held)
 
@@ -204,7 +205,7 @@ def _as(who: Identity | None) -> Iterator[None]:
 
 
 def _start_launcher(
-    settings: Settings, data_dir: DataDir, prefixes: Sequence[Path], entries: Mapping[str, Path]
+    settings: Settings, data_dir: DataDir, runtimes: Sequence[PythonRuntime], entries: Mapping[str, Path]
 ) -> tuple[LauncherClient | None, str | None]:
     """The launcher, or why there is none. Raises LauncherError where its sandbox was asked for by name."""
     if settings.sandbox not in ("auto", "native", "rootless"):
@@ -213,7 +214,8 @@ def _start_launcher(
         launcher = client.begin(
             data_dir=data_dir.root,
             packages_dir=data_dir.packages,
-            prefixes=prefixes,
+            prefixes=[runtime.prefix for runtime in runtimes],
+            runtimes=[runtime.start for runtime in runtimes],
             runtime_entries=entries,
             wanted=settings.sandbox,
         )

@@ -11,6 +11,7 @@ from lambent.aws.errors import ApiError
 from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
 from lambent.functions.records import FunctionVersion
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.starting import must_exec
 from lambent.runtimes.variables import Process
 
 
@@ -35,6 +36,8 @@ class Programs:
                 code_dir=await self._packages.ready(version.code),
                 lang_prefix=runtime.prefix,
                 opt_dir=await self._packages.ready_opt(layers),
+                runtime=runtime.start,
+                must_exec=must_exec(version.variables or {}, runtime.start),
                 runtime_version=runtime.version,
                 runtime_version_arn=runtime.version_arn(version.region),
             )

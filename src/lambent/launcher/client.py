@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from lambent.launcher import wire
 from lambent.launcher.cgroups import SYSTEMD
@@ -42,6 +42,17 @@ class Kind(NamedTuple):
 NATIVE = Kind("native", None)
 
 
+class Starts(Protocol):
+    """How an interpreter is started before it is known for whom."""
+
+    @property
+    def lang_prefix(self) -> Path: ...
+    @property
+    def argv(self) -> tuple[str, ...]: ...
+    @property
+    def variables(self) -> Mapping[str, str]: ...
+
+
 def kind(wanted: str) -> Kind:
     """The launcher that this process can start; `wanted` is native, rootless or auto."""
     if wanted == "rootless":
@@ -67,12 +78,14 @@ class LauncherClient:
         packages: Path,
         prefixes: Sequence[Path],
         kind: Kind = NATIVE,
+        runtimes: Sequence[Starts] = (),
     ) -> None:
         self.kind = kind
         self._process = process
         self._channel = channel
         self._packages = packages
         self._prefixes = list(prefixes)
+        self._runtimes = list(runtimes)
         self._ready = False
         self.missing: Mapping[str, str] = {}
         """Guarantee -> why this machine cannot give it."""
@@ -105,12 +118,21 @@ class LauncherClient:
         self.missing = message["missing"]
         self._channel.settimeout(None)
 
-    def prepare(self, *, memory_mb: int, tmp_mb: int, processes: int) -> socket.socket:
+    def prepare(
+        self, *, memory_mb: int, tmp_mb: int, processes: int, runtime: Starts | None = None, zygote: int | None = None
+    ) -> socket.socket:
         """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line.
 
-        Raises LauncherError when the launcher is gone.
+        Raises LauncherError when the launcher is gone, ValueError for a runtime that it was not told of.
         """
         request = {"do": "prepare", "memory_mb": memory_mb, "tmp_mb": tmp_mb, "processes": processes}
+        if runtime is not None:
+            request["runtime"] = self._runtimes.index(runtime)
+        if zygote is not None:
+            request["zygote"] = zygote
+        return self._ask(request)
+
+    def _ask(self, request: wire.Message) -> socket.socket:
         ours, theirs = wire.pair()
         try:
             wire.send(self._channel, request, {"control": theirs.fileno()})
@@ -178,6 +200,7 @@ def start(
     runtime_entries: Mapping[str, Path],
     wanted: str = "native",
     through: Sequence[str] = (),
+    runtimes: Sequence[Starts] = (),
 ) -> LauncherClient:
     """`begin`, and wait until it is ready."""
     begun = begin(
@@ -187,6 +210,7 @@ def start(
         runtime_entries=runtime_entries,
         wanted=wanted,
         through=through,
+        runtimes=runtimes,
     )
     return begun.await_ready()
 
@@ -199,6 +223,7 @@ def begin(
     runtime_entries: Mapping[str, Path],
     wanted: str = "native",
     through: Sequence[str] = (),
+    runtimes: Sequence[Starts] = (),
 ) -> LauncherClient:
     """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
@@ -206,6 +231,7 @@ def begin(
 
     `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
+    `runtimes` are the only interpreters that it starts before it is known for whom; `prefixes` has theirs.
     `through` is a command that starts the one that follows it, as another user.
     """
     chosen = kind(wanted)
@@ -220,16 +246,24 @@ def begin(
         "prefixes": [str(prefix) for prefix in known],
         "runtime_entries": {name: str(path.resolve()) for name, path in runtime_entries.items()},
         "rootless": rootless,
+        "runtimes": [(known.index(each.lang_prefix.resolve()), each.argv, dict(each.variables)) for each in runtimes],
     }
     program = (*through, *_PROGRAM)
     if scope := _delegated_scope(rootless=rootless):
         with suppress(LauncherError):  # Without the scope limits are missing, which the launcher then says.
-            return _start([*scope, *program], agreed | {"delegated": True}, packages, known, chosen).await_ready()
-    return _start(program, agreed | {"delegated": False}, packages, known, chosen)
+            return _start(
+                [*scope, *program], agreed | {"delegated": True}, packages, known, chosen, runtimes
+            ).await_ready()
+    return _start(program, agreed | {"delegated": False}, packages, known, chosen, runtimes)
 
 
 def _start(
-    command: Sequence[str], agreed: wire.Message, packages: Path, prefixes: list[Path], kind: Kind
+    command: Sequence[str],
+    agreed: wire.Message,
+    packages: Path,
+    prefixes: list[Path],
+    kind: Kind,
+    runtimes: Sequence[Starts] = (),
 ) -> LauncherClient:
     ours, theirs = wire.pair()
     with theirs:
@@ -240,7 +274,7 @@ def _start(
             env={"PATH": _PROGRAMS} | _session(),
             start_new_session=True,
         )
-    client = LauncherClient(process, ours, packages, prefixes, kind)
+    client = LauncherClient(process, ours, packages, prefixes, kind, runtimes)
     with suppress(BrokenPipeError):  # It has ended already; the wait tells.
         wire.send(ours, agreed)
     return client

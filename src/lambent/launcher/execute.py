@@ -1,4 +1,4 @@
-"""From a fork of the first process to the function's interpreter: give everything up, then exec.
+"""From a fork of the first process to the function's interpreter: give everything up, then exec or stay.
 
 The order matters. Cgroups are joined before anything that could fail quietly; privileges end after the last step that
 needs them; the system call filter is last, because it refuses most of the steps before it.
@@ -13,6 +13,8 @@ from typing import NamedTuple
 from lambent.launcher import capabilities, seccomp, syscalls
 
 _ERROR_FD = 3
+START_FD = 4
+"""Where a waiting interpreter reads what it is to become."""
 _SHARED_UMASK = 0o022
 
 
@@ -50,41 +52,74 @@ class Confinement(NamedTuple):
     filter: bytes | None
 
 
-def become(program: Program, confinement: Confinement, *, stdin: int, output: int, error: int, go: int) -> None:
-    """Never returns. `go` is read once before the user changes; what fails is written to `error` as text."""
+class Descriptors(NamedTuple):
+    stdin: int
+    output: int
+    """Standard output and standard error."""
+    error: int
+    """What fails is written there as text."""
+    go: int
+    """Read once before the user changes."""
+    start: int | None = None
+    """Becomes START_FD of an interpreter that waits; None: it does not."""
+
+
+class Stay(BaseException):
+    """Raised in the forked process once it is confined, so that it unwinds to who calls the bootstrap."""
+
+
+def become(program: Program, confinement: Confinement, fds: Descriptors, *, stay: bool = False) -> None:
+    """Never returns; raises Stay where a fork of an interpreter is the program itself (`stay`)."""
     try:
-        for fd in confinement.tasks:
-            os.write(fd, b"0")
-        os.setsid()
-        if os.read(go, 1) != b"g":
-            os._exit(127)
-        syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # Its own cgroup is all that it can see, and has no name.
-        _descriptors(stdin, output, error)
-        _limits(program.open_files, confinement.fallback)
-        _leave_groups()
-        os.setresgid(confinement.gid, confinement.gid, confinement.gid)
-        os.setresuid(confinement.uid, confinement.uid, confinement.uid)
-        capabilities.lock_root_out()
-        capabilities.keep()
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        os.umask(_SHARED_UMASK)
-        _signals()
-        os.chdir(program.folder)
+        _confine(program, confinement, fds)
+        if not stay:
+            if confinement.filter is not None:
+                seccomp.load(confinement.filter)
+            os.execve(program.argv[0], program.argv, dict(program.variables))
+        _signals_of_python()
+        # A change of user had taken its own files in /proc away, which an exec would have given back.
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         if confinement.filter is not None:
             seccomp.load(confinement.filter)
-        os.execve(program.argv[0], program.argv, dict(program.variables))
+        os.close(_ERROR_FD)
     except BaseException as failure:  # noqa: BLE001 - the last line of this process: report, then end
         os.write(_ERROR_FD, f"{type(failure).__name__}: {failure}".encode())
-    finally:
         os._exit(127)
+    raise Stay
 
 
-def _descriptors(stdin: int, output: int, error: int) -> None:
-    os.dup2(error, _ERROR_FD, inheritable=False)
-    os.dup2(stdin, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    syscalls.close_from(_ERROR_FD + 1)
+def _confine(program: Program, confinement: Confinement, fds: Descriptors) -> None:
+    for fd in confinement.tasks:
+        os.write(fd, b"0")
+    os.setsid()
+    if os.read(fds.go, 1) != b"g":
+        os._exit(127)
+    syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # Its own cgroup is all that it can see, and has no name.
+    _place(fds)
+    _limits(program.open_files, confinement.fallback)
+    _leave_groups()
+    os.setresgid(confinement.gid, confinement.gid, confinement.gid)
+    os.setresuid(confinement.uid, confinement.uid, confinement.uid)
+    capabilities.lock_root_out()
+    capabilities.keep()
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    os.umask(_SHARED_UMASK)
+    _signals()
+    os.chdir(program.folder)
+
+
+def _place(fds: Descriptors) -> None:
+    # None of them is one of the numbers below START_FD: the first process has others there.
+    os.dup2(fds.stdin, 0)
+    os.dup2(fds.output, 1)
+    os.dup2(fds.output, 2)
+    os.dup2(fds.error, _ERROR_FD, inheritable=False)
+    if fds.start is None:
+        syscalls.close_from(START_FD)
+        return
+    os.dup2(fds.start, START_FD)
+    os.set_inheritable(START_FD, True)
+    syscalls.close_from(START_FD + 1)
 
 
 def _leave_groups() -> None:
@@ -98,17 +133,22 @@ def _leave_groups() -> None:
 
 
 def _limits(open_files: int, fallback: Fallback) -> None:
-    # 0 keeps files from being written, but where the host pipes core dumps to a program the kernel would still start
-    # that, as root and outside all limits; for 1 it does not (core(5)).
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = open_files if most == resource.RLIM_INFINITY else min(open_files, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
-    for kind, value in ((resource.RLIMIT_NPROC, fallback.processes), (resource.RLIMIT_DATA, fallback.data_bytes)):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit(0, open_files, fallback)
+
+
+def limit(pid: int, open_files: int, fallback: Fallback) -> None:
+    """Of this process (0), or of one that waits in a user namespace that we have made."""
+    wanted = {
+        resource.RLIMIT_NOFILE: open_files,
+        resource.RLIMIT_NPROC: fallback.processes,
+        resource.RLIMIT_DATA: fallback.data_bytes,
+    }
+    for kind, value in wanted.items():
         if value is not None:
-            _, most = resource.getrlimit(kind)
-            value = value if most == resource.RLIM_INFINITY else min(value, most)
-            resource.setrlimit(kind, (value, value))
+            _, most = resource.prlimit(pid, kind)
+            allowed = value if most == resource.RLIM_INFINITY else min(value, most)
+            resource.prlimit(pid, kind, (allowed, allowed))
 
 
 def _signals() -> None:
@@ -116,3 +156,11 @@ def _signals() -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _signals_of_python() -> None:
+    """As an interpreter sets them when it starts."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

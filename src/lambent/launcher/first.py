@@ -12,21 +12,18 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from lambent.launcher import capabilities, cgroups, execute, mounts, request, syscalls, template, wire
+from lambent.launcher import capabilities, cgroups, execute, mounts, request, syscalls, wire
+from lambent.launcher.execute import Stay
+from lambent.launcher.forks import Forks, Identity, NotStarted, Waiting, waiting
 from lambent.launcher.tmp_folder import TmpFolder
 
+START_VARIABLE = "_LAMBENT_START_FD"
+"""Tells the bootstrap that it is to wait, and where."""
+_USUAL_OPEN_FILES = 1024
 _LOOPBACK = "127.0.0.1"
 _KEPT = (capabilities.SYS_ADMIN, capabilities.SETUID, capabilities.SETGID, capabilities.SETPCAP, capabilities.KILL)
 # For another /tmp, and for packages that belong to the supervisor's user.
 _TO_ASSIGN = (capabilities.CHOWN, capabilities.MKNOD, capabilities.DAC_READ_SEARCH)
-
-
-class Identity(NamedTuple):
-    """Who the processes of the function are, and what the kernel lets them do."""
-
-    host_id: int
-    user_namespace: bool
-    filter: bytes | None
 
 
 class Outputs(NamedTuple):
@@ -63,15 +60,34 @@ class First:
         prefixes: int,
     ) -> None:
         self._identity = identity
-        self._group = group
+        self._forks = Forks(identity, group)
         self._control = control
         self._outputs = outputs
         self._tmp = tmp
         self._prefixes = prefixes
+        self._prefix: int | None = None
         self._assigned = False
-        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._waiting: Waiting | None = None
         self._running: dict[str, int] = {}
         """Name -> pid."""
+
+    def prepare(self, runtime: request.Runtime, *, stay: bool) -> None:
+        """Start the interpreter that waits. `stay`: this process is a fork of one already, and forks it again.
+
+        Raises NotStarted, and Stay in the fork."""
+        if not stay:
+            mounts.interpreter(runtime.prefix)
+        self._prefix = runtime.prefix
+        variables = {**runtime.variables, START_VARIABLE: str(execute.START_FD)}
+        program = execute.Program(runtime.argv, variables, "/", _USUAL_OPEN_FILES)
+        try:
+            self._waiting = waiting(self._forks, program, self._outputs.runtime, stay=stay)
+        except Stay:
+            # Their numbers will be files of the function.
+            self._control.detach()
+            raise
+        if not stay:
+            self._waiting.await_ready()
 
     def serve(self) -> None:
         """Until the supervisor closes its end."""
@@ -137,11 +153,14 @@ class First:
         """A failure ends the sandbox: half of one is nobody's."""
         if self._assigned:
             raise request.BadRequest("assigned already")
+        if self._prefix not in (None, wanted.prefix):
+            raise request.BadRequest(f"prepared for prefix {self._prefix}")
         self._assigned = True
-        self._group = cgroups.change(self._group, cgroup_limits(wanted.limits))
+        self._forks.group = cgroups.change(self._forks.group, cgroup_limits(wanted.limits))
         self._tmp.mount(wanted.limits.tmp_mb)
         mounts.code(wanted.code, wanted.opt)
-        mounts.interpreter(wanted.prefix)
+        if self._prefix is None:
+            mounts.interpreter(wanted.prefix)
         mounts.forget_launcher()
         capabilities.set_to(*_kept(self._identity))
         self._tell({"event": "assigned"})
@@ -151,45 +170,35 @@ class First:
             raise request.BadRequest("nothing is assigned")
         if wanted.name in self._running:
             raise request.BadRequest(f"{wanted.name} is running")
-        failed, error = os.pipe2(os.O_CLOEXEC)
-        go, going = os.pipe2(os.O_CLOEXEC)
-        namespace, host_id = self._identity.user_namespace, self._identity.host_id
-        inside = (template.USER, template.GROUP) if namespace else (host_id, host_id)
+        if wanted.name == request.RUNTIME and self._release(wanted):
+            return
+        program = execute.Program(wanted.argv, wanted.variables, wanted.folder, wanted.open_files)
         output = self._outputs.runtime if wanted.name == request.RUNTIME else self._outputs.extensions
-        pid = syscalls.clone(syscalls.CLONE_NEWUSER if namespace else 0, self._group.into)
-        if pid == 0:
-            program = execute.Program(wanted.argv, wanted.variables, wanted.folder, wanted.open_files)
-            confinement = execute.Confinement(self._group.tasks, *inside, self._fallback(), self._identity.filter)
-            execute.become(program, confinement, stdin=self._null, output=output, error=error, go=go)
-        os.close(error)
-        os.close(go)
-        # While it is still ours: afterwards /proc hides it from us as well.
-        status = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-        if namespace:
-            for kind, number in (("uid", inside[0]), ("gid", inside[1])):
-                ids = os.open(f"/proc/{pid}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
-                os.write(ids, f"{number} {host_id} 1".encode())
-                os.close(ids)
-        os.write(going, b"g")
-        os.close(going)
-        reason = os.read(failed, 4096)
-        os.close(failed)
-        if reason:
-            os.waitpid(pid, 0)
-            self._tell({"event": "not_started", "reason": reason.decode(errors="replace")})
+        try:
+            forked = self._forks.fork(program, output)
+        except NotStarted as error:
+            self._tell({"event": "not_started", "reason": str(error)})
         else:
-            self._running[wanted.name] = pid
-            self._tell({"event": "started"}, {"status": status})
-        os.close(status)
+            self._started(wanted.name, forked.pid, forked.status)
 
-    def _fallback(self) -> execute.Fallback:
-        """Limits of the kernel for what no control group limits here."""
-        limited = {name for hierarchy, _ in self._group.folders for name in hierarchy.controllers}
-        memory_mb, processes = self._group.limits.memory_bytes >> 20, self._group.limits.processes
-        return execute.Fallback(
-            processes=None if "pids" in limited else processes,
-            data_bytes=None if "memory" in limited else execute.data_bytes(memory_mb),
-        )
+    def _release(self, wanted: request.Start) -> bool:
+        """Let the waiting interpreter be the runtime; False, with none left, when there is none that can."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return False
+        if waiting.release(wanted, self._forks.fallback()):
+            self._started(wanted.name, waiting.pid, waiting.status)
+            return True
+        os.kill(waiting.pid, signal.SIGKILL)
+        os.waitpid(waiting.pid, 0)
+        waiting.forget()
+        os.close(waiting.status)
+        return False
+
+    def _started(self, name: str, pid: int, status: int) -> None:
+        self._running[name] = pid
+        self._tell({"event": "started"}, {"status": status})
+        os.close(status)
 
     def _signal(self, name: str, number: int) -> None:
         # Its number is not another's: only this loop reaps.
@@ -222,6 +231,11 @@ class First:
                 return False
             if pid == 0:
                 return True
+            if self._waiting is not None and pid == self._waiting.pid:
+                self._waiting.forget()
+                os.close(self._waiting.status)
+                self._waiting = None
+                continue
             name = next((name for name, each in self._running.items() if each == pid), None)
             if name is not None:
                 del self._running[name]

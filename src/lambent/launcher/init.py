@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 from lambent.launcher import cgroups, first, mounts, network, request, syscalls, tmp_image, wire
+from lambent.launcher.execute import Stay
+from lambent.launcher.forks import Identity, NotStarted
 from lambent.launcher.tmp_folder import TmpFolder
 
 _CONTROL_FD = 3
@@ -37,10 +39,14 @@ class Blueprint(NamedTuple):
     user_namespace: bool
     filter: bytes | None
     parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    runtime: request.Runtime | None = None
+    """Whose interpreter waits in it."""
+    stay: bool = False
+    """This process is a fork of that interpreter, and a fork of this process will be the runtime."""
 
 
 def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
-    """The whole life of the first process, from right after the clone."""
+    """The whole life of the first process, from right after the clone. Raises Stay in a fork that is the runtime."""
     status = _SET_UP_FAILED
     try:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -48,13 +54,14 @@ def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
         syscalls.close_from(_CONTROL_FD + 1)
         control = socket.socket(fileno=_CONTROL_FD)
         status = _live(blueprint, control)
-    except Exception as error:  # noqa: BLE001 - the last line of this process: tell, then end
-        if not isinstance(error, OSError):
+    except Stay:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last line of this process: tell, then end
+        if not isinstance(error, (OSError, NotStarted)):
             sys.excepthook(type(error), error, error.__traceback__)
         with suppress(OSError):
             wire.send(control, {"event": "failed", "reason": str(error)})
-    finally:
-        os._exit(status)
+    os._exit(status)
 
 
 def _live(blueprint: Blueprint, control: socket.socket) -> int:
@@ -69,8 +76,12 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
     mounts.proc()
     tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id)
     tmp.mount(limits.tmp_mb)
-    identity = first.Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter)
+    identity = Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter)
     first.before_assign(identity)
+    outputs = first.Outputs(output_write, extensions_write)
+    loop = first.First(identity, group, control, outputs, tmp, blueprint.prefixes)
+    if blueprint.runtime is not None and not blueprint.stay:
+        loop.prepare(blueprint.runtime, stay=False)
     fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
     fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
     fds |= {"output": output_read, "extension_output": extensions_read, **group.control}
@@ -79,8 +90,10 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
         each.close()
     for fd in (output_read, extensions_read, *group.control.values()):
         os.close(fd)
-    outputs = first.Outputs(output_write, extensions_write)
-    first.First(identity, group, control, outputs, tmp, blueprint.prefixes).serve()
+    if blueprint.runtime is not None and blueprint.stay:
+        # After the answer: it confines itself while this process is assigned.
+        loop.prepare(blueprint.runtime, stay=True)
+    loop.serve()
     with suppress(OSError):
         tmp.discard()
     return 0

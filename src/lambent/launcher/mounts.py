@@ -40,6 +40,10 @@ def code(path: str, opt: str | None) -> None:
         _attach_package(packages, path, "/var/task")
         if opt is not None:
             _attach_package(packages, opt, "/opt")
+        else:
+            empty = syscalls.open_tree(template.EMPTY)
+            syscalls.set_mount_attributes(empty, template.READ_ONLY, recursive=False)
+            _attach(empty, "/opt")
     finally:
         os.close(packages)
 

@@ -29,10 +29,22 @@ class Limits(NamedTuple):
     processes: int
 
 
+class Runtime(NamedTuple):
+    """How an interpreter is started before it is known for whom; agreed at start, by the number in the list."""
+
+    prefix: int
+    argv: tuple[str, ...]
+    variables: Mapping[str, str]
+
+
 class Prepare(NamedTuple):
     """A sandbox that holds nothing of any account."""
 
     limits: Limits
+    runtime: int | None
+    """Number of the runtime in the list given at start, whose interpreter waits inside; None: no interpreter yet."""
+    zygote: int | None
+    """The one that forks it; None: it is exec'd."""
 
 
 class Assign(NamedTuple):
@@ -54,17 +66,23 @@ class Start(NamedTuple):
     variables: Mapping[str, str]
     folder: str
     open_files: int
+    must_exec: bool
+    """Not the interpreter that may be waiting."""
 
     def __repr__(self) -> str:
         """Without the variables, which are secrets."""
         return f"Start({self.name!r}, {self.argv!r})"
 
 
-def prepare(message: dict[str, Any]) -> Prepare:
-    """Raises BadRequest, as all of these."""
-    if message.get("do") != "prepare":
-        raise BadRequest("only prepare is understood")
-    return Prepare(_limits(message))
+def prepare(message: dict[str, Any], runtimes: int) -> Prepare:
+    """Raises BadRequest, as all of these. Whether there is such a zygote, the launcher knows."""
+    numbered = message.get("runtime") is not None
+    forked = message.get("zygote") is not None
+    return Prepare(
+        _limits(message),
+        runtime=_number(message, "runtime", (0, runtimes - 1)) if numbered else None,
+        zygote=_number(message, "zygote", (1, 1 << 62)) if forked else None,
+    )
 
 
 def assign(message: dict[str, Any], prefixes: int) -> Assign:
@@ -89,7 +107,8 @@ def start(message: dict[str, Any], running: int) -> Start:
         raise BadRequest("a variable needs a name")
     if not _is_text(folder) or not folder.startswith("/"):
         raise BadRequest("folder must be an absolute path")
-    return Start(process_name(name), tuple(argv), variables, folder, _number(message, "open_files", OPEN_FILES))
+    open_files = _number(message, "open_files", OPEN_FILES)
+    return Start(process_name(name), tuple(argv), variables, folder, open_files, message.get("must_exec") is not False)
 
 
 def process_name(name: Any) -> str:

@@ -51,6 +51,7 @@ class Agreed(NamedTuple):
     """Eight hexadecimal digits that stand for the data dir in the names of cgroups and the numbers of users."""
     packages: str
     prefixes: tuple[str, ...]
+    runtimes: tuple[request.Runtime, ...]
     runtime_entries: dict[str, str]
     delegated: bool
     """Our cgroup is ours: systemd does not touch what is below it."""
@@ -194,7 +195,9 @@ class Launcher:
     def _prepare(self, message: dict[str, Any], control: socket.socket) -> None:
         """A failure is told on the control socket; success is told there by the sandbox itself."""
         try:
-            wanted = request.prepare(message)
+            if message.get("do") != "prepare":
+                raise request.BadRequest("only prepare is understood")
+            wanted = request.prepare(message, len(self._agreed.runtimes))
             if self._tmp_images:
                 self._blank(wanted.limits.tmp_mb)
             slot = self._take_slot()
@@ -218,6 +221,7 @@ class Launcher:
             user_namespace=self._user_namespaces,
             filter=self._filter,
             parents=self._parents,
+            runtime=None if wanted.runtime is None else self._agreed.runtimes[wanted.runtime],
         )
 
     def _take_slot(self) -> int:
@@ -300,6 +304,9 @@ def main() -> None:
         mark=received[0]["mark"],
         packages=received[0]["packages"],
         prefixes=tuple(received[0]["prefixes"]),
+        runtimes=tuple(
+            request.Runtime(prefix, tuple(argv), variables) for prefix, argv, variables in received[0]["runtimes"]
+        ),
         runtime_entries=received[0]["runtime_entries"],
         delegated=received[0]["delegated"],
         rootless=received[0]["rootless"],

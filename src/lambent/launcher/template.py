@@ -15,6 +15,7 @@ from lambent.launcher.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR
 
 STAGING = "/.lambent"
 PACKAGES = f"{STAGING}/packages"
+EMPTY = f"{STAGING}/empty"
 IMAGES = f"{STAGING}/images"
 
 USER, GROUP = 993, 990
@@ -41,7 +42,10 @@ _ETC = {
     "hostname": "sandbox\n",
 }
 _FOLDERS = ("etc", "dev", "proc", "tmp", "opt", "var", "var/task", "var/runtime", "var/lang", "home", "root", "run")
-_READ_ONLY = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
+# An interpreter that waits has looked for its libraries: the dynamic linker never looks again where no folder was.
+_SEARCHED = ("var/task/lib", "opt/lib")
+_SEARCHED_BELOW = ("", "/glibc-hwcaps/x86-64-v2", "/glibc-hwcaps/x86-64-v3", "/glibc-hwcaps/x86-64-v4")
+READ_ONLY = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
 
 
 def prefix_path(index: int) -> str:
@@ -72,21 +76,21 @@ def enter(
         if os.path.islink(f"/{name}"):
             links[name] = os.readlink(f"/{name}")
         elif os.path.isdir(f"/{name}"):
-            trees.add(f"/{name}", f"/{name}", _READ_ONLY)
+            trees.add(f"/{name}", f"/{name}", READ_ONLY)
     for name in _ETC_OF_HOST:
         if os.path.exists(f"/etc/{name}"):
-            trees.add(os.path.realpath(f"/etc/{name}"), f"/etc/{name}", _READ_ONLY)
+            trees.add(os.path.realpath(f"/etc/{name}"), f"/etc/{name}", READ_ONLY)
     for name in _DEVICES:
         trees.add(f"/dev/{name}", f"/dev/{name}", ATTR_NOSUID | ATTR_NOEXEC)
     for name, path in runtime_entries.items():
-        trees.add(os.path.realpath(path), f"/var/runtime/{name}", _READ_ONLY)
-    trees.add(packages, PACKAGES, _READ_ONLY)
+        trees.add(os.path.realpath(path), f"/var/runtime/{name}", READ_ONLY)
+    trees.add(packages, PACKAGES, READ_ONLY)
     trees.add(images, IMAGES, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
     if rootless:
         # The kernel lets a user namespace mount /proc only where one can be seen in full already.
         trees.add("/proc", f"{STAGING}/proc", 0)
     for index, prefix in enumerate(prefixes):
-        trees.add(prefix, prefix_path(index), _READ_ONLY)
+        trees.add(prefix, prefix_path(index), READ_ONLY)
     for index, folder in enumerate(cgroups):
         trees.add(folder, cgroup_path(index), ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
 
@@ -94,6 +98,9 @@ def enter(
     os.umask(0o022)
     for folder in _FOLDERS:
         os.mkdir(f"{base}/{folder}")
+    for folder in _SEARCHED:
+        for below in _SEARCHED_BELOW:
+            os.makedirs(f"{base}/{folder}{below}", exist_ok=True)
     for name, target in links.items():
         os.symlink(target, f"{base}/{name}")
     for name, text in _ETC.items():
@@ -104,6 +111,7 @@ def enter(
     os.mkdir(f"{base}{STAGING}", 0o700)
     # Device nodes for /tmp images are made here, so this one mount honours them.
     syscalls.mount("staging", f"{base}{STAGING}", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "mode=0700,size=1m")
+    os.mkdir(f"{base}{EMPTY}", 0o755)
     trees.attach(base)
     if os.path.isdir(f"{base}/usr/local"):
         syscalls.mount("empty", f"{base}/usr/local", "tmpfs", syscalls.MS_RDONLY | syscalls.MS_NOSUID, "size=4k")
@@ -113,7 +121,7 @@ def enter(
     syscalls.umount(".")
     os.chdir("/")
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
-    syscalls.set_mount_attributes(root, _READ_ONLY, recursive=False)
+    syscalls.set_mount_attributes(root, READ_ONLY, recursive=False)
     os.close(root)
 
 

@@ -23,6 +23,18 @@ class Layout:
     aws_endpoint_url: str
 
 
+AWS_LAYOUT = Layout(
+    task="/var/task",
+    runtime="/var/runtime",
+    lang="/var/lang",
+    opt="/opt",
+    tmp="/tmp",
+    runtime_api="169.254.100.1:9001",
+    aws_endpoint_url="http://127.0.0.1:4566",
+)
+"""Where sandboxes with mounts and networks of their own have everything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     argv: tuple[str, ...]

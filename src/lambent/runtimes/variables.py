@@ -75,6 +75,19 @@ def python_variables(process: Process, layout: Layout) -> dict[str, str]:
     return variables
 
 
+_AT_START = ("LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
+
+
+def python_start_variables(runtime: str, layout: Layout) -> dict[str, str]:
+    """The part of them that the interpreter and the bootstrap read when they start: the same for all functions."""
+    defaults = _defaults(layout)
+    return {"AWS_EXECUTION_ENV": _execution_env(runtime)} | {name: defaults[name] for name in _AT_START}
+
+
+def _execution_env(runtime: str) -> str:
+    return f"AWS_Lambda_{runtime}"
+
+
 def _reserved(process: Process, layout: Layout) -> dict[str, str]:
     return {
         "_HANDLER": process.handler,
@@ -82,7 +95,7 @@ def _reserved(process: Process, layout: Layout) -> dict[str, str]:
         "_LAMBDA_TELEMETRY_LOG_FD": "1",
         "AWS_ACCESS_KEY_ID": process.access_key_id,
         "AWS_DEFAULT_REGION": process.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{process.runtime}",
+        "AWS_EXECUTION_ENV": _execution_env(process.runtime),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(process.memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": process.function_name,
         "AWS_LAMBDA_FUNCTION_VERSION": process.function_version,

@@ -1,7 +1,7 @@
 import pytest
 
 from lambent.launcher import request
-from lambent.launcher.request import Assign, BadRequest, Limits, Start
+from lambent.launcher.request import Assign, BadRequest, Limits, Prepare, Start
 
 LIMITS = {"memory_mb": 128, "tmp_mb": 512, "processes": 256}
 PREPARE = {"do": "prepare", **LIMITS}
@@ -17,10 +17,12 @@ START = {
 
 
 def test_good_requests_are_understood() -> None:
-    assert request.prepare(PREPARE).limits == Limits(128, 512, 256)
+    assert request.prepare(PREPARE, 0) == Prepare(Limits(128, 512, 256), None, None)
+    assert request.prepare(PREPARE | {"runtime": 1, "zygote": 7}, 2) == Prepare(Limits(128, 512, 256), 1, 7)
     assert request.assign(ASSIGN, 2) == Assign("sha/abc", None, 1, Limits(128, 512, 256))
-    wanted = Start("runtime", ("/var/lang/bin/python3", "x"), {"A": "b"}, "/var/task", 1024)
+    wanted = Start("runtime", ("/var/lang/bin/python3", "x"), {"A": "b"}, "/var/task", 1024, True)
     assert request.start(START, 0) == wanted
+    assert request.start(START | {"must_exec": False}, 0).must_exec is False
     assert request.start(START | {"name": "extension/a b"}, 3).name == "extension/a b"
 
 
@@ -42,10 +44,13 @@ BAD_LIMITS: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize("change", [{"do": "mount"}, {"do": "create"}, {"do": None}, *BAD_LIMITS])
+@pytest.mark.parametrize(
+    "change",
+    [*BAD_LIMITS, {"runtime": 2}, {"runtime": -1}, {"runtime": "0"}, {"runtime": True}, {"zygote": 0}, {"zygote": "1"}],
+)
 def test_every_other_preparation_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
-        request.prepare(PREPARE | change)
+        request.prepare(PREPARE | change, 2)
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,9 @@ from lambent.environments.sandbox.memory import PeakMemory, processes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
-from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
+from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
 
-LAYOUT = Layout(
-    task="/var/task",
-    runtime="/var/runtime",
-    lang="/var/lang",
-    opt="/opt",
-    tmp="/tmp",
-    runtime_api="169.254.100.1:9001",
-    aws_endpoint_url="http://127.0.0.1:4566",
-)
+LAYOUT = AWS_LAYOUT
 _CREATE_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
@@ -89,6 +81,7 @@ class NativeSandbox:
             "variables": dict(command.variables),
             "folder": folder,
             "open_files": self._spec.max_open_files,
+            "must_exec": self._spec.must_exec,
         }
         return await self._channel.start(order, _CREATE_TIMEOUT_S)
 
@@ -245,15 +238,15 @@ def _either(fds: Mapping[str, int], key: str) -> int | None:
 
 
 class NativePrepared:
-    how = HowStarted.EXECUTED
-
     def __init__(
         self,
+        how: HowStarted,
         channel: Channel,
         fds: Mapping[str, int],
         launcher: LauncherClient,
         sandboxes: "set[NativeSandbox | NativePrepared]",
     ) -> None:
+        self.how = how
         self._channel = channel
         self._fds = fds
         self._launcher = launcher
@@ -315,23 +308,29 @@ class NativeDriver:
 
     async def prepare(self, wish: Preparation) -> NativePrepared:
         """Raises SandboxError or LauncherError."""
-        return await self._prepare(USUAL)
+        return await self._prepare(USUAL, wish.runtime)
 
-    async def _prepare(self, limits: Limits) -> NativePrepared:
-        control = self._launcher.prepare(memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes)
+    async def _prepare(self, limits: Limits, runtime: RuntimeStart | None) -> NativePrepared:
+        try:
+            control = self._launcher.prepare(
+                memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes, runtime=runtime
+            )
+        except ValueError:
+            raise SandboxError("this interpreter was not there when the server started") from None
         channel = Channel(control)
         try:
             _, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
         except BaseException:
             await channel.end()
             raise
-        prepared = NativePrepared(channel, fds, self._launcher, self._sandboxes)
+        how = HowStarted.EXECUTED if runtime is None else HowStarted.POOLED
+        prepared = NativePrepared(how, channel, fds, self._launcher, self._sandboxes)
         self._sandboxes.add(prepared)
         return prepared
 
     async def create(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
-        return await (await self._prepare(_limits(spec))).assign(spec)
+        return await (await self._prepare(_limits(spec), None)).assign(spec)
 
     @property
     def zygotes(self) -> Collection[tuple[str, str]]:

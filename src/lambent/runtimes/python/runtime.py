@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lambent.runtimes.interpreters import Interpreter
-from lambent.runtimes.layout import Command, Layout, RenderCommand
-from lambent.runtimes.variables import Process, python_variables
+from lambent.runtimes.layout import AWS_LAYOUT, Command, Layout, RenderCommand, RuntimeStart
+from lambent.runtimes.variables import Process, python_start_variables, python_variables
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +44,21 @@ class PythonRuntime:
             if self.warning is not None:
                 logger.warning("function %s: %s", process.function_name, self.warning)
                 variables["_LAMBENT_WARNING"] = self.warning
-            # Without `site`: site-packages of the host are not part of the runtime. Not isolated (-I), because
-            # functions may use PYTHON* variables, as on AWS. The full path, because Python finds its library by it.
-            interpreter = f"{layout.lang}/{self.interpreter.relative_executable}"
-            flags = ["-S"] if layout.task == "/var/task" else ["-S", "-B"]  # -B: the package must stay as it is
-            argv = [interpreter, *flags, f"{layout.runtime}/bootstrap.py"]
+            argv = self._argv(layout)
             wrapper = process.variables.get("AWS_LAMBDA_EXEC_WRAPPER")
-            return Command(tuple([wrapper, *argv] if wrapper else argv), variables)
+            return Command((wrapper, *argv) if wrapper else argv, variables)
 
         return render
+
+    def _argv(self, layout: Layout) -> tuple[str, ...]:
+        # Without `site`: site-packages of the host are not part of the runtime. Not isolated (-I), because functions
+        # may use PYTHON* variables, as on AWS. The full path, because Python finds its library by it.
+        interpreter = f"{layout.lang}/{self.interpreter.relative_executable}"
+        flags = ["-S"] if layout.task == "/var/task" else ["-S", "-B"]  # -B: the package must stay as it is
+        return (interpreter, *flags, f"{layout.runtime}/bootstrap.py")
+
+    @property
+    def start(self) -> RuntimeStart:
+        """How a sandbox with AWS's layout may start it before it is known for whom."""
+        variables = python_start_variables(self.identifier, AWS_LAYOUT)
+        return RuntimeStart(self.identifier, self.prefix, self._argv(AWS_LAYOUT), variables)

@@ -16,6 +16,10 @@ from lambent_runtime.stdout import Unbuffered
 def main():
     """Never returns normally: the process ends with the handler's exit, an init error or a lost Runtime API."""
     environ = os.environ
+    if "_LAMBENT_START_FD" in environ:
+        from lambent_runtime import waiting
+
+        waiting.wait(int(environ[waiting.START_VARIABLE]))
     sys.stdout = Unbuffered(sys.stdout)
     sys.stderr = Unbuffered(sys.stderr)
     _add_site_builtins()
@@ -25,6 +29,10 @@ def main():
         # A copy, because it may be standard output, which a function can close or redirect.
         current.log_fd = os.dup(int(telemetry_fd))
     LibraryFinder(environ["LAMBDA_RUNTIME_DIR"]).install()
+    if "logging" in sys.modules:
+        from lambent_runtime import log
+
+        log.configure(sys.modules["logging"])
     warning = environ.pop("_LAMBENT_WARNING", None)
     if warning:
         print("[WARNING] " + warning)

@@ -1,0 +1,50 @@
+"""A start in two halves: the interpreter is up and has imported what it needs, and waits to be told for whom it runs.
+
+Everything that an interpreter takes from its environment when it starts and that a function may choose is set here
+again, so that a function finds the same as after an ordinary start. What cannot be set again is never given to a
+process that waited.
+"""
+
+# Lambda's own client has imported these before any code of the function runs. Not log: it looks at the variables.
+import os
+import sys
+import time
+
+START_VARIABLE = "_LAMBENT_START_FD"
+_COERCED = "LC_CTYPE"
+
+
+def wait(line, tell=True):
+    """Until the other end of the socket `line` says for whom; ends the process when it only closes."""
+    if tell:
+        os.write(line, b"w")
+    parts = []
+    while True:
+        data = os.read(line, 65536)
+        if not data:
+            break
+        parts.append(data)
+    os.close(line)
+    folder, *variables = b"".join(parts).split(b"\0")
+    if not folder:
+        os._exit(0)
+    become(folder, variables)
+
+
+def become(folder, variables):
+    """`variables` are all of the environment, each as `NAME=value`."""
+    environ = os.environ
+    before = environ["PYTHONPATH"].split(os.pathsep)
+    # Python itself sets this one where the locale of the variables does not exist.
+    coerced = environ.get(_COERCED)
+    environ.clear()
+    for variable in variables:
+        name, _, value = variable.partition(b"=")
+        os.environb[name] = value
+    if coerced is not None:
+        environ.setdefault(_COERCED, coerced)
+    path = environ.get("PYTHONPATH", "")
+    sys.path[1 : 1 + len(before)] = path.split(os.pathsep) if path else ()
+    sys.path_importer_cache.clear()
+    os.chdir(folder)
+    time.tzset()

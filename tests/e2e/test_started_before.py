@@ -1,0 +1,341 @@
+"""An interpreter that was started before its function was known is, for the function, one that was exec'd for it."""
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, SandboxSpec
+from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.memory import processes
+from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.launcher import client
+from lambent.runtimes import interpreters
+from lambent.runtimes.python.files import runtime_files
+from lambent.runtimes.python.runtime import PythonRuntime
+from lambent.runtimes.starting import must_exec
+from lambent.runtimes.variables import Process
+from tests.e2e.sandbox_kit import until
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+SAID_ONCE = "-- end --"
+
+DUMP = """
+import builtins, gc, json, locale, logging, os, resource, signal, stat, sys, threading, time
+
+def files():
+    found = {}
+    for fd in range(64):
+        try:
+            kind = stat.S_IFMT(os.fstat(fd).st_mode)
+        except OSError:
+            continue
+        found[fd] = [kind, os.get_inheritable(fd), os.get_blocking(fd)]
+    return found
+
+def status(*names):
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+    return {name: lines[name].split() for name in names}
+
+def handlers():
+    found = {}
+    for number in range(1, 65):
+        try:
+            found[number] = str(signal.getsignal(number))
+        except ValueError:
+            pass
+    return found
+
+def writable(path):
+    try:
+        open(path, "a").close()
+        return True
+    except OSError as error:
+        return str(error)
+
+import mine
+state = {
+    "path": sys.path, "argv": sys.argv, "flags": str(sys.flags), "executable": sys.executable,
+    "orig_argv": getattr(sys, "orig_argv", None), "prefixes": [sys.prefix, sys.exec_prefix, sys.base_prefix],
+    "xoptions": sys._xoptions, "warnoptions": sys.warnoptions, "environ": dict(os.environ), "cwd": os.getcwd(),
+    "ids": [os.getresuid(), os.getresgid(), os.getgroups(), os.getpid(), os.getppid(), os.getsid(0), os.getpgrp()],
+    "zone": [time.tzname, time.timezone, time.localtime(0)[:5]], "umask": os.umask(0o022), "files": files(),
+    "locale": [locale.setlocale(locale.LC_ALL), locale.getpreferredencoding(False), sys.getfilesystemencoding()],
+    "streams": [[s.encoding, s.errors, s.fileno(), s.isatty(), s.line_buffering]
+                for s in (sys.stdin, sys.stdout, sys.stderr)],
+    "limits": {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")},
+    "cmdline": open("/proc/self/cmdline").read(), "comm": open("/proc/self/comm").read(),
+    "exe": os.readlink("/proc/self/exe"), "root": os.readlink("/proc/self/root"),
+    "status": status("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Seccomp_filters", "SigBlk", "SigIgn", "SigCgt",
+                     "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "Threads", "NSpid", "Umask"),
+    "handlers": handlers(), "niceness": os.nice(0), "meta": [type(f).__name__ for f in sys.meta_path],
+    "hooks": [str(h).split(" at ")[0] for h in sys.path_hooks], "builtins": sorted(dir(builtins)),
+    "stack": [f.f_code.co_name for f in sys._current_frames().values()], "threads": threading.active_count(),
+    "depth": sys.getrecursionlimit(), "gc": [gc.get_threshold(), gc.isenabled(), gc.callbacks],
+    "root logger": [logging.getLogger().level, [type(h).__name__ for h in logging.getLogger().handlers]],
+    "mounts": sorted(l.split()[1] for l in open("/proc/self/mounts")), "opt": sorted(os.listdir("/opt")),
+    "own": [os.access("/proc/self/environ", os.R_OK), writable("/proc/self/oom_score_adj"), writable("/dev/stdout")],
+    "tmp": [os.listdir("/tmp"), os.statvfs("/tmp").f_blocks], "mine": mine.__file__, "name": __name__,
+    "cgroup": open("/proc/self/cgroup").read(), "maps": sorted({l.split()[5] for l in open("/proc/self/maps")
+        if len(l.split()) > 5 and l.split()[5].endswith(("bin/python%d.%d" % sys.version_info[:2], "libc.so.6"))}),
+    "ours": sorted(name for name in sys.modules if name.startswith("lambent.")),
+}
+import ctypes
+state["dumpable"] = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+state["deathsig"] = (lambda v: (ctypes.CDLL(None).prctl(2, ctypes.byref(v), 0, 0, 0), v.value))(ctypes.c_int(9))
+print(json.dumps(state))
+print("-- end --")
+def handler(event, context): pass
+"""
+
+
+def runtime_of(version: str = VERSION) -> PythonRuntime:
+    """Of the interpreter that runs the tests, or another of this machine."""
+    found = interpreters.find_all(version, interpreters.places(dict(os.environ)))
+    if not found:
+        pytest.skip(f"no Python {version} here")
+    return PythonRuntime(f"python{version}", found[0])
+
+
+@pytest.fixture
+def runtime() -> PythonRuntime:
+    return runtime_of()
+
+
+@pytest.fixture
+async def driver(tmp_path: Path, runtime: PythonRuntime) -> AsyncIterator[NativeDriver]:
+    (tmp_path / "packages").mkdir()
+    launcher = client.start(
+        data_dir=tmp_path,
+        packages_dir=tmp_path / "packages",
+        prefixes=[runtime.prefix],
+        runtimes=[runtime.start],
+        runtime_entries=runtime_files(),
+    )
+    made = NativeDriver(launcher)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def spec_of(
+    tmp_path: Path,
+    runtime: PythonRuntime,
+    source: str = DUMP,
+    *,
+    variables: dict[str, str] | None = None,
+    opt: dict[str, str] | None = None,
+    tmp_mb: int = 512,
+    memory_mb: int = 256,
+) -> SandboxSpec:
+    code = tmp_path / "packages" / "code"
+    code.mkdir(exist_ok=True)
+    (code / "main.py").write_text(textwrap.dedent(source))
+    (code / "mine.py").write_text("")
+    layers = tmp_path / "packages" / "opt"
+    for name, text in (opt or {}).items():
+        (layers / name).parent.mkdir(parents=True, exist_ok=True)
+        (layers / name).write_text(text)
+    process = Process(
+        runtime=runtime.identifier,
+        handler="main.handler",
+        function_name="f",
+        function_version="1",
+        memory_mb=memory_mb,
+        region="eu-west-1",
+        log_group="/aws/lambda/f",
+        log_stream="s",
+        access_key_id="A",
+        secret_access_key="S",
+        session_token="T",
+        variables=variables or {},
+    )
+    return SandboxSpec(
+        environment_id="env",
+        command=runtime.command(process),
+        code_dir=code,
+        lang_prefix=runtime.prefix,
+        memory_mb=memory_mb,
+        cpus=1.0,
+        tmp_mb=tmp_mb,
+        opt_dir=layers if opt else None,
+        account="123456789012",
+        runtime=runtime.start,
+        must_exec=must_exec(variables or {}, runtime.start),
+    )
+
+
+async def said(sandbox: NativeSandbox) -> str:
+    """What it printed up to the end of the import of its handler."""
+    text = b""
+
+    def complete() -> bool:
+        nonlocal text
+        try:
+            text += os.read(sandbox.output_fd, 1 << 16)
+        except BlockingIOError:
+            pass
+        return SAID_ONCE.encode() in text
+
+    await sandbox.start()
+    try:
+        await until(complete)
+    except TimeoutError:
+        raise AssertionError(f"it only said {text.decode(errors='replace')}") from None
+    return text.decode().partition(SAID_ONCE)[0]
+
+
+async def begin(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> NativeSandbox:
+    if how is HowStarted.EXECUTED:
+        return await driver.create(spec)
+    assert spec.runtime is not None
+    prepared = await driver.prepare(Preparation(spec.runtime))
+    assert prepared.how is how
+    return await prepared.assign(spec)
+
+
+async def state(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> dict[str, Any]:
+    sandbox = await begin(driver, spec, how)
+    try:
+        found: dict[str, Any] = json.loads(await said(sandbox))
+    finally:
+        await sandbox.stop()
+    return found
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "variables": {"variables": {"TZ": "Asia/Tokyo", "Ä": "ö=\n ", "HOME": "/nowhere", "PATH": "/opt/x"}},
+    "path": {"variables": {"PYTHONPATH": "/opt/vendored:/var/task/lib::/var/runtime".replace("::", ":")}},
+    "layers": {"opt": {"python/layer.py": "", "lib/nothing": ""}},
+    "instrumentation": {
+        "variables": {"PYTHONPATH": "/opt/wrapped:/var/runtime"},
+        "opt": {
+            "wrapped/sitecustomize.py": "import sys\nsys.argv.append('instrumented')\nprint('hello from the layer')"
+        },
+    },
+    "sizes": {"tmp_mb": 1024, "memory_mb": 512},
+}
+
+
+@pytest.mark.parametrize("how", [HowStarted.POOLED])
+@pytest.mark.parametrize("case", CASES)
+async def test_function_finds_what_it_would_find_in_a_runtime_of_its_own(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime, case: str, how: HowStarted
+) -> None:
+    spec = spec_of(tmp_path, runtime, **CASES[case])
+    assert not spec.must_exec
+    source = DUMP.replace("print(json", "print(chr(10) + json") if case == "instrumentation" else DUMP
+    (spec.code_dir / "main.py").write_text(source)
+    texts = []
+    for each in (HowStarted.EXECUTED, how):
+        sandbox = await begin(driver, spec, each)
+        texts.append(await said(sandbox))
+        await sandbox.stop()
+    expected, found = (json.loads(text.strip().splitlines()[-1]) for text in texts)
+    assert {name: found[name] for name in found if found[name] != expected[name]} == {
+        name: expected[name] for name in found if found[name] != expected[name]
+    }
+    if case == "instrumentation":
+        assert all("hello from the layer" in text for text in texts)
+
+
+async def test_function_that_must_have_a_process_of_its_own_has_one(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    variables = {"PYTHONHASHSEED": "7", "PYTHONDONTWRITEBYTECODE": "1"}
+    spec = spec_of(tmp_path, runtime, variables=variables)
+    assert spec.must_exec
+    prepared = await driver.prepare(Preparation(runtime.start))
+    sandbox = await prepared.assign(spec)
+    found = json.loads(await said(sandbox))
+    assert found["environ"]["PYTHONHASHSEED"] == "7"
+    assert "dont_write_bytecode=1" in found["flags"]
+    await sandbox.stop()
+
+
+async def test_runtime_after_a_reset_is_exec_d(driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime) -> None:
+    sandbox = await begin(driver, spec_of(tmp_path, runtime), HowStarted.POOLED)
+    first = json.loads(await said(sandbox))
+    assert await sandbox.kill()
+    second = json.loads(await said(sandbox))
+    assert first["environ"] == second["environ"]
+    await sandbox.stop()
+
+
+async def test_waiting_interpreter_that_died_costs_only_time(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    prepared = await driver.prepare(Preparation(runtime.start))
+    for pid in _processes(prepared._fds):
+        os.kill(pid, 9)
+    sandbox = await prepared.assign(spec_of(tmp_path, runtime))
+    assert json.loads(await said(sandbox))["cwd"] == "/var/task"
+    await sandbox.stop()
+
+
+def _processes(fds: Any) -> list[int]:
+    return processes(fds.get("procs1", fds.get("procs2")))
+
+
+def _of(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def _libm() -> str:
+    """A library, of this process."""
+    return next(line.split()[5] for line in _of(os.getpid(), "maps").decode().splitlines() if "libm" in line)
+
+
+async def test_waiting_interpreter_holds_nothing_and_can_do_nothing(
+    driver: NativeDriver, runtime: PythonRuntime
+) -> None:
+    prepared = await driver.prepare(Preparation(runtime.start))
+    (pid,) = _processes(prepared._fds)
+    status = dict(line.split(":\t", 1) for line in _of(pid, "status").decode().splitlines())
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert all(int(number) >= 0x7000_0000 for number in status["Uid"].split())
+    variables = _of(pid, "environ").split(b"\0")
+    assert {each.partition(b"=")[0] for each in variables if each} == {
+        *(name.encode() for name in runtime.start.variables),
+        b"_LAMBENT_START_FD",
+    }
+    await prepared.stop()
+    await until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+async def test_interpreter_that_was_not_agreed_at_start_is_not_prepared(
+    driver: NativeDriver, runtime: PythonRuntime
+) -> None:
+    other = replace(runtime.start, argv=("/bin/sh",))
+    with pytest.raises(SandboxError, match="was not there"):
+        await driver.prepare(Preparation(other))
+
+
+async def test_library_of_a_layer_is_found_by_its_name(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    """The dynamic linker remembers which folders did not exist when it first looked."""
+    source = f"""
+        import ctypes
+        print(ctypes.CDLL("libfrom_layer.so")._name)
+        print("{SAID_ONCE}")
+        def handler(event, context): pass
+    """
+    for how in (HowStarted.EXECUTED, HowStarted.POOLED):
+        spec = spec_of(tmp_path, runtime, source, opt={"lib/mark": ""})
+        assert spec.opt_dir is not None
+        shutil.copyfile(_libm(), spec.opt_dir / "lib/libfrom_layer.so")
+        sandbox = await begin(driver, spec, how)
+        assert await said(sandbox) == "libfrom_layer.so\n"
+        await sandbox.stop()
