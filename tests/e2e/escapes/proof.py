@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.e2e.escapes import suite
+from lambent.testing.running_server import Server
+from tests.e2e.escapes import identity, suite
 from tests.e2e.escapes.suite import VARIANTS, Results
 from tests.e2e.escapes.table import CASES, GUARANTEES, Case
 
@@ -25,13 +26,21 @@ def page(results: Results) -> str:
         refused = [sum(results.refused(case, variant) for case in cases) for variant in VARIANTS]
         cells = [f"{count} refused" for count in refused]
         lines.append(f"| {promise} | {len(cases)} | " + " | ".join(cells) + " |")
+    lines.append(identity_row())
     lines += ["", *names()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def identity_row() -> str:
+    """The server's own doing, whatever the sandbox: tried in that of the first variant."""
+    count = len(identity.CASES)
+    return f"| {identity.PROMISE} | {count} | {count} refused |" + " the same code |" * (len(VARIANTS) - 1)
 
 
 def names() -> list[str]:
     """What is tried, by guarantee: the same on every machine."""
     lines = [f"- *{guarantee}*: " + ", ".join(case.name for case in _of(guarantee)) + "." for guarantee in GUARANTEES]
+    lines.append(f"- *{identity.GUARANTEE}*: " + ", ".join(case.name for case in identity.CASES) + ".")
     return ["What is tried:", "", *lines]
 
 
@@ -46,7 +55,11 @@ def main(path: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         results = suite.run(Path(folder))
+        with Server.start(Path(folder) / "server" / "data", "--sandbox", VARIANTS[0].driver, "--allow-reset") as server:
+            spoken = identity.run(server)
     holes = [f"{variant}: {case.name}" for variant in VARIANTS for case in CASES if not results.refused(case, variant)]
+    holes += [f"identity: {case.name}" for case in identity.CASES if spoken.inside[case.name] not in case.expected]
+    holes += [f"identity, rightful: {name}" for name, told in spoken.rightful.items() if told != "ok"]
     idle = {case.name: results.lacking(case, driver) for driver in results.outside for case in CASES
             if results.outside[driver][case.name] != "ok"}  # fmt: skip
     for name, why in idle.items():

@@ -70,6 +70,7 @@ def test_the_map_of_the_source_names_every_layer() -> None:
 def test_the_attempts_named_in_the_security_page_are_those_of_the_suite() -> None:
     shown = (ROOT / "docs/security.md").read_text().partition(proof.BEGIN)[2].partition(proof.END)[0]
     assert "\n".join(proof.names()) in shown, "run: make proof"
+    assert proof.identity_row() in shown, "run: make proof"
     for guarantee, promise in table.GUARANTEES.items():
         count = sum(case.guarantee == guarantee for case in table.CASES)
         (row,) = (line for line in shown.splitlines() if line.startswith(f"| {promise} |"))
