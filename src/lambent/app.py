@@ -49,7 +49,7 @@ from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.function_url import FunctionUrls
-from lambent.invocation.report import TextJournals
+from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.catalog import Catalog
@@ -182,7 +182,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         pool = Pool(
             driver=choice.driver,
             programs=Programs(host.catalog, control_plane.packages),
-            journals=TextJournals(logs.sink),
+            journals=Journals(logs.sink),
             clock=clock,
             aws_endpoint=SandboxEndpoint(gateway, server, clock),
             max_environments=settings.max_environments,

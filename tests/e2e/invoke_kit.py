@@ -20,7 +20,7 @@ from lambent.environments.program import Programs
 from lambent.environments.request import InvokeResult
 from lambent.functions.records import CodePackage, FunctionVersion
 from lambent.invocation.concurrency import Concurrency
-from lambent.invocation.report import TextJournals
+from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places
@@ -65,7 +65,7 @@ class Machine:
         self.pool = Pool(
             driver=driver,
             programs=programs or Programs(catalog, Folder(root)),
-            journals=TextJournals(self.log),
+            journals=Journals(self.log),
             clock=SystemClock(),
         )
         self.concurrency = Concurrency(1000)

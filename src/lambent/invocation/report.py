@@ -4,8 +4,6 @@ Implements the `Journal` of an environment on a `LogStream`. The order START < o
 the calls; nothing is reordered or delayed here.
 """
 
-from collections import deque
-
 from lambent.environments.events import (
     ColdStart,
     Extension,
@@ -25,10 +23,8 @@ from lambent.environments.events import (
     TelemetrySubscription,
     billed_ms,
 )
-from lambent.environments.ports import EnvironmentIdentity, Journal, LogSink, LogStream
-from lambent.functions.records import FunctionVersion
-
-TAIL_BYTES = 4096
+from lambent.environments.ports import LogStream
+from lambent.invocation.tail import Tail
 
 
 def init_start_line(event: InitStart) -> str | None:
@@ -39,10 +35,11 @@ def init_start_line(event: InitStart) -> str | None:
     return f"INIT_START Runtime Version: {event.runtime_version}\tRuntime Version ARN: {arn}\n"
 
 
-def init_report_line(event: InitReport) -> str | None:
-    """Printed for a failure; the duration of a success is in the REPORT line, or part of the invocation's."""
+def init_report_line(event: InitReport, *, always: bool = False) -> str | None:
+    """Of a failure. The duration of a success is in the REPORT line, or part of the invocation's; of an Init that no
+    invocation waited for it is told `always`."""
     if event.status is Status.SUCCESS:
-        return None
+        return f"INIT_REPORT Init Duration: {event.duration_ms:.2f} ms\n" if always else None
     line = f"INIT_REPORT Init Duration: {event.duration_ms:.2f} ms\tPhase: {event.phase}\tStatus: {event.status}"
     return line + (f"\tError Type: {event.error_type}\n" if event.error_type else "\n")
 
@@ -99,33 +96,15 @@ def report_line(event: Report) -> str:
     return line + "\n"
 
 
-class Tail:
-    """The last `TAIL_BYTES` of what was added, in bounded memory."""
-
-    __slots__ = ("_bytes", "_lines")
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-
-    def add(self, line: str) -> None:
-        data = line.encode()[-TAIL_BYTES:]
-        self._lines.append(data)
-        self._bytes += len(data)
-        while self._bytes - len(self._lines[0]) >= TAIL_BYTES:
-            self._bytes -= len(self._lines.popleft())
-
-    def read(self) -> bytes:
-        return b"".join(self._lines)[-TAIL_BYTES:]
-
-
 class TextJournal:
     """Implements `Journal` in the plain text format."""
 
-    __slots__ = ("_stream", "_tail")
+    __slots__ = ("_early", "_stream", "_tail")
 
-    def __init__(self, stream: LogStream) -> None:
+    def __init__(self, stream: LogStream, *, early: bool = False) -> None:
+        """`early`: the environment is made before anybody invokes the function."""
         self._stream = stream
+        self._early = early
         self._tail: Tail | None = None
 
     def cold_start(self, event: ColdStart) -> None:
@@ -138,7 +117,7 @@ class TextJournal:
         """No line of Lambda's tells it."""
 
     def init_report(self, event: InitReport) -> None:
-        self._write(event.time_ms, init_report_line(event))
+        self._write(event.time_ms, init_report_line(event, always=self._early and event.phase is Phase.INIT))
 
     def restore_start(self, event: RestoreStart) -> None:
         self._write(event.time_ms, restore_start_line(event))
@@ -186,17 +165,3 @@ class TextJournal:
         self._stream.write(time_ms, line)
         if self._tail is not None:
             self._tail.add(line)
-
-
-class TextJournals:
-    """Implements `JournalSource`: one journal per environment, on the environment's log stream."""
-
-    def __init__(self, sink: LogSink) -> None:
-        self._sink = sink
-
-    def open(self, version: FunctionVersion, identity: EnvironmentIdentity) -> Journal:
-        return TextJournal(
-            self._sink.open(
-                account=version.account, region=version.region, group=identity.log_group, stream=identity.log_stream
-            )
-        )

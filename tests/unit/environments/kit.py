@@ -16,7 +16,7 @@ from lambent.environments.ports import EnvironmentIdentity, Program
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
 from lambent.invocation.concurrency import Concurrency
-from lambent.invocation.report import TextJournals
+from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.runtimes.layout import Command
 from lambent.testing.fake_sandbox import FakeDriver
@@ -107,7 +107,7 @@ class Machine:
         self.pool = Pool(
             driver=self.driver,
             programs=FixedProgram(),
-            journals=TextJournals(self.log),
+            journals=Journals(self.log),
             clock=self.clock,
             **pool,
         )

@@ -45,7 +45,6 @@ def test_no_table_names_a_member_that_does_not_exist() -> None:
 ON: dict[str, Any] = {
     "TracingConfig.Mode": "Active",
     "SnapStart.ApplyOn": "PublishedVersions",
-    "LoggingConfig.LogFormat": "JSON",
     "S3ObjectStorageMode": "REFERENCE",
     "Code.S3ObjectStorageMode": "REFERENCE",
 }

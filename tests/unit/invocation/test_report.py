@@ -16,7 +16,7 @@ from lambent.environments.events import (
     billed_ms,
 )
 from lambent.invocation import report
-from lambent.invocation.report import Tail
+from lambent.invocation.tail import Tail
 
 ID = "8f507cfc-2a3f-4f1e-9c0b-1d2e3f405060"
 

@@ -45,8 +45,7 @@ EFFECTIVE: Final = frozenset(
         *("LoggingConfig", "LoggingConfig.LogGroup", "TracingConfig", "SnapStart", "CodeSigningConfigArn"),
         *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
         *("ImageConfig.WorkingDirectory", "Layers"),
-        # Refused elsewhere in the words of AWS: they need LogFormat JSON.
-        *("LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel"),
+        *("LoggingConfig.LogFormat", "LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel"),
     }
 )
 """Members with an effect, dotted; the containers too."""
@@ -61,7 +60,6 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "TracingConfig.Mode": _one_of("PassThrough"),
     "FileSystemConfigs": _empty,
     "SnapStart.ApplyOn": _one_of("None"),
-    "LoggingConfig.LogFormat": _one_of("Text"),
     "TenancyConfig": _never,
     "CapacityProviderConfig": _never,
     "DurableConfig": _never,

@@ -4,7 +4,7 @@ import base64
 from datetime import datetime
 from typing import Any
 
-from lambent.functions.records import LATEST, CodePackage, FunctionVersion, ImageConfig
+from lambent.functions.records import LATEST, CodePackage, FunctionVersion, ImageConfig, LoggingConfig
 from lambent.functions.signing.records import Signed
 
 
@@ -26,7 +26,7 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": version.logging.format, "LogGroup": version.logging.group},
+        "LoggingConfig": _logging(version.logging),
     }
     if version.image is None:
         shape |= {"Runtime": version.runtime, "Handler": version.handler}
@@ -69,6 +69,12 @@ def code_location(version: FunctionVersion, url: str) -> dict[str, Any]:
         return {"RepositoryType": "S3", "Location": url}
     shape = {"RepositoryType": "ECR", "ImageUri": version.image.uri}
     return shape if version.image.digest is None else shape | {"ResolvedImageUri": version.image.uri}
+
+
+def _logging(config: LoggingConfig) -> dict[str, str]:
+    levels = {"ApplicationLogLevel": config.application_level, "SystemLogLevel": config.system_level}
+    sent = {name: level for name, level in levels.items() if level is not None}
+    return {"LogFormat": config.format} | sent | {"LogGroup": config.group}
 
 
 def _image_config(config: ImageConfig) -> dict[str, Any]:

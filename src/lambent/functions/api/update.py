@@ -100,7 +100,12 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     check_kind(parameters, current.image is not None)
     check_runtime(parts, parameters.get("Runtime") or current.runtime)
     check_role(parts, parameters.get("Role"), key.arn)
-    check_settings(parameters, parts.quotas, runtime=parameters.get("Runtime") or current.runtime)
+    check_settings(
+        parameters,
+        parts.quotas,
+        runtime=parameters.get("Runtime") or current.runtime,
+        logging=current.logging,
+    )
     refuse_without_effect(parameters)
     await cancel_if_stuck(parts, key)
     change = await to_its_end(_configure(parts, context, key, parameters))

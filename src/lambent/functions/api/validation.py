@@ -39,10 +39,12 @@ _LEVEL_NEEDS_JSON: Final = (
 )
 
 
-def check_settings(parameters: Parameters, quotas: Quotas, *, runtime: str | None) -> None:
+def check_settings(
+    parameters: Parameters, quotas: Quotas, *, runtime: str | None, logging: LoggingConfig | None = None
+) -> None:
     """Rules of single members, ranges first: the model has them wider, for kinds of functions that are not here.
 
-    `runtime`: what the function has or will have; None or empty for an image.
+    `runtime`: what the function has or will have; None or empty for an image. `logging`: what it has had so far.
     """
     _check_range("Timeout", parameters.get("Timeout"), quotas.min_timeout_s, quotas.max_timeout_s)
     _check_range("MemorySize", parameters.get("MemorySize"), quotas.min_memory_mb, quotas.max_memory_mb)
@@ -52,7 +54,7 @@ def check_settings(parameters: Parameters, quotas: Quotas, *, runtime: str | Non
         raise invalid_parameter("Handler contains a null character.")
     if (variables := variables_of(parameters)) is not None:
         check_variables(variables, quotas)
-    check_levels(parameters)
+    check_levels(parameters, logging)
     check_dead_letter(parameters)
     check_snap_start(parameters, runtime)
 
@@ -111,9 +113,11 @@ def check_variables(variables: Mapping[str, str], quotas: Quotas) -> None:
         raise invalid_parameter(f"{_UNABLE} exceeded the {limit} limit. String measured: {measured}")
 
 
-def check_levels(parameters: Parameters) -> None:
+def check_levels(parameters: Parameters, current: LoggingConfig | None) -> None:
+    """`current`: of the function that is changed; None of one that is made."""
     logging = parameters.get("LoggingConfig") or {}
-    if logging.get("LogFormat") != "JSON" and (logging.get("ApplicationLogLevel") or logging.get("SystemLogLevel")):
+    log_format = logging.get("LogFormat") or (current.format if current is not None else "Text")
+    if log_format != "JSON" and (logging.get("ApplicationLogLevel") or logging.get("SystemLogLevel")):
         raise invalid_parameter(_LEVEL_NEEDS_JSON)
 
 
@@ -124,8 +128,17 @@ def check_snap_start(parameters: Parameters, runtime: str | None) -> None:
 
 
 def logging_of(parameters: Parameters, current: LoggingConfig) -> LoggingConfig:
+    """What is not sent stays. Levels are of the JSON format alone, which has INFO for those that nobody chose."""
     sent = parameters.get("LoggingConfig") or {}
-    return LoggingConfig(group=sent.get("LogGroup") or current.group, format=sent.get("LogFormat") or current.format)
+    group, log_format = sent.get("LogGroup") or current.group, sent.get("LogFormat") or current.format
+    if log_format != "JSON":
+        return LoggingConfig(group)
+    return LoggingConfig(
+        group,
+        log_format,
+        application_level=sent.get("ApplicationLogLevel") or current.application_level or "INFO",
+        system_level=sent.get("SystemLogLevel") or current.system_level or "INFO",
+    )
 
 
 def architecture_of(parameters: Parameters) -> str | None:
