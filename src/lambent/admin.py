@@ -8,6 +8,7 @@ import orjson
 from lambent import __version__, metrics
 from lambent.aws.errors import ApiError
 from lambent.environments.cold_starts import as_json
+from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
 from lambent.environments.sandbox import probe
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
@@ -30,6 +31,7 @@ class Admin:
         *,
         catalog: Catalog,
         choice: probe.Choice,
+        egress: Egress,
         control_plane: ControlPlane,
         pool: Pool,
         concurrency: Concurrency,
@@ -38,6 +40,7 @@ class Admin:
     ) -> None:
         self._catalog = catalog
         self._choice = choice
+        self._egress = egress
         self._control_plane = control_plane
         self._pool = pool
         self._concurrency = concurrency
@@ -60,6 +63,7 @@ class Admin:
                 "status": "ok",
                 "version": __version__,
                 "sandbox": self._choice.as_json(),
+                "egress": self._egress.as_json(),
                 "runtimes": [runtime.identifier for runtime in self._catalog.available()],
             },
         )

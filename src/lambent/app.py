@@ -23,6 +23,7 @@ from lambent.aws.service import Handler, Operations, Service
 from lambent.core import stopping, tasks
 from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
+from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs
 from lambent.environments.provisioning import Provisioning
@@ -70,6 +71,10 @@ SWITCH_INTERVAL_S = 0.0005
 """A thread that unpacks an archive must not hold the interpreter for the default 5 ms."""
 
 
+Ready = Callable[[str, probe.Choice, str | None], None]
+"""Told the URL, the sandbox, and why functions do not reach the internet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """What was made while the process still had privileges."""
@@ -84,8 +89,8 @@ class Host:
     """A pipe whose other end somebody holds who wants this server no longer than that."""
 
 
-def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `ready(url, sandbox)` is called once requests are answered.
+def run(settings: Settings, host: Host, ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called once requests are answered.
 
     Raises probe.SandboxUnavailable, hosts.UnsafeBind, OSError for a port that cannot be bound, the store's errors, and
     LauncherError when the launcher has ended before this process was told to.
@@ -95,7 +100,7 @@ def run(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], Non
     uvloop.run(_serve(settings, host, ready))
 
 
-async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Choice], None]) -> None:
+async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
     stop = stopping.on_signals()
     if host.held is not None:
         stopping.at_end_of(host.held, stop)
@@ -177,6 +182,8 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         choice = await choosing
         stack.push_async_callback(choice.driver.close)
         launcher = host.launcher if choice.driver.name in ("native", "rootless") else None
+        egress = _egress(launcher)
+        stack.push_async_callback(egress.close)
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
         pool = Pool(
@@ -217,6 +224,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         admin = Admin(
             catalog=host.catalog,
             choice=choice,
+            egress=egress,
             control_plane=control_plane,
             pool=pool,
             concurrency=concurrency,
@@ -252,7 +260,7 @@ async def _serve(settings: Settings, host: Host, ready: Callable[[str, probe.Cho
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()
         gc.enable()
-        ready(_url(settings.host, listener), choice)
+        ready(_url(settings.host, listener), choice, egress.missing)
         await stop.wait()
         lost = launcher is not None and launcher.gone
         await events.close()
@@ -286,6 +294,13 @@ def services(lambda_operations: Operations, logs: LogsService, sts: StsService) 
 def _url(host: str, listener: Listener) -> str:
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.port}"
+
+
+def _egress(launcher: LauncherClient | None) -> Egress:
+    if launcher is None:
+        # The process sandbox has the network of the host.
+        return Egress(lambda: None, {})
+    return Egress(launcher.egress_problem, launcher.network_fds)
 
 
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:

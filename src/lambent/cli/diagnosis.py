@@ -184,3 +184,15 @@ def sandbox(name: str, guarantees: Mapping[str, bool], missing: Mapping[str, str
     if reason is not None:
         text += f"; not native: {reason}"
     return Finding("sandbox", Verdict.WARN if missing or reason else Verdict.OK, text)
+
+
+def internet(sandbox: str, egress: str, problem: str | None) -> Finding:
+    """Whether functions reach it. `egress` is the setting, `problem` why they do not."""
+    if sandbox == "process":
+        return Finding("internet", Verdict.WARN, "functions have the network of this host, loopback included")
+    if problem is None:
+        return Finding("internet", Verdict.OK, "functions reach it, and no private network")
+    if egress == "none":
+        return Finding("internet", Verdict.OK, "functions do not reach it (--egress none)")
+    mend = "sudo apt-get install passt nftables" if "package" in problem else None
+    return Finding("internet", Verdict.WARN, f"functions do not reach it: {problem}", mend)

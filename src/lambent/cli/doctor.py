@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -17,9 +18,11 @@ from lambent.cli.runtimes import survey
 from lambent.cli.table import aligned
 from lambent.core.settings import Settings
 from lambent.environments.sandbox.probe import SandboxUnavailable, choose
-from lambent.launcher.client import LauncherError, start
+from lambent.launcher.client import Egress, LauncherClient, LauncherError, start
+from lambent.launcher.pasta import STARTING
 from lambent.store import datadir
 
+_WAY_OUT_S = 3.0
 MARKS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
@@ -42,7 +45,7 @@ def doctor(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 def examine(settings: Settings) -> list[Finding]:
     findings = diagnosis.diagnose(machine.examine())
-    findings.append(_sandbox(settings))
+    findings.extend(_sandbox(settings))
     findings.append(_runtimes(settings))
     findings.append(_port(settings))
     findings.append(_data_dir(settings.data_dir))
@@ -60,8 +63,9 @@ def render(findings: list[Finding]) -> list[str]:
     return lines
 
 
-def _sandbox(settings: Settings) -> Finding:
-    """Build one sandbox, as a start would, look at it from inside, end it."""
+def _sandbox(settings: Settings) -> list[Finding]:
+    """Build one sandbox, as a start would, look at it from inside, end it; and see whether there is a way out."""
+    no_internet = None
     with tempfile.TemporaryDirectory(prefix="lambent-doctor-") as folder:
         packages = Path(folder) / "packages"
         packages.mkdir()
@@ -74,6 +78,7 @@ def _sandbox(settings: Settings) -> Finding:
                     prefixes=[],
                     runtime_entries={},
                     wanted=settings.sandbox,
+                    egress=Egress(settings.egress, settings.egress_allow),
                 )
         except LauncherError as error:
             problem = str(error)
@@ -89,11 +94,21 @@ def _sandbox(settings: Settings) -> Finding:
                 )
             )
         except SandboxUnavailable as error:
-            return Finding("sandbox", Verdict.FAIL, str(error), "lambent up --sandbox auto")
+            return [Finding("sandbox", Verdict.FAIL, str(error), "lambent up --sandbox auto")]
         finally:
             if launcher is not None:
+                no_internet = _no_internet(launcher)
                 launcher.close()
-    return diagnosis.sandbox(choice.driver.name, choice.driver.guarantees, choice.missing, choice.reason)
+    sandbox = diagnosis.sandbox(choice.driver.name, choice.driver.guarantees, choice.missing, choice.reason)
+    return [sandbox, diagnosis.internet(choice.driver.name, settings.egress, no_internet)]
+
+
+def _no_internet(launcher: LauncherClient) -> str | None:
+    """Why sandboxes do not reach it, once what starts has had its time."""
+    deadline = time.monotonic() + _WAY_OUT_S
+    while (problem := launcher.egress_problem()) == STARTING and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return problem
 
 
 def _runtimes(settings: Settings) -> Finding:

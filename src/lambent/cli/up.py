@@ -23,17 +23,19 @@ from lambent.cli.machine import why_not_listen
 from lambent.cli.runtimes import catalog as catalog_of
 from lambent.core import log
 from lambent.core.settings import (
+    EGRESS,
     LOG_LEVELS,
     RUNTIME_FALLBACKS,
     SANDBOXES,
     Settings,
     SettingsError,
     is_endpoint,
+    networks,
     prewarm,
 )
 from lambent.gateway.hosts import UnsafeBind, check_bind
 from lambent.launcher import client, privileges
-from lambent.launcher.client import LauncherClient, LauncherError
+from lambent.launcher.client import Egress, LauncherClient, LauncherError
 from lambent.launcher.privileges import Identity, PrivilegesError
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
 from lambent.runtimes.python.files import runtime_files
@@ -53,6 +55,14 @@ UNUSABLE_PATH = frozenset(
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0 takes a free one.  [default: 4566]")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]")
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="What isolates functions.  [default: auto]")
+@click.option("--egress", type=click.Choice(EGRESS), help="How functions reach the internet.  [default: auto]")
+@click.option(
+    "--egress-allow",
+    "egress_allow",
+    multiple=True,
+    metavar="NETWORK",
+    help="A private network that functions reach, as 10.1.0.0/16.",
+)
 @click.option("--user", help="Started as root: become this user.  [default: the caller of sudo, else root]")
 @click.option(
     "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
@@ -121,6 +131,7 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     held = _held() if until_stdin_ends else None
     flags["prewarm"] = _prewarm(flags["prewarm"])
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
+    flags["egress_allow"] = _networks(flags["egress_allow"])
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
     flags["endpoints"] = tuple(map(_endpoint, flags["endpoints"])) or None
@@ -142,6 +153,13 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
         launcher, problem = _start_launcher(settings, data_dir, runtimes, entries)
         privileges.drop(who, settings.data_dir)
         _serve(settings, data_dir, catalog, entries, launcher, problem, held)
+
+
+def _networks(given: tuple[str, ...]) -> tuple[str, ...] | None:
+    try:
+        return networks(given, "--egress-allow") or None
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def _held() -> int:
@@ -218,6 +236,7 @@ def _start_launcher(
             runtimes=[runtime.start for runtime in runtimes],
             runtime_entries=entries,
             wanted=settings.sandbox,
+            egress=Egress(settings.egress, settings.egress_allow),
         )
     except LauncherError as error:
         if settings.sandbox != "auto":
@@ -240,6 +259,16 @@ def _ready(
         return None, str(error)
 
 
+def _check_egress(settings: Settings, launcher: LauncherClient | None) -> None:
+    """What was asked for by name is had, or the server does not start."""
+    if settings.egress == "auto":
+        return
+    if launcher is None:
+        raise LauncherError(f"--egress {settings.egress} needs the native or the rootless sandbox")
+    if settings.egress != "none" and launcher.egress_missing is not None:
+        raise LauncherError(f"--egress {settings.egress} cannot be had here: {launcher.egress_missing}")
+
+
 def _serve(
     settings: Settings,
     data_dir: DataDir,
@@ -257,19 +286,22 @@ def _serve(
     from lambent.store.migrations import SchemaTooNew
 
     launcher, problem = _ready(settings, launcher, problem)
+    _check_egress(settings, launcher)
     host = app.Host(
         data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem, held=held
     )
     try:
-        app.run(settings, host, lambda url, sandbox: _say_ready(url, sandbox, settings))
+        app.run(settings, host, lambda url, sandbox, no_internet: _say_ready(url, sandbox, no_internet, settings))
     except (SandboxUnavailable, SchemaTooNew) as error:
         raise Failure(str(error), CANNOT_START) from error
 
 
-def _say_ready(url: str, sandbox: "Choice", settings: Settings) -> None:
+def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: Settings) -> None:
     name = sandbox.driver.name
     if warning := weakness(name, sandbox.missing, sandbox.reason):
         click.secho(warning, err=True, fg="yellow", bold=True)
+    if no_internet and name != "process" and settings.egress != "none":
+        click.secho(f"Functions have no way to the internet: {no_internet}.", err=True, fg="yellow")
     click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir})")
     # A script that waits for the line may read it from a pipe.
     sys.stdout.flush()

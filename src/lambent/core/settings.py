@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ TEST_PREFIX = "LAMBENT_TEST_"
 """Variables of the test suite; a server that it starts inherits them."""
 
 SANDBOXES = ("auto", "native", "rootless", "oci", "process")
+EGRESS = ("auto", "none", "pasta")
 RUNTIME_FALLBACKS = ("none", "nearest")
 MOST_PREPARED = 1000
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,6 +47,10 @@ class Settings:
     data_dir: Path = Path(".lambent")
     sandbox: str = "auto"
     """auto | native | rootless | oci | process"""
+    egress: str = "auto"
+    """auto | none | pasta: how functions outside a VPC reach the internet. auto: where this machine can."""
+    egress_allow: tuple[str, ...] = ()
+    """Networks and addresses that functions reach although they are private, or this host's own: `10.1.0.0/16`."""
     user: str | None = None
     """Name or number of the user the supervisor becomes when started by root."""
     allow_reset: bool = False
@@ -163,6 +169,10 @@ def _convert(key: str, value: object, place: str) -> Any:
             return Path(_text(value, place)).expanduser()
         case "sandbox":
             return _choice(value, place, SANDBOXES)
+        case "egress":
+            return _choice(value, place, EGRESS)
+        case "egress_allow":
+            return networks(_texts(value, place), place)
         case "runtime_fallback":
             return _choice(value, place, RUNTIME_FALLBACKS)
         case "log_level":
@@ -245,6 +255,14 @@ def _texts(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(parts, list) or not all(isinstance(part, str) and part for part in parts):
         raise SettingsError(f"{place} must be a list of texts, not {value!r}")
     return tuple(parts)
+
+
+def networks(values: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """IPv4 networks and addresses in their one right spelling. Raises `SettingsError`."""
+    try:
+        return tuple(str(IPv4Network(each)) for each in values)
+    except ValueError as error:
+        raise SettingsError(f"{place} must be IPv4 networks such as 10.1.0.0/16: {error}") from None
 
 
 def _interpreters(value: object, place: str) -> tuple[tuple[str, Path], ...]:

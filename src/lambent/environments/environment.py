@@ -308,6 +308,8 @@ class Environment:
 
     async def _first_init(self, program: Program) -> None:
         self._runtime_version, self._runtime_version_arn = program.runtime_version, program.runtime_version_arn
+        if (why := self.domain.network_missing) is not None:
+            self._journal.output(self._clock.epoch_ms(), f"[lambent] No way to the internet: {why}.\n")
         end = await self._initialise(Phase.INIT, self._init_limit_s)
         self.init_failed = end.status is not Status.SUCCESS
         if end.status is Status.SUCCESS:

@@ -38,6 +38,9 @@ class NetworkSpec:
     subnet_cidr: str = ""
     security_groups: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, object]:
+        return {"kind": self.kind}
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -94,6 +97,8 @@ class Sandbox(Protocol):
     """Non-blocking read end of the pipe that is stdout and stderr of the runtime. Stays open over a Reset."""
     extension_output_fd: int
     """The same of all extensions."""
+    network_missing: str | None
+    """Why it was not connected with the network of its spec, where it was not."""
 
     async def start(self) -> None:
         """Start the runtime process. Again after `kill` (Reset): /tmp is kept."""

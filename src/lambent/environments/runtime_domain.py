@@ -18,6 +18,7 @@ from lambent.environments.ports import (
     AwsEndpoint,
     Closer,
     EnvironmentIdentity,
+    NetworkSpec,
     ProcessExit,
     Program,
     Sandbox,
@@ -72,6 +73,10 @@ class RuntimeDomain:
         self._told_exit = exited
         self._exit: asyncio.Task[ProcessExit] | None = None
         self._endpoints: list[Closer] = []
+
+    @property
+    def network_missing(self) -> str | None:
+        return self._sandbox.network_missing
 
     async def serve(self, aws_endpoint: AwsEndpoint | None) -> None:
         """Accept connections from inside."""
@@ -190,6 +195,7 @@ def sandbox_spec(version: FunctionVersion, identity: EnvironmentIdentity, progra
         lang_prefix=program.lang_prefix,
         opt_dir=program.opt_dir,
         account=version.account,
+        network=NetworkSpec(kind="internet"),
         runtime=program.runtime,
         must_exec=program.must_exec,
         memory_mb=version.memory_mb,

@@ -18,6 +18,7 @@ from lambent.launcher import wire
 from lambent.launcher.cgroups import SYSTEMD
 
 _START_TIMEOUT_S = 15.0
+_STATUS_BYTES = 400
 _END_TIMEOUT_S = 10.0
 _OLDEST_KERNEL = (5, 12)
 """The first with mount_setattr."""
@@ -39,7 +40,17 @@ class Kind(NamedTuple):
     """Why it is not native."""
 
 
+class Egress(NamedTuple):
+    """What sandboxes may reach beside themselves."""
+
+    kind: str
+    """One of `core.settings.EGRESS`."""
+    allow: tuple[str, ...] = ()
+    """Private networks, as 10.0.0.0/8."""
+
+
 NATIVE = Kind("native", None)
+NO_EGRESS = Egress("none")
 
 
 class Starts(Protocol):
@@ -89,6 +100,12 @@ class LauncherClient:
         self._ready = False
         self.missing: Mapping[str, str] = {}
         """Guarantee -> why this machine cannot give it."""
+        self.egress_missing: str | None = None
+        """Why there is no way to the internet; None: there is, or will be as soon as `egress` of `network_fds` says."""
+        self.no_egress = True
+        """It was switched off, and nobody need be told."""
+        self.network_fds: Mapping[str, int] = {}
+        """What the supervisor serves and reads of the internet's router; see `launcher.networks`."""
 
     def await_ready(self) -> Self:
         """Before the first sandbox. Raises LauncherError, and has ended it then, when it cannot work here."""
@@ -112,10 +129,11 @@ class LauncherClient:
             received = None
         if received is None:
             raise LauncherError(f"the launcher ended at once, with status {self._process.wait(_END_TIMEOUT_S)}")
-        message, _ = received
+        message, self.network_fds = received
         if message["event"] != "ready":
             raise LauncherError(message["reason"])
         self.missing = message["missing"]
+        self.egress_missing = message["egress"]
         self._channel.settimeout(None)
 
     def prepare(
@@ -142,6 +160,19 @@ class LauncherClient:
         finally:
             theirs.close()
         return ours
+
+    def egress_problem(self) -> str | None:
+        """Why sandboxes do not reach the internet now; None: they do."""
+        if self.egress_missing is not None or "egress" not in self.network_fds:
+            return self.egress_missing
+        return os.pread(self.network_fds["egress"], _STATUS_BYTES, 0).decode(errors="replace") or None
+
+    def plug(self, sandbox: int, network: Mapping[str, object]) -> None:
+        """Connect a sandbox with a network; the answer comes on its own socket. Raises LauncherError."""
+        try:
+            wire.send(self._channel, {"do": "plug", "sandbox": sandbox, "network": network})
+        except OSError as error:
+            raise LauncherError(f"the launcher is gone: {error}") from None
 
     def assignment(
         self,
@@ -201,6 +232,7 @@ def start(
     wanted: str = "native",
     through: Sequence[str] = (),
     runtimes: Sequence[Starts] = (),
+    egress: Egress = NO_EGRESS,
 ) -> LauncherClient:
     """`begin`, and wait until it is ready."""
     begun = begin(
@@ -211,6 +243,7 @@ def start(
         wanted=wanted,
         through=through,
         runtimes=runtimes,
+        egress=egress,
     )
     return begun.await_ready()
 
@@ -224,6 +257,7 @@ def begin(
     wanted: str = "native",
     through: Sequence[str] = (),
     runtimes: Sequence[Starts] = (),
+    egress: Egress = NO_EGRESS,
 ) -> LauncherClient:
     """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
@@ -247,6 +281,8 @@ def begin(
         "runtime_entries": {name: str(path.resolve()) for name, path in runtime_entries.items()},
         "rootless": rootless,
         "runtimes": [(known.index(each.lang_prefix.resolve()), each.argv, dict(each.variables)) for each in runtimes],
+        "egress": egress.kind,
+        "egress_allow": egress.allow,
     }
     program = (*through, *_PROGRAM)
     if scope := _delegated_scope(rootless=rootless):
@@ -275,6 +311,8 @@ def _start(
             start_new_session=True,
         )
     client = LauncherClient(process, ours, packages, prefixes, kind, runtimes)
+    client = LauncherClient(process, ours, packages, prefixes, kind)
+    client.no_egress = agreed.get("egress") == NO_EGRESS.kind
     with suppress(BrokenPipeError):  # It has ended already; the wait tells.
         wire.send(ours, agreed)
     return client

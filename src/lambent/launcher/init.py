@@ -85,7 +85,7 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
     fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
     fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
     fds |= {"output": output_read, "extension_output": extensions_read, **group.control}
-    wire.send(control, {"event": "ready"}, fds)
+    wire.send(control, {"event": "ready", "sandbox": int(blueprint.slot)}, fds)
     for each in (*apis, *endpoints):
         each.close()
     for fd in (output_read, extensions_read, *group.control.values()):

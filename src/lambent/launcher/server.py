@@ -19,6 +19,7 @@ from lambent.launcher import (
     init,
     leftovers,
     network,
+    networks,
     request,
     seccomp,
     syscalls,
@@ -27,6 +28,7 @@ from lambent.launcher import (
     user_namespace,
     wire,
 )
+from lambent.launcher.namespaces import NetworkUnavailable
 from lambent.launcher.user_namespace import Ids, NoUserNamespace
 
 SOCKET_FD = 0
@@ -57,6 +59,9 @@ class Agreed(NamedTuple):
     """Our cgroup is ours: systemd does not touch what is below it."""
     rootless: bool
     """We are root in a user namespace alone."""
+    egress: str
+    egress_allow: tuple[str, ...]
+    """Private networks that functions may reach."""
 
 
 class _Running(NamedTuple):
@@ -87,7 +92,10 @@ class Launcher:
         os.makedirs(self._own_folder, 0o700, exist_ok=True)
         self._filter = self._compile_filter()
         self._hierarchies, self._groups = self._prepare_cgroups()
+        # The last of the numbers is no function's.
+        self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1)
         self._leave_host()
+        self.networks.open()
         self._tmp_images = self._probe_tmp_images()
         self._user_namespaces = self._probe_user_namespaces()
 
@@ -173,11 +181,15 @@ class Launcher:
         poll = select.poll()
         poll.register(self._supervisor, select.POLLIN)
         poll.register(woken, select.POLLIN)
+        if (news := self.networks.news) is not None:
+            poll.register(news, select.POLLIN)
         while True:
             ready = {fd for fd, _ in poll.poll()}
             if woken in ready:
                 os.read(woken, 4096)
                 self._reap()
+            if news is not None and news.fileno() in ready:
+                self.networks.host_has_changed()
             if self._supervisor.fileno() in ready:
                 try:
                     received = wire.receive(self._supervisor)
@@ -188,6 +200,8 @@ class Launcher:
                 message, fds = received
                 if (control := fds.pop("control", None)) is not None:
                     self._prepare(message, socket.socket(fileno=control))
+                elif message.get("do") == "plug":
+                    self._plug(message)
                 for fd in fds.values():
                     os.close(fd)
         self._end()
@@ -211,6 +225,20 @@ class Launcher:
             init.run(self._blueprint(wanted, slot), control)
         self._running[pid] = _Running(slot, control)
 
+    def _plug(self, message: dict[str, Any]) -> None:
+        """Connect a sandbox with a network; the answer goes to its control socket, beside its own."""
+        slot = message.get("sandbox")
+        found = next(((pid, each) for pid, each in self._running.items() if each.slot == slot), None)
+        if found is None:
+            return  # It has ended, which its socket tells.
+        pid, sandbox = found
+        try:
+            answer = {"event": "plugged", **self.networks.plug(sandbox.slot, pid, message.get("network"))}
+        except (request.BadRequest, NetworkUnavailable, OSError) as error:
+            answer = {"event": "not_plugged", "reason": str(error), "kind": type(error).__name__}
+        with suppress(OSError):
+            wire.send(sandbox.control, answer)
+
     def _blueprint(self, wanted: request.Prepare, slot: int) -> init.Blueprint:
         return init.Blueprint(
             slot=str(slot),
@@ -228,7 +256,7 @@ class Launcher:
         """The lowest free one, so that numbers stay small."""
         if self._free_slots:
             return heapq.heappop(self._free_slots)
-        if self._next_slot == (most := self._ids.size if self._ids.missing is None else _IDS_PER_DATA_DIR):
+        if self._next_slot == (most := self._ids.size - 1 if self._ids.missing is None else _IDS_PER_DATA_DIR):
             raise request.BadRequest(f"more than {most} sandboxes")
         self._next_slot += 1
         return self._next_slot - 1
@@ -246,6 +274,7 @@ class Launcher:
 
     def _clean(self, ended: _Running, code: int) -> None:
         """A slot whose cgroup cannot be removed is never used again: what is in there is not known."""
+        self.networks.unplug(ended.slot)
         if self._remove_group(str(ended.slot)):
             heapq.heappush(self._free_slots, ended.slot)
         with suppress(OSError):
@@ -271,6 +300,7 @@ class Launcher:
         while self._running and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.001)
+        self.networks.close()
         for _, folder in self._parents:
             syscalls.umount(folder)
         for parent in self._above_groups:
@@ -310,6 +340,8 @@ def main() -> None:
         runtime_entries=received[0]["runtime_entries"],
         delegated=received[0]["delegated"],
         rootless=received[0]["rootless"],
+        egress=received[0]["egress"],
+        egress_allow=tuple(received[0]["egress_allow"]),
     )
     try:
         launcher = Launcher(agreed, _ids(agreed), supervisor)
@@ -317,7 +349,14 @@ def main() -> None:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})
         return
     addresses = {"runtime_api": network.RUNTIME_API, "aws_endpoint": network.AWS_ENDPOINT}
-    wire.send(supervisor, {"event": "ready", "missing": launcher.missing, **addresses})
+    fds = launcher.networks.handed_over()
+    wire.send(
+        supervisor,
+        {"event": "ready", "missing": launcher.missing, "egress": launcher.networks.missing, **addresses},
+        fds,
+    )
+    for fd in fds.values():
+        os.close(fd)
     # What exists now is shared with every sandbox's first process, page by page: collections would unshare it.
     gc.disable()
     gc.freeze()

@@ -67,6 +67,11 @@ def unshare(flags: int) -> None:
     _checked(int(libc.unshare(ctypes.c_int(flags))), "unshare")
 
 
+def setns(fd: int, kind: int) -> None:
+    """Into the namespace of this kind that `fd` is, or that the process of the pidfd is in."""
+    _checked(int(libc.setns(ctypes.c_int(fd), ctypes.c_int(kind))), "setns")
+
+
 def clone(flags: int, cgroup_fd: int | None = None) -> int:
     """Fork with `flags`, optionally into a v2 cgroup; 0 in the child. Only where the process has one thread."""
     if cgroup_fd is not None:

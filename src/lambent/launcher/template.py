@@ -18,6 +18,9 @@ PACKAGES = f"{STAGING}/packages"
 EMPTY = f"{STAGING}/empty"
 IMAGES = f"{STAGING}/images"
 
+TUN = f"{STAGING}/tun"
+"""The device of the host that makes interfaces, where there is one."""
+
 USER, GROUP = 993, 990
 """Of a function, as seen from inside (AWS calls it sbx_user1051)."""
 
@@ -38,7 +41,8 @@ _ETC = {
     "group": f"root:x:0:\nsbx_user1051:x:{GROUP}:\n",
     "hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "resolv.conf": "",
+    # Without a network the address cannot be reached, and a look-up fails at once.
+    "resolv.conf": "nameserver 169.254.64.1\noptions timeout:2 attempts:2\n",
     "hostname": "sandbox\n",
 }
 _FOLDERS = ("etc", "dev", "proc", "tmp", "opt", "var", "var/task", "var/runtime", "var/lang", "home", "root", "run")
@@ -89,6 +93,8 @@ def enter(
     if rootless:
         # The kernel lets a user namespace mount /proc only where one can be seen in full already.
         trees.add("/proc", f"{STAGING}/proc", 0)
+    if os.path.exists("/dev/net/tun"):
+        trees.add("/dev/net/tun", TUN, ATTR_NOSUID | ATTR_NOEXEC)
     for index, prefix in enumerate(prefixes):
         trees.add(prefix, prefix_path(index), READ_ONLY)
     for index, folder in enumerate(cgroups):

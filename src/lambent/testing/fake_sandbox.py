@@ -29,6 +29,7 @@ class FakeSandbox:
         self.scripts = scripts
         self.runtime_api: Sequence[socket.socket] = (_listen(),)
         self.aws_endpoint: Sequence[socket.socket] = ()
+        self.network_missing: str | None = None
         self.output_fd, self._output_write = os.pipe()
         os.set_blocking(self.output_fd, False)
         self.extension_output_fd, self.extension_output_write = os.pipe()

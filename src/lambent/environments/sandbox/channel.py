@@ -35,6 +35,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[tuple[wire.Message, dict[str, int]]] | None = None
         self._exits: dict[str, asyncio.Future[ProcessExit]] = {}
+        self._plug: asyncio.Future[wire.Message] | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._asking = asyncio.Lock()
         self.peak_bytes_at_exit = 0
@@ -78,6 +79,11 @@ class Channel:
             raise SandboxError(message["reason"])
         return message, fds
 
+    def expect_plug(self) -> "asyncio.Future[wire.Message]":
+        """What the launcher, not the sandbox, says of the network that it was asked to connect."""
+        self._plug = self._loop.create_future()
+        return self._plug
+
     def tell(self, order: wire.Message) -> None:
         """Send an order that has no answer."""
         if not self._gone.done():
@@ -107,7 +113,10 @@ class Channel:
             if name == RUNTIME:
                 self.peak_bytes_at_exit = message["peak_bytes"]
             self._exited(name, ProcessExit(code, None) if code >= 0 else ProcessExit(None, -code))
+        elif message["event"] in ("plugged", "not_plugged"):
+            self._plugged(message)
         elif message["event"] == "gone":
+            self._plugged({"event": "not_plugged", "reason": "the sandbox ended by itself", "kind": "SandboxGone"})
             self._loop.remove_reader(self._control.fileno())
             self._gone.set_result(None)
             for name in self._exits:
@@ -122,6 +131,10 @@ class Channel:
     def _exited(self, name: str, how: ProcessExit) -> None:
         if (ended := self._exits.get(name)) is not None and not ended.done():
             ended.set_result(how)
+
+    def _plugged(self, message: wire.Message) -> None:
+        if self._plug is not None and not self._plug.done():
+            self._plug.set_result(message)
 
     def _answered(self, message: wire.Message, fds: dict[str, int]) -> None:
         if self._answer is not None and not self._answer.done():

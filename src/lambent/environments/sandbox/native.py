@@ -20,6 +20,7 @@ from lambent.environments.sandbox.memory import PeakMemory, processes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
+from lambent.launcher.wire import Message
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
 
 LAYOUT = AWS_LAYOUT
@@ -47,6 +48,8 @@ class NativeSandbox:
         self.aws_endpoint: Sequence[socket.socket] = _listeners(fds, "aws_endpoint.")
         self.output_fd = fds["output"]
         self.extension_output_fd = fds["extension_output"]
+        self.network_missing: str | None = None
+        """Why it was not connected with the network of its spec."""
         self._fds = fds
         self._cpu = _versioned(fds, "cpu")
         self._freezer = _versioned(fds, "freezer")
@@ -203,6 +206,17 @@ async def _connected(connection: socket.socket) -> None:
         raise OSError(code, os.strerror(code))
 
 
+async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec) -> str | None:
+    """Why it has no network: None when it has. A function in a VPC does not start without."""
+    async with asyncio.timeout(_CREATE_TIMEOUT_S):
+        message = await answer
+    if message["event"] == "plugged":
+        return None
+    if spec.network is not None and spec.network.kind == "vpc":
+        raise SandboxError(f"the network of {spec.network.vpc_id} cannot be had: {message['reason']}")
+    return str(message["reason"])
+
+
 def _write(fd: int, value: bytes) -> None:
     """To a file of a cgroup, unless that has been removed: the sandbox is gone then, and its end is told elsewhere."""
     try:
@@ -241,12 +255,15 @@ class NativePrepared:
     def __init__(
         self,
         how: HowStarted,
+        number: int,
         channel: Channel,
         fds: Mapping[str, int],
         launcher: LauncherClient,
         sandboxes: "set[NativeSandbox | NativePrepared]",
     ) -> None:
         self.how = how
+        self._number = number
+        """By which the launcher knows it."""
         self._channel = channel
         self._fds = fds
         self._launcher = launcher
@@ -275,11 +292,23 @@ class NativePrepared:
                 tmp_mb=limits.tmp_mb,
                 processes=limits.processes,
             )
+            plugged = self._plug(spec)
             await self._channel.ask(order, "assigned", _CREATE_TIMEOUT_S)
+            if plugged is not None:
+                sandbox.network_missing = await _plugged(plugged, spec)
         except BaseException:
             await sandbox.stop()
             raise
         return sandbox
+
+    def _plug(self, spec: SandboxSpec) -> "asyncio.Future[Message] | None":
+        """Ask for its network before the assignment: launcher and sandbox then work at the same time."""
+        network = spec.network
+        if network is None or network.kind == "none" or (network.kind == "internet" and self._launcher.no_egress):
+            return None
+        answer = self._channel.expect_plug()
+        self._launcher.plug(self._number, network.as_json())
+        return answer
 
     async def stop(self) -> None:
         if self._assigned:
@@ -319,12 +348,12 @@ class NativeDriver:
             raise SandboxError("this interpreter was not there when the server started") from None
         channel = Channel(control)
         try:
-            _, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
+            message, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
         except BaseException:
             await channel.end()
             raise
         how = HowStarted.EXECUTED if runtime is None else HowStarted.POOLED
-        prepared = NativePrepared(how, channel, fds, self._launcher, self._sandboxes)
+        prepared = NativePrepared(how, message["sandbox"], channel, fds, self._launcher, self._sandboxes)
         self._sandboxes.add(prepared)
         return prepared
 

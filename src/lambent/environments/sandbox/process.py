@@ -63,6 +63,8 @@ class ProcessSandbox:
         self.runtime_api: Sequence[socket.socket] = (_listener(),)
         self.aws_endpoint: Sequence[socket.socket] = (_listener(),)
         self.output_fd, self._output_write_fd = output_pipe()
+        # It has the network of the host.
+        self.network_missing: str | None = None
         self.extension_output_fd, self._extension_output_write_fd = output_pipe()
         api_host, api_port = self.runtime_api[0].getsockname()
         endpoint_host, endpoint_port = self.aws_endpoint[0].getsockname()

@@ -1,0 +1,119 @@
+"""All networks of one launcher: the internet's router, those of VPCs, and which sandbox is plugged in where.
+
+Asked by the supervisor, which is believed only as far as `network_request` checks. What cannot be had is a reason and
+not an error: sandboxes without a network work.
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from lambent.launcher import firewall, namespaces, pasta
+from lambent.launcher.namespaces import Home, NetworkUnavailable
+from lambent.launcher.router import GATEWAY, Addresses, Port, Router
+
+NONE, AUTO, PASTA = "none", "auto", "pasta"
+SANDBOX_ADDRESSES = IPv4Network("169.254.0.0/18")
+"""Of sandboxes in the internet's router. Link-local, as on AWS, so that they hide no address that anybody could mean;
+seen nowhere else."""
+_NEWS_BYTES = 65536
+_DNS = (GATEWAY, firewall.DNS_PORT)
+
+
+class Networks:
+    """Made before the launcher leaves the host's files, opened after."""
+
+    def __init__(self, egress: str, allowed: Sequence[str], pasta_id: int) -> None:
+        self._egress = egress
+        self._allowed = [IPv4Network(each) for each in allowed]
+        self._pasta_id = pasta_id
+        self._home: Home | None = None
+        self._internet: Router | None = None
+        self._keeper: int | None = None
+        self._addresses = Addresses(SANDBOX_ADDRESSES, reserved_below=2, reserved_above=1)
+        self._plugged: dict[int, list[Port]] = {}
+        self._fds: dict[str, int] = {}
+        self.missing: str | None = None
+        """Why there is no way to the internet."""
+        if egress == NONE:
+            self.missing = "switched off (--egress none)"
+            return
+        try:
+            self._home = Home()
+        except OSError as error:
+            self.missing = f"network namespaces cannot be worked on: {error}"
+
+    def open(self) -> None:
+        if self._home is None:
+            return
+        try:
+            self._open_internet(self._home)
+        except (NetworkUnavailable, OSError) as error:
+            self._close_internet()
+            self.missing = str(error)
+
+    def _open_internet(self, home: Home) -> None:
+        if namespaces.nft_program() is None:
+            raise NetworkUnavailable("nft is missing (package nftables)")
+        kept = pasta.start(self._pasta_id)
+        home.leave_host()
+        self._keeper = kept.keeper
+        self._fds["egress"] = kept.status
+        self._internet = Router(kept.namespace, home)
+        host = map(IPv4Address, home.host_addresses())
+        self._internet.apply(firewall.internet(GATEWAY, self._allowed, host))
+        with home.inside(kept.namespace):
+            self._fds["dns_tcp"] = namespaces.listener(_DNS).detach()
+            self._fds["dns_udp"] = namespaces.datagrams(_DNS).detach()
+
+    def handed_over(self) -> dict[str, int]:
+        """Descriptors for the supervisor: where names are asked for, and how the way out is. Close them after."""
+        fds, self._fds = self._fds, {}
+        return fds
+
+    @property
+    def news(self) -> socket.socket | None:
+        """Readable when addresses of the host have changed."""
+        return self._home.news if self._home is not None and self._internet is not None else None
+
+    def host_has_changed(self) -> None:
+        if self._home is None or self._internet is None:
+            return
+        with suppress(BlockingIOError):
+            while self._home.news.recv(_NEWS_BYTES, socket.MSG_DONTWAIT):
+                pass
+        host = map(IPv4Address, self._home.host_addresses())
+        with suppress(NetworkUnavailable):  # It was accepted before; the next change tries again.
+            self._internet.apply(firewall.host_addresses(self._allowed, host))
+
+    def plug(self, sandbox: int, process: int, _wanted: Any) -> dict[str, Any]:
+        """Connect a sandbox; what it then has. Raises NetworkUnavailable, OSError."""
+        if self._internet is None:
+            raise NetworkUnavailable(self.missing or "there is no way out")
+        port = self._internet.plug(process, self._addresses, firewall.SANDBOXES)
+        self._plugged.setdefault(sandbox, []).append(port)
+        return {"address": str(port.address)}
+
+    def unplug(self, sandbox: int) -> None:
+        """The sandbox has ended, and its interfaces with it."""
+        for port in self._plugged.pop(sandbox, ()):
+            port.release()
+
+    def _close_internet(self) -> None:
+        if self._internet is not None:
+            self._internet.close()
+            self._internet = None
+        if self._keeper is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._keeper, signal.SIGKILL)
+            self._keeper = None
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+    def close(self) -> None:
+        self._close_internet()
