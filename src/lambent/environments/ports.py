@@ -76,6 +76,8 @@ class SandboxSpec:
     """The interpreter that may have been started before; None for programs that are not known beforehand."""
     must_exec: bool = True
     """The command needs a process of its own from the start: `runtimes.starting.must_exec`."""
+    template: bool = False
+    """Its runtime is kept after Init, to be cloned by `SandboxDriver.restore`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,14 @@ class Sandbox(Protocol):
 
     def terminate(self, name: str | None = None) -> None:
         """SIGTERM to one extension, or to the runtime; nothing when it has ended. Thawed first by the caller."""
+        ...
+
+    def end_runtime(self) -> None:
+        """SIGKILL to the runtime alone. Clones of a template live on."""
+        ...
+
+    async def snapshot(self) -> str | None:
+        """Of a template: wait until its runtime is ready to be cloned, or says that it cannot be; then the reason."""
         ...
 
     async def connect(self, port: int) -> socket.socket:
@@ -181,6 +191,14 @@ class SandboxDriver(Protocol):
     """False: `prepare` costs nothing and saves nothing here."""
 
     async def prepare(self, wish: Preparation) -> Prepared: ...
+
+    can_restore: bool
+    """Whether it has templates and clones of them."""
+
+    async def restore(self, template: Sandbox, spec: SandboxSpec) -> Sandbox:
+        """A sandbox around a clone of the runtime of `template`, which waits; `start` lets it go on. It is of no more
+        use after a `kill`. The template must outlive it."""
+        ...
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
         """`prepare` without an interpreter, and `assign`."""

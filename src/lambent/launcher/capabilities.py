@@ -9,7 +9,7 @@ from lambent.launcher.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SE
 CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, MKNOD, SETFCAP = 0, 2, 5, 6, 7, 8, 21, 27, 31
 
 _VERSION_3 = 0x20080522
-_AMBIENT_CLEAR_ALL = 4
+_AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 # NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock: uid 0 means nothing, and stays so.
 _SECUREBITS = 0b1100_1111
 _HIGHEST = 63
@@ -20,6 +20,16 @@ def keep(*capabilities: int) -> None:
     drop_bounding(*capabilities)
     prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
     set_to(*capabilities)
+
+
+def keep_over_exec(capability: int) -> None:
+    """Give up all but this one, which programs that are exec'd get as well, for good. Needs SETPCAP."""
+    drop_bounding(capability)
+    prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
+    set_to(capability, SETPCAP, inheritable=(capability,))
+    prctl(PR_CAP_AMBIENT, _AMBIENT_RAISE, capability)
+    lock_root_out()
+    set_to(capability, inheritable=(capability,))
 
 
 def drop_bounding(*capabilities: int) -> None:
@@ -38,10 +48,15 @@ def lock_root_out() -> None:
     prctl(PR_SET_SECUREBITS, _SECUREBITS)
 
 
-def set_to(*capabilities: int) -> None:
-    mask = sum(1 << number for number in capabilities)
-    low, high = mask & 0xFFFFFFFF, mask >> 32
+def set_to(*capabilities: int, inheritable: tuple[int, ...] = ()) -> None:
+    low, high = _mask(capabilities)
+    low_inherited, high_inherited = _mask(inheritable)
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
-    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    data = struct.pack("=6I", low, low, low_inherited, high, high, high_inherited)
     if syscalls.libc.capset(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def _mask(capabilities: tuple[int, ...]) -> tuple[int, int]:
+    mask = sum(1 << number for number in capabilities)
+    return mask & 0xFFFFFFFF, mask >> 32

@@ -174,6 +174,33 @@ class LauncherClient:
         except OSError as error:
             raise LauncherError(f"the launcher is gone: {error}") from None
 
+    def restore(
+        self, *, template: int, memory_mb: int, tmp_mb: int, processes: int
+    ) -> tuple[socket.socket, socket.socket]:
+        """Ask for a sandbox around a clone of the runtime of `template`. The second socket is for that one's sandbox.
+
+        Raises LauncherError when the launcher is gone.
+        """
+        request = {
+            "do": "restore",
+            "template": template,
+            "memory_mb": memory_mb,
+            "tmp_mb": tmp_mb,
+            "processes": processes,
+        }
+        ours, theirs = wire.pair()
+        finisher, link = wire.pair()
+        try:
+            wire.send(self._channel, request, {"control": theirs.fileno(), "template": finisher.fileno()})
+        except OSError as error:
+            ours.close()
+            link.close()
+            raise LauncherError(f"the launcher is gone: {error}") from None
+        finally:
+            theirs.close()
+            finisher.close()
+        return ours, link
+
     def assignment(
         self,
         *,

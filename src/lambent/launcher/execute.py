@@ -14,7 +14,7 @@ from lambent.launcher import capabilities, seccomp, syscalls
 
 _ERROR_FD = 3
 START_FD = 4
-"""Where a waiting interpreter reads what it is to become."""
+"""Where a waiting interpreter reads what it is to become, or a template is told to clone itself."""
 _SHARED_UMASK = 0o022
 
 
@@ -50,6 +50,8 @@ class Confinement(NamedTuple):
     """As seen in the user namespace this process is already in, or of the host when there is none."""
     fallback: Fallback
     filter: bytes | None
+    template: bool = False
+    """It is kept to be cloned, with the one capability that this needs."""
 
 
 class Descriptors(NamedTuple):
@@ -61,7 +63,7 @@ class Descriptors(NamedTuple):
     go: int
     """Read once before the user changes."""
     start: int | None = None
-    """Becomes START_FD of an interpreter that waits; None: it does not."""
+    """Becomes START_FD of an interpreter that waits, or of a template."""
 
 
 class Stay(BaseException):
@@ -100,8 +102,11 @@ def _confine(program: Program, confinement: Confinement, fds: Descriptors) -> No
     _leave_groups()
     os.setresgid(confinement.gid, confinement.gid, confinement.gid)
     os.setresuid(confinement.uid, confinement.uid, confinement.uid)
-    capabilities.lock_root_out()
-    capabilities.keep()
+    if confinement.template:
+        capabilities.keep_over_exec(capabilities.SYS_ADMIN)
+    else:
+        capabilities.lock_root_out()
+        capabilities.keep()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     os.umask(_SHARED_UMASK)
     _signals()
@@ -133,7 +138,9 @@ def _leave_groups() -> None:
 
 
 def _limits(open_files: int, fallback: Fallback) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # 0 keeps files from being written, but where the host pipes core dumps to a program the kernel would still start
+    # that, as root and outside all limits; for 1 it does not (core(5)).
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     limit(0, open_files, fallback)
 
 

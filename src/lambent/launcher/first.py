@@ -1,10 +1,9 @@
 """The loop of the first process of a sandbox: it obeys the supervisor, starts processes and reaps them.
 
-Messages in: assign (once), start, signal, kill, connect. Out: ready or failed, assigned, started or not_started,
-exited, killed, connected, refused. What is out of bounds is refused and changes nothing.
+Messages in: assign (once), start, signal, kill, connect, restore. Out: ready or failed, assigned, started or
+not_started, exited, killed, connected, snapshot, refused. What is out of bounds is refused and changes nothing.
 """
 
-import errno
 import os
 import select
 import signal
@@ -12,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from lambent.launcher import capabilities, cgroups, execute, mounts, request, syscalls, wire
+from lambent.launcher import capabilities, cgroups, cloning, execute, mounts, network, request, syscalls, wire
 from lambent.launcher.execute import Stay
 from lambent.launcher.forks import Forks, Identity, NotStarted, Waiting, waiting
 from lambent.launcher.tmp_folder import TmpFolder
@@ -20,7 +19,6 @@ from lambent.launcher.tmp_folder import TmpFolder
 START_VARIABLE = "_LAMBENT_START_FD"
 """Tells the bootstrap that it is to wait, and where."""
 _USUAL_OPEN_FILES = 1024
-_LOOPBACK = "127.0.0.1"
 _KEPT = (capabilities.SYS_ADMIN, capabilities.SETUID, capabilities.SETGID, capabilities.SETPCAP, capabilities.KILL)
 # For another /tmp, and for packages that belong to the supervisor's user.
 _TO_ASSIGN = (capabilities.CHOWN, capabilities.MKNOD, capabilities.DAC_READ_SEARCH)
@@ -70,6 +68,7 @@ class First:
         self._waiting: Waiting | None = None
         self._running: dict[str, int] = {}
         """Name -> pid."""
+        self._cloning: cloning.Cloning | None = None
 
     def prepare(self, runtime: request.Runtime, *, stay: bool) -> None:
         """Start the interpreter that waits. `stay`: this process is a fork of one already, and forks it again.
@@ -96,14 +95,18 @@ class First:
         # A function may have our user number: what a first process has no handler for cannot be sent to it from inside.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(woken, select.POLLIN)
         while True:
+            clones = self._cloning.watched if self._cloning is not None else []
+            poll = select.poll()
+            for fd in (self._control.fileno(), woken, *clones):
+                poll.register(fd, select.POLLIN)
             ready = {fd for fd, _ in poll.poll()}
             if woken in ready:
                 os.read(woken, 4096)
                 self._reap(os.WNOHANG)
+            if self._cloning is not None:
+                for fd in ready.intersection(clones):
+                    self._cloning.handle(fd)
             if self._control.fileno() in ready and not self._hear():
                 self._kill_all()
                 return
@@ -118,8 +121,12 @@ class First:
         if received is None:
             return False
         message, fds = received
-        for fd in fds.values():  # None is expected.
+        finisher = fds.pop("finisher", None)
+        for fd in fds.values():  # No other is expected.
             os.close(fd)
+        if finisher is not None:
+            self._restore(socket.socket(fileno=finisher))
+            return True
         try:
             self._obey(message)
         except request.BadRequest as error:
@@ -144,6 +151,12 @@ class First:
                 self._connect(request.port(message))
             case other:
                 raise request.BadRequest(f"{other!r} is not understood")
+
+    def _restore(self, finisher: socket.socket) -> None:
+        if self._cloning is None:
+            finisher.close()
+        else:
+            self._cloning.add(finisher)
 
     def _tell(self, message: wire.Message, fds: dict[str, int] | None = None) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # The end follows: the next receive sees it.
@@ -174,12 +187,17 @@ class First:
             return
         program = execute.Program(wanted.argv, wanted.variables, wanted.folder, wanted.open_files)
         output = self._outputs.runtime if wanted.name == request.RUNTIME else self._outputs.extensions
+        made = cloning.Cloning(self._tmp.image, self._tell) if wanted.template else None
         try:
-            forked = self._forks.fork(program, output)
+            template = made.of_template.fileno() if made is not None else None
+            forked = self._forks.fork(program, output, template=template)
         except NotStarted as error:
             self._tell({"event": "not_started", "reason": str(error)})
-        else:
-            self._started(wanted.name, forked.pid, forked.status)
+            return
+        if made is not None:
+            made.of_template.close()
+            self._cloning = made
+        self._started(wanted.name, forked.pid, forked.status)
 
     def _release(self, wanted: request.Start) -> bool:
         """Let the waiting interpreter be the runtime; False, with none left, when there is none that can."""
@@ -208,10 +226,10 @@ class First:
 
     def _connect(self, port: int) -> None:
         """The supervisor waits for the connection: who listens inside may never accept it."""
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
-            code = connection.connect_ex((_LOOPBACK, port))
-            begun = {"connection": connection.fileno()} if code in (0, errno.EINPROGRESS) else {}
-            self._tell({"event": "connected", "errno": code}, begun)
+        code, connection = network.connect(port)
+        self._tell({"event": "connected", "errno": code}, {} if connection is None else {"connection": connection})
+        if connection is not None:
+            os.close(connection)
 
     def _kill_all(self) -> None:
         """Every process in here but this one. The kernel signals all of them in one step, and a fork that is under way
@@ -237,7 +255,9 @@ class First:
                 self._waiting = None
                 continue
             name = next((name for name, each in self._running.items() if each == pid), None)
+            code, peak_bytes = os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+            if name is None and self._cloning is not None:
+                self._cloning.reaped(pid, cloning.End(code, peak_bytes))
             if name is not None:
                 del self._running[name]
-                code, peak_bytes = os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
                 self._tell({"event": "exited", "name": name, "code": code, "peak_bytes": peak_bytes})

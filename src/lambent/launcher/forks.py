@@ -8,7 +8,8 @@ import os
 import socket
 from typing import NamedTuple
 
-from lambent.launcher import cgroups, execute, request, syscalls, template
+from lambent.launcher import cgroups, execute, request, syscalls
+from lambent.launcher import template as base
 
 _READY_TIMEOUT_S = 10.0
 
@@ -19,6 +20,8 @@ class Identity(NamedTuple):
     host_id: int
     user_namespace: bool
     filter: bytes | None
+    template_filter: bytes | None
+    """Of a runtime that is kept to be cloned."""
 
 
 class NotStarted(Exception):
@@ -37,17 +40,31 @@ class Forks:
         self.group = group
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
-    def fork(self, program: execute.Program, output: int, *, start: int | None = None, stay: bool = False) -> Forked:
-        """Raises NotStarted; and execute.Stay in the child, when that stays."""
+    def fork(
+        self,
+        program: execute.Program,
+        output: int,
+        *,
+        start: int | None = None,
+        template: int | None = None,
+        stay: bool = False,
+    ) -> Forked:
+        """Raises NotStarted; and execute.Stay in the child, when that stays. `start` or `template` is the socket of a
+        program that waits, or is to be cloned."""
+        if template is not None and not (self._identity.user_namespace and self._identity.template_filter):
+            raise NotStarted("what is to be cloned needs a user namespace and a filter of system calls")
         failed, error = os.pipe2(os.O_CLOEXEC)
         go, going = os.pipe2(os.O_CLOEXEC)
         namespace, host_id = self._identity.user_namespace, self._identity.host_id
-        inside = (template.USER, template.GROUP) if namespace else (host_id, host_id)
+        inside = (base.USER, base.GROUP) if namespace else (host_id, host_id)
         pid = syscalls.clone(syscalls.CLONE_NEWUSER if namespace else 0, self.group.into)
         if pid == 0:
             # What waits gets its limits when it is assigned: they could not be raised then.
             fallback = self.fallback() if start is None else execute.Fallback(None, None)
             confinement = execute.Confinement(self.group.tasks, *inside, fallback, self._identity.filter)
+            if template is not None:
+                start = template
+                confinement = confinement._replace(filter=self._identity.template_filter, template=True)
             fds = execute.Descriptors(self._null, output, error, go, start)
             execute.become(program, confinement, fds, stay=stay)
         os.close(error)

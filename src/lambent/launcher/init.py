@@ -38,6 +38,7 @@ class Blueprint(NamedTuple):
     """User and group number of the function on the host."""
     user_namespace: bool
     filter: bytes | None
+    template_filter: bytes | None
     parents: tuple[tuple[cgroups.Hierarchy, str], ...]
     runtime: request.Runtime | None = None
     """Whose interpreter waits in it."""
@@ -71,12 +72,12 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
     apis = [network.listen(address) for address in network.RUNTIME_API]
     endpoints = [network.listen(address) for address in network.AWS_ENDPOINT]
     socket.sethostname("sandbox")
-    output_read, output_write = _output_pipe(blueprint.host_id)
-    extensions_read, extensions_write = _output_pipe(blueprint.host_id)
+    output_read, output_write = output_pipe(blueprint.host_id)
+    extensions_read, extensions_write = output_pipe(blueprint.host_id)
     mounts.proc()
     tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id)
     tmp.mount(limits.tmp_mb)
-    identity = Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter)
+    identity = Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter, blueprint.template_filter)
     first.before_assign(identity)
     outputs = first.Outputs(output_write, extensions_write)
     loop = first.First(identity, group, control, outputs, tmp, blueprint.prefixes)
@@ -99,7 +100,7 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
     return 0
 
 
-def _output_pipe(owner: int) -> tuple[int, int]:
+def output_pipe(owner: int) -> tuple[int, int]:
     read, write = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(read, False)
     # A burst of log lines should not stop the function. Refused when the user's pipe pages are used up.

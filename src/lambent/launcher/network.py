@@ -1,5 +1,6 @@
 """The network of a sandbox: loopback with two addresses, and the supervisor's listeners on it. No route leads out."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -44,3 +45,13 @@ def listen(address: tuple[str, int]) -> socket.socket:
     listener.bind(address)
     listener.listen(_BACKLOG)
     return listener
+
+
+def connect(port: int) -> tuple[int, int | None]:
+    """Begin a connection to loopback: an errno, and a descriptor unless it has failed already."""
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    code = connection.connect_ex(("127.0.0.1", port))
+    if code in (0, errno.EINPROGRESS):
+        return code, connection.detach()
+    connection.close()
+    return code, None

@@ -47,6 +47,14 @@ class Prepare(NamedTuple):
     """The one that forks it; None: it is exec'd."""
 
 
+class Restore(NamedTuple):
+    """A sandbox around a clone of a template."""
+
+    template: int
+    """The number of its sandbox."""
+    limits: Limits
+
+
 class Assign(NamedTuple):
     """What makes it one environment's."""
 
@@ -68,6 +76,8 @@ class Start(NamedTuple):
     open_files: int
     must_exec: bool
     """Not the interpreter that may be waiting."""
+    template: bool = False
+    """It is kept to be cloned."""
 
     def __repr__(self) -> str:
         """Without the variables, which are secrets."""
@@ -85,6 +95,25 @@ def prepare(message: dict[str, Any], runtimes: int) -> Prepare:
     )
 
 
+def restore(message: dict[str, Any]) -> Restore:
+    if message.get("do") != "restore":
+        raise BadRequest("only restore is understood")
+    template = message.get("template")
+    if type(template) is not int:
+        raise BadRequest("template must be the number of a sandbox")
+    return Restore(template, _limits(message))
+
+
+def variables(message: dict[str, Any]) -> Mapping[str, str]:
+    """Those of a start."""
+    found = message.get("variables")
+    if not isinstance(found, dict) or not all(_is_text(value) for value in found.values()):
+        raise BadRequest("variables must be texts without zero characters")
+    if not all(key and "=" not in key and "\0" not in key for key in found):
+        raise BadRequest("a variable needs a name")
+    return found
+
+
 def assign(message: dict[str, Any], prefixes: int) -> Assign:
     return Assign(
         code=_relative("code", message.get("code")),
@@ -96,19 +125,25 @@ def assign(message: dict[str, Any], prefixes: int) -> Assign:
 
 def start(message: dict[str, Any], running: int) -> Start:
     """`running` counts the processes that the sandbox was told to start and that have not ended."""
-    name, argv, variables, folder = (message.get(key) for key in ("name", "argv", "variables", "folder"))
+    name, argv, folder = (message.get(key) for key in ("name", "argv", "folder"))
     if running > _MOST_EXTENSIONS:
         raise BadRequest(f"more than {_MOST_EXTENSIONS} extensions")
     if not isinstance(argv, list) or not argv or not all(_is_text(each) for each in argv):
         raise BadRequest("argv must be texts without zero characters")
-    if not isinstance(variables, dict) or not all(_is_text(value) for value in variables.values()):
-        raise BadRequest("variables must be texts without zero characters")
-    if not all(key and "=" not in key and "\0" not in key for key in variables):
-        raise BadRequest("a variable needs a name")
     if not _is_text(folder) or not folder.startswith("/"):
         raise BadRequest("folder must be an absolute path")
-    open_files = _number(message, "open_files", OPEN_FILES)
-    return Start(process_name(name), tuple(argv), variables, folder, open_files, message.get("must_exec") is not False)
+    template = message.get("template", False) is True
+    if template and name != RUNTIME:
+        raise BadRequest("only the runtime can be a template")
+    return Start(
+        process_name(name),
+        tuple(argv),
+        variables(message),
+        folder,
+        _number(message, "open_files", OPEN_FILES),
+        template or message.get("must_exec") is not False,
+        template,
+    )
 
 
 def process_name(name: Any) -> str:

@@ -7,6 +7,8 @@ purpose fails with EPERM, as under Docker's default profile; a call of a foreign
 import ctypes
 import errno
 import os
+import signal
+import struct
 
 from lambent.launcher import syscalls
 
@@ -72,6 +74,21 @@ _BINARY_TREE = 2
 _MODE_FILTER = 2
 
 
+CLONE_OF_TEMPLATE = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_PARENT
+    | signal.SIGCHLD
+)
+"""The one way in which a template may make a process that is not its own kind."""
+_CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
+_LOAD, _JUMP_IF_EQUAL, _JUMP_IF_ANY, _RETURN = 0x20, 0x15, 0x45, 0x06
+_AT_NUMBER, _AT_FIRST_ARGUMENT = 0, 16
+
+
 class SeccompUnavailable(Exception):
     """This machine cannot filter system calls; the message says what is missing."""
 
@@ -118,8 +135,11 @@ class _Builder:
             self._library.seccomp_release(self._context)
 
 
-def compile_filter() -> bytes:
-    """The BPF program, ready for `load`. About 10 ms; once per launcher."""
+def compile_filter(*, template: bool = False) -> bytes:
+    """The BPF program, ready for `load`. About 10 ms; once per launcher.
+
+    `template`: for a process that is kept to be cloned. It may also make exactly the namespaces of a restored sandbox.
+    """
     builder = _Builder()
     builder.attribute(_ATTRIBUTE_BAD_ARCH, _KILL_PROCESS)
     builder.attribute(_ATTRIBUTE_OPTIMIZE, _BINARY_TREE)  # Since libseccomp 2.5; a longer way through without it.
@@ -129,8 +149,12 @@ def compile_filter() -> bytes:
     for name in _REFUSED:
         builder.rule(refused, name)
     builder.rule(_ALLOW, "clone", _Compare(0, _MASKED_EQUAL, _ALL_NAMESPACE_FLAGS, 0))
-    for flag in _NEW_NAMESPACE_FLAGS:
-        builder.rule(refused, "clone", _Compare(0, _MASKED_EQUAL, flag, flag))
+    if template:
+        # Other flags stay at the default: libseccomp does not order rules that overlap.
+        builder.rule(_ALLOW, "clone", _Compare(0, _EQUAL, CLONE_OF_TEMPLATE, 0))
+    else:
+        for flag in _NEW_NAMESPACE_FLAGS:
+            builder.rule(refused, "clone", _Compare(0, _MASKED_EQUAL, flag, flag))
     # clone3 stays at the default: its flags are behind a pointer, which a filter cannot follow, and on ENOSYS glibc
     # falls back to clone.
     for personality in _PERSONALITIES:
@@ -177,6 +201,21 @@ def _internet_sockets(builder: _Builder, family: _Compare) -> None:
         action = _ALLOW if kind in _KINDS else _ERRNO | errno.ESOCKTNOSUPPORT
         any_of_kind = (_Compare(1, _MASKED_EQUAL, _KIND_BITS, kind), _Compare(2, _EQUAL, _ANY_PROTOCOL, 0))
         builder.rule(action, "socket", family, *any_of_kind)
+
+
+def without_namespaces() -> bytes:
+    """What a clone of a template puts on top of the template's filter: no new namespaces any more."""
+    return b"".join(
+        struct.pack("=HBBI", code, if_true, if_false, value)
+        for code, if_true, if_false, value in (
+            (_LOAD, 0, 0, _AT_NUMBER),
+            (_JUMP_IF_EQUAL, 0, 3, _CLONE_NUMBERS[os.uname().machine]),
+            (_LOAD, 0, 0, _AT_FIRST_ARGUMENT),
+            (_JUMP_IF_ANY, 0, 1, _ALL_NAMESPACE_FLAGS),
+            (_RETURN, 0, 0, _ERRNO | errno.EPERM),
+            (_RETURN, 0, 0, _ALLOW),
+        )
+    )
 
 
 class _Program(ctypes.Structure):

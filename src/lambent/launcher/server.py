@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from lambent.launcher import (
     cgroups,
+    finish,
     init,
     leftovers,
     network,
@@ -91,17 +92,19 @@ class Launcher:
         self._record = f"{self._own_folder}/cgroups"
         os.makedirs(self._own_folder, 0o700, exist_ok=True)
         self._filter = self._compile_filter()
+        self._template_filter = self._compile_filter(template=True)
         self._hierarchies, self._groups = self._prepare_cgroups()
         # The last of the numbers is no function's.
         self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1)
+        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._leave_host()
         self.networks.open()
         self._tmp_images = self._probe_tmp_images()
         self._user_namespaces = self._probe_user_namespaces()
 
-    def _compile_filter(self) -> bytes | None:
+    def _compile_filter(self, *, template: bool = False) -> bytes | None:
         try:
-            return seccomp.compile_filter()
+            return seccomp.compile_filter(template=template)
         except seccomp.SeccompUnavailable as error:
             self.missing["syscalls"] = str(error)
             return None
@@ -160,8 +163,8 @@ class Launcher:
             self.missing["tmp"] = "only root mounts disk images: /tmp is memory, and counts as the function's"
             return False
         try:
-            root = tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
-            tmp_image.discard("/tmp", root)
+            mounted = tmp_image.mount(_PROBE_TMP_MB, self._blank(_PROBE_TMP_MB), "/tmp", 0, 0)
+            tmp_image.discard("/tmp", mounted)
             self._blank(_USUAL_TMP_MB)
         except (OSError, tmp_image.TmpUnavailable) as error:
             self.missing["tmp"] = f"{error}; /tmp counts as memory of the function"
@@ -199,12 +202,47 @@ class Launcher:
                     break
                 message, fds = received
                 if (control := fds.pop("control", None)) is not None:
-                    self._prepare(message, socket.socket(fileno=control))
+                    self._take(message, socket.socket(fileno=control), fds.pop("template", None))
                 elif message.get("do") == "plug":
                     self._plug(message)
                 for fd in fds.values():
                     os.close(fd)
         self._end()
+
+    def _take(self, message: dict[str, Any], control: socket.socket, template: int | None) -> None:
+        if template is None:
+            self._prepare(message, control)
+        else:
+            with socket.socket(fileno=template) as link:
+                self._restore(message, control, link)
+
+    def _restore(self, message: dict[str, Any], control: socket.socket, template: socket.socket) -> None:
+        """As `_prepare`, around a clone of a template. `template` leads to the template's first process."""
+        try:
+            wanted = request.restore(message)
+            first = next((pid for pid, each in self._running.items() if each.slot == wanted.template), None)
+            if first is None:
+                raise request.BadRequest("there is no such template")
+            slot = self._take_slot()
+            pid = os.fork()
+        except (request.BadRequest, OSError) as error:
+            with suppress(OSError):
+                wire.send(control, {"event": "failed", "reason": str(error)})
+            control.close()
+            return
+        if pid == 0:
+            blueprint = finish.Blueprint(
+                slot=str(slot),
+                limits=wanted.limits,
+                parents=self._parents,
+                group_name=self._group_name,
+                template_slot=str(wanted.template),
+                template_first=first,
+                owner=self._host_id(wanted.template),
+                proc=self._proc,
+            )
+            finish.run(blueprint, control, template)
+        self._running[pid] = _Running(slot, control)
 
     def _prepare(self, message: dict[str, Any], control: socket.socket) -> None:
         """A failure is told on the control socket; success is told there by the sandbox itself."""
@@ -245,12 +283,16 @@ class Launcher:
             limits=wanted.limits,
             prefixes=len(self._agreed.prefixes),
             tmp_blanks=self._blanks if self._tmp_images else None,
-            host_id=self._ids.first + (slot if self._ids.missing is None else 0),
+            host_id=self._host_id(slot),
             user_namespace=self._user_namespaces,
             filter=self._filter,
+            template_filter=self._template_filter,
             parents=self._parents,
             runtime=None if wanted.runtime is None else self._agreed.runtimes[wanted.runtime],
         )
+
+    def _host_id(self, slot: int) -> int:
+        return self._ids.first + (slot if self._ids.missing is None else 0)
 
     def _take_slot(self) -> int:
         """The lowest free one, so that numbers stay small."""

@@ -6,6 +6,7 @@ Numbers from 424 on are the same on every architecture; the one older call has a
 import ctypes
 import os
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -15,6 +16,7 @@ _python = ctypes.PyDLL(None, use_errno=True)
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _OPEN_TREE, _MOVE_MOUNT, _CLONE3, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 428, 429, 435, 436, 437, 442
 
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -148,4 +150,18 @@ def open_beneath(directory_fd: int, path: str) -> int:
 
 
 def close_from(first: int) -> None:
-    _call(_CLOSE_RANGE, "close_range", ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(0))
+    _close_range(first, 0xFFFFFFFF)
+
+
+def close_except(kept: Iterable[int]) -> None:
+    """All descriptors but these."""
+    first = 0
+    for fd in sorted(kept):
+        if fd > first:
+            _close_range(first, fd - 1)
+        first = fd + 1
+    close_from(first)
+
+
+def _close_range(first: int, last: int) -> None:
+    _call(_CLOSE_RANGE, "close_range", ctypes.c_uint(first), ctypes.c_uint(last), ctypes.c_uint(0))

@@ -14,7 +14,7 @@ class TmpFolder:
         self._blanks = blanks
         self._owner = owner
         self._size_mb = 0
-        self._root: int | None = None
+        self._mounted: tmp_image.Mounted | None = None
 
     def mount(self, size_mb: int) -> None:
         """Nothing when it has this size."""
@@ -28,12 +28,21 @@ class TmpFolder:
         else:
             # A size that the launcher had not met when it forked this process is made here, in some milliseconds.
             blank = self._blanks[size_mb] if size_mb in self._blanks else tmp_image.blank(size_mb)
-            self._root = tmp_image.mount(size_mb, blank, TARGET, self._owner, self._owner)
+            self._mounted = tmp_image.mount(size_mb, blank, TARGET, self._owner, self._owner)
+
+    def mount_copy(self, source: int) -> None:
+        """Instead of `mount`: what another image holds."""
+        self._mounted = tmp_image.mount_copy(source, TARGET)
+
+    @property
+    def image(self) -> int | None:
+        """Of what is mounted, where it is one."""
+        return self._mounted.image if self._mounted is not None else None
 
     def discard(self) -> None:
-        if self._root is not None:
-            tmp_image.discard(TARGET, self._root)
-            self._root = None
+        if self._mounted is not None:
+            tmp_image.discard(TARGET, self._mounted)
+            self._mounted = None
         elif self._size_mb:
             syscalls.umount(TARGET)
         self._size_mb = 0

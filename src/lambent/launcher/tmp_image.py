@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 from contextlib import suppress
+from typing import NamedTuple
 
 from lambent.launcher import syscalls
 from lambent.launcher.template import IMAGES, STAGING
@@ -70,36 +71,72 @@ def _extents(file: int) -> Extents:
         extents.append((start, os.pread(file, at - start, start)))
 
 
-def mount(size_mb: int, extents: Extents, target: str, uid: int, gid: int) -> int:
-    """Mount a new, empty image of `size_mb` at `target`, owned by the function; its open root, for `discard`."""
+class Mounted(NamedTuple):
+    """A mounted image, by open descriptors."""
+
+    root: int
+    """Its root folder: when it was mounted that was still ours, later nobody but the function may open it."""
+    image: int
+
+
+def mount(size_mb: int, extents: Extents, target: str, uid: int, gid: int) -> Mounted:
+    """Mount a new, empty image of `size_mb` at `target`, owned by the function."""
+    image = _new(size_mb << 20)
+    for offset, data in extents:
+        os.pwrite(image, data, offset)
+    mounted = _mount(image, target)
+    with suppress(FileNotFoundError):
+        os.rmdir("lost+found", dir_fd=mounted.root)
+    os.fchmod(mounted.root, 0o700)
+    os.fchown(mounted.root, uid, gid)
+    return mounted
+
+
+def mount_copy(source: int, target: str) -> Mounted:
+    """Mount a copy of an image that nobody can write to any more."""
+    size = os.fstat(source).st_size
+    image = _new(size)
+    start, end = 0, 0
+    while end < size:
+        try:
+            start = os.lseek(source, end, os.SEEK_DATA)
+        except OSError:
+            break
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        while start < end:
+            start += os.copy_file_range(source, image, end - start, start, start)
+    return _mount(image, target)
+
+
+def seal(target: str) -> None:
+    """Write everything to the image and allow no change any more. Raises OSError EBUSY when a file is being written."""
+    flags = syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("none", target, None, flags)
+
+
+def discard(target: str, mounted: Mounted) -> None:
+    """Unmount at once: what is not written yet is dropped instead of flushed to a file that is going away."""
+    with suppress(OSError):
+        fcntl.ioctl(mounted.root, _EXT4_IOC_SHUTDOWN, struct.pack("=I", _WITHOUT_LOG_FLUSH))
+    os.close(mounted.root)
+    os.close(mounted.image)
+    syscalls.umount(target)
+
+
+def _new(size: int) -> int:
     image = os.open(IMAGES, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        os.ftruncate(image, size_mb << 20)
-        for offset, data in extents:
-            os.pwrite(image, data, offset)
-        device, path = _attach(image)
-    finally:
-        os.close(image)
+    os.ftruncate(image, size)
+    return image
+
+
+def _mount(image: int, target: str) -> Mounted:
+    device, path = _attach(image)
     try:
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
         syscalls.mount(path, target, "ext4", flags, "noinit_itable,discard,nobarrier")
     finally:
         os.close(device)
-    # While it is still ours: later nobody but the function may open it.
-    root = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    with suppress(FileNotFoundError):
-        os.rmdir("lost+found", dir_fd=root)
-    os.fchmod(root, 0o700)
-    os.fchown(root, uid, gid)
-    return root
-
-
-def discard(target: str, root: int) -> None:
-    """Unmount at once: what is not written yet is dropped instead of flushed to a file that is going away."""
-    with suppress(OSError):
-        fcntl.ioctl(root, _EXT4_IOC_SHUTDOWN, struct.pack("=I", _WITHOUT_LOG_FLUSH))
-    os.close(root)
-    syscalls.umount(target)
+    return Mounted(os.open(target, os.O_RDONLY | os.O_CLOEXEC), image)
 
 
 def _attach(image: int) -> tuple[int, str]:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
 from lambent.environments.sandbox.channel import SandboxGone
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 from lambent.testing.scripted_runtime import Script, ScriptedRuntime
@@ -55,6 +55,8 @@ class FakeSandbox:
         self.cpus: float | None = None
         self.peak_bytes = 35 * 1024 * 1024
         self.stopped = False
+        self.snapshot_taken: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        """The test decides when a template can be cloned, or why not."""
         self._process: asyncio.Task[ProcessExit] | None = None
         self._exit: asyncio.Future[ProcessExit] | None = None
 
@@ -92,6 +94,13 @@ class FakeSandbox:
 
     def terminate(self, name: str | None = None) -> None:
         self.terminated.append(name)
+
+    def end_runtime(self) -> None:
+        if self._process is not None:
+            self._process.cancel()
+
+    async def snapshot(self) -> str | None:
+        return await self.snapshot_taken
 
     async def connect(self, port: int) -> socket.socket:
         connection = socket.socket()
@@ -187,6 +196,7 @@ class FakeDriver:
     name = "fake"
     guarantees: Mapping[str, bool] = {}
     can_prepare = True
+    can_restore = True
 
     def __init__(self, scripts: Callable[[int], Sequence[Script]] | Sequence[Script]) -> None:
         self.scripts = scripts
@@ -199,6 +209,9 @@ class FakeDriver:
         return self.prepared[-1]
 
     async def create(self, spec: SandboxSpec) -> FakeSandbox:
+        return await self.make(spec)
+
+    async def restore(self, template: Sandbox, spec: SandboxSpec) -> FakeSandbox:
         return await self.make(spec)
 
     async def make(self, spec: SandboxSpec) -> FakeSandbox:

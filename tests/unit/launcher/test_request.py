@@ -124,3 +124,19 @@ def test_signals_and_ports_are_in_bounds(number: object) -> None:
         request.signal_number({"number": number})
     with pytest.raises(BadRequest):
         request.port({"port": number if number != 32 else 65536})
+
+
+def test_only_the_runtime_is_a_template_and_it_never_waits() -> None:
+    wanted = {**START, "must_exec": False, "template": True}
+    assert request.start(wanted, 0).template
+    assert request.start(wanted, 0).must_exec
+    with pytest.raises(request.BadRequest, match="only the runtime"):
+        request.start({**wanted, "name": "extension/a"}, 0)
+
+
+@pytest.mark.parametrize("number", [None, "1", True, 1.0])
+def test_a_restore_names_a_template(number: object) -> None:
+    limits = {"memory_mb": 128, "tmp_mb": 512, "processes": 256}
+    assert request.restore({"do": "restore", "template": 3, **limits}).template == 3
+    with pytest.raises(request.BadRequest, match="template"):
+        request.restore({"do": "restore", "template": number, **limits})

@@ -40,6 +40,7 @@ class Channel:
         self._asking = asyncio.Lock()
         self.peak_bytes_at_exit = 0
         """Of the runtime process that ended last, as the kernel kept it."""
+        self._snapshot: asyncio.Future[str | None] = self._loop.create_future()
         self._loop.add_reader(control.fileno(), self._readable)
 
     async def start(self, order: wire.Message, timeout_s: float) -> tuple["asyncio.Future[ProcessExit]", int]:
@@ -84,6 +85,18 @@ class Channel:
         self._plug = self._loop.create_future()
         return self._plug
 
+    async def snapshot(self) -> str | None:
+        """Of a template: None once it can be cloned, or what is in the way. Raises SandboxGone."""
+        await asyncio.wait((self._snapshot, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        if not self._snapshot.done():
+            raise SandboxGone
+        return self._snapshot.result()
+
+    def give(self, name: str, descriptor: socket.socket) -> None:
+        """Hand a descriptor over, which has no answer here; it is closed on this side."""
+        with descriptor, suppress(BrokenPipeError, ConnectionResetError):
+            wire.send(self._control, {"do": name}, {name: descriptor.fileno()})
+
     def tell(self, order: wire.Message) -> None:
         """Send an order that has no answer."""
         if not self._gone.done():
@@ -115,6 +128,9 @@ class Channel:
             self._exited(name, ProcessExit(code, None) if code >= 0 else ProcessExit(None, -code))
         elif message["event"] in ("plugged", "not_plugged"):
             self._plugged(message)
+        elif message["event"] == "snapshot":
+            if not self._snapshot.done():
+                self._snapshot.set_result(message["reason"])
         elif message["event"] == "gone":
             self._plugged({"event": "not_plugged", "reason": "the sandbox ended by itself", "kind": "SandboxGone"})
             self._loop.remove_reader(self._control.fileno())

@@ -13,12 +13,13 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
 from lambent.environments.sandbox.channel import Channel, SandboxError, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import PeakMemory, processes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
+from lambent.launcher.execute import START_FD
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
 from lambent.launcher.wire import Message
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
@@ -40,7 +41,10 @@ class NativeSandbox:
         channel: Channel,
         fds: Mapping[str, int],
         stopped: "Callable[[NativeSandbox], None]",
+        number: int,
     ) -> None:
+        self.number = number
+        """By which the launcher knows it."""
         self._spec = spec
         self._stopped = stopped
         self._channel = channel
@@ -78,13 +82,15 @@ class NativeSandbox:
         self._memory.restart(status)
 
     async def _start(self, name: str, command: Command, folder: str) -> tuple[asyncio.Future[ProcessExit], int]:
+        template = name == RUNTIME and self._spec.template
         order = {
             "name": name,
             "argv": command.argv,
-            "variables": dict(command.variables),
+            "variables": {**command.variables, **({"_LAMBENT_TEMPLATE_FD": str(START_FD)} if template else {})},
             "folder": folder,
             "open_files": self._spec.max_open_files,
             "must_exec": self._spec.must_exec,
+            "template": template,
         }
         return await self._channel.start(order, _CREATE_TIMEOUT_S)
 
@@ -92,6 +98,16 @@ class NativeSandbox:
         if self._ended is None:
             raise RuntimeError("the runtime process of this sandbox was never started")
         return await asyncio.shield(self._ended)
+
+    def end_runtime(self) -> None:
+        self._channel.tell({"do": "signal", "name": RUNTIME, "number": signal.SIGKILL})
+
+    async def snapshot(self) -> str | None:
+        return await self._channel.snapshot()
+
+    def hand_over(self, finisher: socket.socket) -> None:
+        """Of a template: let it know the finisher of a clone."""
+        self._channel.give("finisher", finisher)
 
     async def start_extension(self, name: str, command: RenderCommand) -> None:
         running = self._extensions.get(name)
@@ -279,7 +295,7 @@ class NativePrepared:
         if self._assigned or self._stopping is not None:
             raise RuntimeError("this sandbox was assigned or stopped before")
         self._assigned = True
-        sandbox = NativeSandbox(spec, self._channel, self._fds, self._sandboxes.discard)
+        sandbox = NativeSandbox(spec, self._channel, self._fds, self._sandboxes.discard, self._number)
         self._sandboxes.discard(self)
         self._sandboxes.add(sandbox)
         try:
@@ -292,7 +308,7 @@ class NativePrepared:
                 tmp_mb=limits.tmp_mb,
                 processes=limits.processes,
             )
-            plugged = self._plug(spec)
+            plugged = _plug(self._launcher, self._channel, self._number, spec)
             await self._channel.ask(order, "assigned", _CREATE_TIMEOUT_S)
             if plugged is not None:
                 sandbox.network_missing = await _plugged(plugged, spec)
@@ -300,15 +316,6 @@ class NativePrepared:
             await sandbox.stop()
             raise
         return sandbox
-
-    def _plug(self, spec: SandboxSpec) -> "asyncio.Future[Message] | None":
-        """Ask for its network before the assignment: launcher and sandbox then work at the same time."""
-        network = spec.network
-        if network is None or network.kind == "none" or (network.kind == "internet" and self._launcher.no_egress):
-            return None
-        answer = self._channel.expect_plug()
-        self._launcher.plug(self._number, network.as_json())
-        return answer
 
     async def stop(self) -> None:
         if self._assigned:
@@ -324,8 +331,21 @@ class NativePrepared:
         self._sandboxes.discard(self)
 
 
+def _plug(
+    launcher: LauncherClient, channel: Channel, number: int, spec: SandboxSpec
+) -> "asyncio.Future[Message] | None":
+    """Ask for the network of a sandbox before its assignment: launcher and sandbox then work at the same time."""
+    network = spec.network
+    if network is None or network.kind == "none" or (network.kind == "internet" and launcher.no_egress):
+        return None
+    answer = channel.expect_plug()
+    launcher.plug(number, network.as_json())
+    return answer
+
+
 class NativeDriver:
     can_prepare = True
+    can_restore = True
 
     def __init__(self, launcher: LauncherClient) -> None:
         self.name = launcher.kind.name
@@ -360,6 +380,31 @@ class NativeDriver:
     async def create(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
         return await (await self._prepare(_limits(spec), None)).assign(spec)
+
+    async def restore(self, template: Sandbox, spec: SandboxSpec) -> NativeSandbox:
+        """Raises SandboxError or LauncherError."""
+        assert isinstance(template, NativeSandbox)
+        limits = _limits(spec)
+        control, finisher = self._launcher.restore(
+            template=template.number, memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes
+        )
+        template.hand_over(finisher)
+        channel = Channel(control)
+        try:
+            message, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
+        except BaseException:
+            await channel.end()
+            raise
+        sandbox = NativeSandbox(spec, channel, fds, self._sandboxes.discard, message["sandbox"])
+        self._sandboxes.add(sandbox)
+        try:
+            plugged = _plug(self._launcher, channel, sandbox.number, spec)
+            if plugged is not None:
+                sandbox.network_missing = await _plugged(plugged, spec)
+        except BaseException:
+            await sandbox.stop()
+            raise
+        return sandbox
 
     @property
     def zygotes(self) -> Collection[tuple[str, str]]:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from lambent.core.ids import uuid4
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, SandboxSpec
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
 from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
@@ -39,6 +39,9 @@ def _listener() -> socket.socket:
     listener.bind(("127.0.0.1", 0))
     listener.listen(_LISTEN_BACKLOG)
     return listener
+
+
+NO_CLONES = "without isolation no process can be cloned into a sandbox of its own"
 
 
 class ProcessSandbox:
@@ -126,6 +129,13 @@ class ProcessSandbox:
         target = self._running if name is None else self._extensions.get(name)
         if target is not None:
             target.signal(signal.SIGTERM, group=False)
+
+    def end_runtime(self) -> None:
+        if self._running is not None:
+            self._running.signal(signal.SIGKILL)
+
+    async def snapshot(self) -> str | None:
+        return NO_CLONES
 
     async def connect(self, port: int) -> socket.socket:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -245,6 +255,7 @@ class ProcessDriver:
     name = "process"
     guarantees: Mapping[str, bool] = MappingProxyType(nothing())
     can_prepare = False
+    can_restore = False
 
     def __init__(self, *, scratch: Path, runtime_entries: Mapping[str, Path]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -258,6 +269,9 @@ class ProcessDriver:
 
     async def prepare(self, wish: Preparation) -> ProcessPrepared:
         return ProcessPrepared(self)
+
+    async def restore(self, template: Sandbox, spec: SandboxSpec) -> ProcessSandbox:
+        raise SandboxError(NO_CLONES)
 
     async def create(self, spec: SandboxSpec) -> ProcessSandbox:
         home = self._scratch / uuid4()

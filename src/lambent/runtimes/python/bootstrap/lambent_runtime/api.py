@@ -61,6 +61,15 @@ class RuntimeApi:
                 self._disconnect()
             return headers, body
 
+    def restore_next(self):
+        """Under SnapStart: returns in the restored process."""
+        self._connect()
+        self._socket.sendall(b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: %s\r\n\r\n" % self._host)
+        status, _, body = self._read_response()
+        self._disconnect()
+        if status != 200:
+            raise RuntimeApiError("Failed to get the restore: %d %s" % (status, body[:500]))
+
     def respond(self, request_id, body, content_type, headers=b""):
         """Keep the result; it is sent together with the request for the next event."""
         path = b"invocation/%s/response" % request_id.encode()
@@ -74,7 +83,7 @@ class RuntimeApi:
         self._result = self._request(path, body, headers)
 
     def post(self, path, body, error_type):
-        """One request of its own, for init/error. Raises RuntimeApiError unless it is accepted."""
+        """One request of its own, for init/error and restore/error. Raises RuntimeApiError unless it is accepted."""
         header = b"Lambda-Runtime-Function-Error-Type: %s\r\n" % error_type.encode()
         try:
             self._disconnect()

@@ -33,6 +33,10 @@ def main():
         from lambent_runtime import log
 
         log.configure(sys.modules["logging"])
+    template_fd = environ.pop("_LAMBENT_TEMPLATE_FD", None)
+    if template_fd is not None:
+        template_fd = int(template_fd)
+        os.set_inheritable(template_fd, False)
     warning = environ.pop("_LAMBENT_WARNING", None)
     if warning:
         print("[WARNING] " + warning)
@@ -44,6 +48,10 @@ def main():
         _fail_init(api, fault, None)
     except Exception as error:
         _fail_init(api, None, error)
+    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        from lambent_runtime import snapshot
+
+        snapshot.pass_through(api, template_fd)
     Invoker(api, handler).run()
 
 

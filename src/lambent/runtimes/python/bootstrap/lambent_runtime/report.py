@@ -33,6 +33,13 @@ def init_error(api, fault, error):
     api.post(b"init/error", event.encode(payload).encode(), payload["errorType"])
 
 
+def snapshot_error(api, path, error, error_type):
+    """A hook failed: what it raised is told as for any other failure, under a type of its own."""
+    payload, _ = _describe(None, error, "")
+    _log(payload)
+    api.post(path, event.encode(payload).encode(), error_type)
+
+
 def _describe(fault, error, request_id):
     """(payload for the caller, the same for X-Ray)."""
     if fault is not None:
