@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from lambent.core.clock import Clock, SystemClock
 from lambent.environments.environment import Environment
 from lambent.environments.pool import Pool
-from lambent.environments.ports import EnvironmentIdentity, Program
+from lambent.environments.ports import EnvironmentIdentity, JournalSource, Program
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
 from lambent.invocation.concurrency import Concurrency
@@ -99,6 +99,7 @@ class Machine:
         *,
         clock: Clock | None = None,
         account_limit: int = 1000,
+        journals: JournalSource | None = None,
         **pool: Any,
     ) -> None:
         self.driver = FakeDriver(scripts)
@@ -107,7 +108,7 @@ class Machine:
         self.pool = Pool(
             driver=self.driver,
             programs=FixedProgram(),
-            journals=Journals(self.log),
+            journals=journals or Journals(self.log),
             clock=self.clock,
             **pool,
         )

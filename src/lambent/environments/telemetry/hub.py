@@ -92,6 +92,10 @@ class Hub:
             schema = subscriber.subscription.schema
             if category not in subscriber.subscription.types:
                 continue
+            if category != "platform" and subscriber.backlog.full:
+                # A flood is not even written down for who cannot follow.
+                subscriber.backlog.drop(1, len(record))
+                continue
             if (events := written.get(schema)) is None:
                 events = written[schema] = self._events(schema, category, time_ms, record)
             self._add(subscriber, category, events)

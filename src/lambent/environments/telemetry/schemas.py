@@ -7,6 +7,7 @@ stream are those of `Schema.TELEMETRY_2022_12_13`.
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from lambent.aws.arn import partition_of
@@ -108,7 +109,12 @@ class Surrounding:
 
 def iso(time_ms: float) -> str:
     seconds, milliseconds = divmod(int(time_ms), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def platform_events(event: Platform, about: About, schema: Schema, told: Surrounding) -> list[Event]:
