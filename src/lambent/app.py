@@ -25,7 +25,7 @@ from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
 from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
-from lambent.environments.program import Programs
+from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.environments.stock import limits
@@ -196,6 +196,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             idle_environment_s=settings.idle_environment_s,
             quotas=quotas,
             prewarm=limits(settings.prewarm, os.cpu_count() or 1),
+            runtimes=RuntimesInUse(host.catalog, control_plane.read_model),
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         # Pollers end first: their last batches need environments.

@@ -1,9 +1,10 @@
 """Functions invoked in real sandboxes through pool and router, without a server: handlers as text, results as JSON."""
 
+import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +19,20 @@ from lambent.environments.pool import Pool
 from lambent.environments.ports import ProgramSource, SandboxDriver
 from lambent.environments.program import Programs
 from lambent.environments.request import InvokeResult
+from lambent.environments.stock import OFF, Limits
 from lambent.functions.records import CodePackage, FunctionVersion
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places
+from lambent.runtimes.layout import RuntimeStart
 from tests.unit.environments.kit import ListSink, function_version, request, within
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 INTERPRETER = Path(sys.base_prefix) / "bin" / RUNTIME
 """The one that the launcher of the tests knows; another of this version may come first in PATH."""
+CATALOG = Catalog(places(os.environ), configured=[(RUNTIME, INTERPRETER)])
 DEADLINE_S = 60.0
 
 
@@ -54,20 +58,37 @@ class Folder:
         return self.root / layers[0].sha256 if layers else None
 
 
+@dataclass(frozen=True)
+class OneRuntime:
+    """Functions of one runtime are there from the beginning."""
+
+    runtime: RuntimeStart
+
+    def in_use(self) -> Mapping[RuntimeStart, int]:
+        return {self.runtime: 1}
+
+    def start(self, identifier: str) -> RuntimeStart | None:
+        return self.runtime if identifier == self.runtime.identifier else None
+
+
 class Machine:
     """A pool over a real driver. `deploy` makes a function version, `invoke` calls it."""
 
-    def __init__(self, driver: SandboxDriver, root: Path, *, programs: ProgramSource | None = None) -> None:
-        catalog = Catalog(places(os.environ), configured=[(RUNTIME, INTERPRETER)])
+    def __init__(
+        self, driver: SandboxDriver, root: Path, *, programs: ProgramSource | None = None, prewarm: Limits = OFF
+    ) -> None:
         self.log = ListSink()
         self._root = root
         self._driver = driver
         self.pool = Pool(
             driver=driver,
-            programs=programs or Programs(catalog, Folder(root)),
+            programs=programs or Programs(CATALOG, Folder(root)),
             journals=Journals(self.log),
             clock=SystemClock(),
+            prewarm=prewarm,
+            runtimes=OneRuntime(CATALOG.find(RUNTIME).start),
         )
+        self._keeping = asyncio.get_running_loop().create_task(self.pool.prewarm.run())
         self.concurrency = Concurrency(1000)
         self.router = Router(self.concurrency, self.pool)
 
@@ -101,4 +122,5 @@ class Machine:
 
     async def close(self) -> None:
         await self.pool.close(5)
+        self._keeping.cancel()
         await self._driver.close()

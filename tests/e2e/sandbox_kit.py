@@ -15,7 +15,7 @@ import lambent
 from lambent.environments.ports import Sandbox, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import cgroups, client
-from lambent.runtimes.layout import Command, Layout
+from lambent.runtimes.layout import Command, Layout, RuntimeStart
 from tests.e2e import ordinary_user
 
 PREFIX = Path(sys.base_prefix)
@@ -103,10 +103,16 @@ async def run(sandbox: Sandbox, *, timeout_s: float = DEADLINE_S) -> str:
 
 
 @asynccontextmanager
-async def native_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriver]:
+async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
     """A launcher and its driver, with packages in `home`/packages. Fails where native is impossible: needs root."""
     (home / "packages").mkdir(exist_ok=True)
-    launcher = client.start(data_dir=home, packages_dir=home / "packages", prefixes=[PREFIX], runtime_entries=entries)
+    launcher = client.start(
+        data_dir=home,
+        packages_dir=home / "packages",
+        prefixes=[PREFIX],
+        runtime_entries=entries,
+        runtimes=runtimes,
+    )
     driver = NativeDriver(launcher)
     try:
         yield driver

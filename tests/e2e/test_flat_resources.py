@@ -56,7 +56,8 @@ def flat(host: Census, start_server: Callable[..., Server]) -> Callable[[Callabl
     """Do the work twice on a fresh server and compare what is held after each time."""
 
     def check(work: Callable[[Any, int], None]) -> None:
-        server = start_server()
+        # Without a stock, whose size follows the rate of cold starts; test_environment_cycles.py looks at that.
+        server = start_server("--prewarm", "off")
         client = server.client("lambda")
         create_function(client, "faults", FAULTS, Timeout=1)
         work(client, 0)

@@ -4,6 +4,7 @@ import os
 
 # Read when the modules are imported, which is after this file.
 os.environ.setdefault("LAMBENT_CRASH_ROUNDS", "50")
+os.environ.setdefault("LAMBENT_CYCLES", "10000")
 os.environ.setdefault("LAMBENT_FLAT_SCALE", "30")
 
 from tests.e2e.conftest import start_server

@@ -208,6 +208,7 @@ class Pool:
         """Start nothing more, let invocations end for `drain_s`, then stop everything."""
         self._closing = True
         self._line.refuse_all()
+        await self.prewarm.close()
         for environment in list(self._environments):
             if self._is_parked(environment):
                 self._stop_parked(environment, Cause.EVICTED)

@@ -259,6 +259,10 @@ class Prewarm:
         prepared: Prepared | None = None
         try:
             prepared = await self._driver.prepare(Preparation(runtime=runtime))
+        except (SandboxError, TimeoutError) as error:
+            if not self._closed:
+                what = "Nothing" if runtime is None else f"No {runtime.identifier}"
+                logger.warning("%s could be prepared: %s", what, str(error) or "it took too long")
         finally:
             now = self._clock.monotonic()
             kind.preparing -= 1
@@ -267,6 +271,8 @@ class Prewarm:
                 kind.not_before = now + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**kind.failures)
                 kind.failures = min(kind.failures + 1, 10)
             self._changed.set()
+        if prepared is None:
+            return
         kind.failures = 0
         if self._closed or kind.runtime != runtime:
             await prepared.stop()

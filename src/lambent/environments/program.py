@@ -4,13 +4,16 @@ Joins the control plane's unpacked packages with the catalogue of runtimes; the 
 environment lives, so that no collection removes the files under it.
 """
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from lambent.aws.errors import ApiError
 from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
+from lambent.functions.read_model import ReadModel
 from lambent.functions.records import FunctionVersion
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.layout import RuntimeStart
 from lambent.runtimes.starting import must_exec
 from lambent.runtimes.variables import Process
 
@@ -41,6 +44,27 @@ class Programs:
                 runtime_version=runtime.version,
                 runtime_version_arn=runtime.version_arn(version.region),
             )
+
+
+class RuntimesInUse:
+    """Implements `prewarm.Runtimes`. Looks for no interpreter: who made the functions has."""
+
+    def __init__(self, catalog: Catalog, functions: ReadModel) -> None:
+        self._catalog = catalog
+        self._functions = functions
+        self._generation = -1
+        self._counts: Mapping[str, int] = {}
+
+    def in_use(self) -> Mapping[RuntimeStart, int]:
+        if self._functions.generation != self._generation:
+            self._generation = self._functions.generation
+            self._counts = Counter(function.latest.runtime for function in self._functions)
+        starts = {identifier: self.start(identifier) for identifier in self._counts}
+        return {start: self._counts[identifier] for identifier, start in starts.items() if start is not None}
+
+    def start(self, identifier: str) -> RuntimeStart | None:
+        runtime = self._catalog.known(identifier)
+        return None if runtime is None else runtime.start
 
 
 def process(version: FunctionVersion, identity: EnvironmentIdentity) -> Process:
