@@ -1,12 +1,14 @@
 """What happens to an environment, as records: the source of log lines, metrics, bills and telemetry.
 
 Durations are milliseconds of the monotonic clock, times are epoch milliseconds. Names follow the Telemetry API's
-platform events (platform.initStart, initReport, start, runtimeDone, report).
+platform events (platform.initStart, initReport, start, runtimeDone, report). The three that each invocation makes are
+named tuples: as frozen dataclasses they would take 3 us of it instead of one.
 """
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Phase(StrEnum):
@@ -69,8 +71,7 @@ class InitReport:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     time_ms: int
     request_id: str
     version: str
@@ -79,8 +80,7 @@ class Start:
     trace_header: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeDone:
+class RuntimeDone(NamedTuple):
     time_ms: int
     request_id: str
     status: Status
@@ -93,8 +93,7 @@ class RuntimeDone:
     """Of the answer, from its head to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     time_ms: int
     request_id: str
     status: Status
