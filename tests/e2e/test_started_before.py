@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import AsyncIterator
@@ -112,6 +113,14 @@ def runtime() -> PythonRuntime:
 
 @pytest.fixture
 async def driver(tmp_path: Path, runtime: PythonRuntime) -> AsyncIterator[NativeDriver]:
+    made = driver_for(tmp_path, runtime)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def driver_for(tmp_path: Path, runtime: PythonRuntime) -> NativeDriver:
     (tmp_path / "packages").mkdir()
     launcher = client.start(
         data_dir=tmp_path,
@@ -120,11 +129,7 @@ async def driver(tmp_path: Path, runtime: PythonRuntime) -> AsyncIterator[Native
         runtimes=[runtime.start],
         runtime_entries=runtime_files(),
     )
-    made = NativeDriver(launcher)
-    try:
-        yield made
-    finally:
-        await made.close()
+    return NativeDriver(launcher)
 
 
 def spec_of(
@@ -198,7 +203,11 @@ async def begin(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> Nat
     if how is HowStarted.EXECUTED:
         return await driver.create(spec)
     assert spec.runtime is not None
-    prepared = await driver.prepare(Preparation(spec.runtime))
+    zygote_of = None
+    if how is HowStarted.FORKED:
+        zygote_of = spec.account
+        await driver.start_zygote(spec.account, spec.runtime)
+    prepared = await driver.prepare(Preparation(spec.runtime, zygote_of))
     assert prepared.how is how
     return await prepared.assign(spec)
 
@@ -227,7 +236,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("how", [HowStarted.POOLED])
+@pytest.mark.parametrize("how", [HowStarted.POOLED, HowStarted.FORKED])
 @pytest.mark.parametrize("case", CASES)
 async def test_function_finds_what_it_would_find_in_a_runtime_of_its_own(
     driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime, case: str, how: HowStarted
@@ -277,7 +286,8 @@ async def test_waiting_interpreter_that_died_costs_only_time(
 ) -> None:
     prepared = await driver.prepare(Preparation(runtime.start))
     for pid in _processes(prepared._fds):
-        os.kill(pid, 9)
+        os.kill(pid, signal.SIGKILL)
+    await until(lambda: not _processes(prepared._fds))
     sandbox = await prepared.assign(spec_of(tmp_path, runtime))
     assert json.loads(await said(sandbox))["cwd"] == "/var/task"
     await sandbox.stop()
@@ -332,10 +342,132 @@ async def test_library_of_a_layer_is_found_by_its_name(
         print("{SAID_ONCE}")
         def handler(event, context): pass
     """
-    for how in (HowStarted.EXECUTED, HowStarted.POOLED):
+    for how in (HowStarted.EXECUTED, HowStarted.POOLED, HowStarted.FORKED):
         spec = spec_of(tmp_path, runtime, source, opt={"lib/mark": ""})
         assert spec.opt_dir is not None
         shutil.copyfile(_libm(), spec.opt_dir / "lib/libfrom_layer.so")
         sandbox = await begin(driver, spec, how)
         assert await said(sandbox) == "libfrom_layer.so\n"
         await sandbox.stop()
+
+
+async def test_runtime_is_the_very_process_that_waited(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    spec = spec_of(tmp_path, runtime)
+    await driver.start_zygote(spec.account, runtime.start)
+    for zygote_of, mark in ((None, b"_LAMBENT_START_FD"), (spec.account, b"_LAMBENT_ZYGOTE")):
+        sandbox = await (await driver.prepare(Preparation(runtime.start, zygote_of))).assign(spec)
+        await said(sandbox)
+        (pid,) = sandbox.processes()
+        assert mark in _of(pid, "environ")
+        await sandbox.stop()
+
+
+async def test_zygotes_are_counted_end_when_told_and_are_missed_when_they_die(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    wish = Preparation(runtime.start, "111111111111")
+    with pytest.raises(SandboxError, match="no zygote"):
+        await driver.prepare(wish)
+    for account in ("111111111111", "222222222222", "111111111111"):
+        await driver.start_zygote(account, runtime.start)
+    assert set(driver.zygotes) == {(account, runtime.identifier) for account in ("111111111111", "222222222222")}
+    pids = children(launcher_pid(driver))
+    assert len(pids) == 2
+    prepared = await driver.prepare(wish)
+    await driver.stop_zygote("111111111111", runtime.start)
+    await until(lambda: not Path(f"/proc/{pids[0]}").exists())
+    sandbox = await prepared.assign(spec_of(tmp_path, runtime))
+    assert json.loads(await said(sandbox))["ours"] == []
+    with pytest.raises(SandboxError, match="no zygote"):
+        await driver.prepare(wish)
+    os.kill(pids[1], signal.SIGKILL)
+    await until(lambda: not driver.zygotes)
+    await sandbox.stop()
+    await driver.stop_zygote("222222222222", runtime.start)
+    await until(lambda: children(launcher_pid(driver)) == [])
+
+
+async def test_zygote_that_hangs_costs_a_refusal_and_its_life(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
+) -> None:
+    await driver.start_zygote("111111111111", runtime.start)
+    (pid,) = children(launcher_pid(driver))
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(SandboxError):
+        await driver.prepare(Preparation(runtime.start, "111111111111"))
+    await until(lambda: not driver.zygotes)
+    sandbox = await driver.create(spec_of(tmp_path, runtime))
+    await said(sandbox)
+    await sandbox.stop()
+
+
+async def test_zygote_holds_nothing_of_a_function(driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime) -> None:
+    await driver.start_zygote("111111111111", runtime.start)
+    (pid,) = children(launcher_pid(driver))
+    before = _fds(pid)
+    for number in range(3):
+        spec = spec_of(tmp_path, runtime, variables={"SECRET": f"secret-{number}-of-a-function"})
+        prepared = await driver.prepare(Preparation(runtime.start, "111111111111"))
+        sandbox = await prepared.assign(spec)
+        await said(sandbox)
+        if number:
+            await sandbox.stop()
+    assert _fds(pid) == before
+    assert _of(pid, "mountinfo").count(b"/var/task") == 0
+    assert b"of-a-function" not in _memory(pid)
+    await sandbox.stop()
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def launcher_pid(driver: NativeDriver) -> int:
+    return driver._launcher._process.pid
+
+
+def _fds(pid: int) -> list[str]:
+    return sorted(os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _memory(pid: int) -> bytes:
+    """What it may write, all of it."""
+    taken = []
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in _of(pid, "maps").decode().splitlines():
+            span, rights, *_ = line.split()
+            start, end = (int(each, 16) for each in span.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(start)
+                taken.append(memory.read(end - start))
+    return b"".join(taken)
+
+
+async def test_python_without_what_the_launcher_needs_has_no_zygote(tmp_path: Path) -> None:
+    old = runtime_of("3.9")
+    driver = driver_for(tmp_path, old)
+    try:
+        with pytest.raises(SandboxError):
+            await driver.start_zygote("111111111111", old.start)
+        assert not driver.zygotes
+        spec = spec_of(tmp_path, old)
+        found = [await state(driver, spec, how) for how in (HowStarted.EXECUTED, HowStarted.POOLED)]
+        assert found[0] == found[1]
+    finally:
+        await driver.close()
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.12", "3.13", "3.14"])
+async def test_other_versions_fork_and_wait_alike(tmp_path: Path, version: str) -> None:
+    other = runtime_of(version)
+    driver = driver_for(tmp_path, other)
+    try:
+        spec = spec_of(tmp_path, other)
+        kinds = (HowStarted.EXECUTED, HowStarted.POOLED, HowStarted.FORKED)
+        executed, pooled, forked = [await state(driver, spec, how) for how in kinds]
+        assert pooled == executed
+        assert forked == executed
+    finally:
+        await driver.close()

@@ -150,6 +150,10 @@ class LauncherClient:
             request["zygote"] = zygote
         return self._ask(request)
 
+    def start_zygote(self, runtime: Starts) -> socket.socket:
+        """Ask for a zygote; it answers on the socket returned, and ends with it. Raises as `prepare`."""
+        return self._ask({"do": "zygote", "runtime": self._runtimes.index(runtime)})
+
     def _ask(self, request: wire.Message) -> socket.socket:
         ours, theirs = wire.pair()
         try:
@@ -338,7 +342,6 @@ def _start(
             start_new_session=True,
         )
     client = LauncherClient(process, ours, packages, prefixes, kind, runtimes)
-    client = LauncherClient(process, ours, packages, prefixes, kind)
     client.no_egress = agreed.get("egress") == NO_EGRESS.kind
     with suppress(BrokenPipeError):  # It has ended already; the wait tells.
         wire.send(ours, agreed)

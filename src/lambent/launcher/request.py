@@ -96,8 +96,6 @@ def prepare(message: dict[str, Any], runtimes: int) -> Prepare:
 
 
 def restore(message: dict[str, Any]) -> Restore:
-    if message.get("do") != "restore":
-        raise BadRequest("only restore is understood")
     template = message.get("template")
     if type(template) is not int:
         raise BadRequest("template must be the number of a sandbox")
@@ -112,6 +110,10 @@ def variables(message: dict[str, Any]) -> Mapping[str, str]:
     if not all(key and "=" not in key and "\0" not in key for key in found):
         raise BadRequest("a variable needs a name")
     return found
+
+
+def runtime_of_zygote(message: dict[str, Any], runtimes: int) -> int:
+    return _number(message, "runtime", (0, runtimes - 1))
 
 
 def assign(message: dict[str, Any], prefixes: int) -> Assign:

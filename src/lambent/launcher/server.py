@@ -28,9 +28,11 @@ from lambent.launcher import (
     tmp_image,
     user_namespace,
     wire,
+    zygote,
 )
 from lambent.launcher.namespaces import NetworkUnavailable
 from lambent.launcher.user_namespace import Ids, NoUserNamespace
+from lambent.launcher.zygotes import Zygotes
 
 SOCKET_FD = 0
 """Standard input, because it also survives `systemd-run --scope`."""
@@ -77,7 +79,9 @@ class Launcher:
         self._supervisor = supervisor
         _raise_file_limit()
         self._running: dict[int, _Running] = {}
+        self._zygotes = Zygotes()
         self._free_slots: list[int] = []
+        self._doubtful: set[int] = set()
         self._next_slot = 0
         self._blanks: dict[int, tmp_image.Extents] = {}
         self.missing: dict[str, str] = {}
@@ -202,34 +206,46 @@ class Launcher:
                     break
                 message, fds = received
                 if (control := fds.pop("control", None)) is not None:
-                    self._take(message, socket.socket(fileno=control), fds.pop("template", None))
+                    self._obey(message, socket.socket(fileno=control), fds.pop("template", None))
                 elif message.get("do") == "plug":
                     self._plug(message)
                 for fd in fds.values():
                     os.close(fd)
         self._end()
 
-    def _take(self, message: dict[str, Any], control: socket.socket, template: int | None) -> None:
-        if template is None:
-            self._prepare(message, control)
-        else:
-            with socket.socket(fileno=template) as link:
-                self._restore(message, control, link)
-
-    def _restore(self, message: dict[str, Any], control: socket.socket, template: socket.socket) -> None:
-        """As `_prepare`, around a clone of a template. `template` leads to the template's first process."""
+    def _obey(self, message: dict[str, Any], control: socket.socket, template: int | None) -> None:
+        """A failure is told on the control socket; success is told there by the sandbox or zygote itself."""
+        # It leads to the first process of a template.
+        link = None if template is None else socket.socket(fileno=template)
         try:
-            wanted = request.restore(message)
-            first = next((pid for pid, each in self._running.items() if each.slot == wanted.template), None)
-            if first is None:
-                raise request.BadRequest("there is no such template")
-            slot = self._take_slot()
-            pid = os.fork()
-        except (request.BadRequest, OSError) as error:
+            match message.get("do"):
+                case "prepare":
+                    self._prepare(request.prepare(message, len(self._agreed.runtimes)), control)
+                case "zygote":
+                    self._start_zygote(request.runtime_of_zygote(message, len(self._agreed.runtimes)), control)
+                case "restore" if link is not None:
+                    self._restore(request.restore(message), control, link)
+                case other:
+                    raise request.BadRequest(f"{other!r} is not understood")
+        except (request.BadRequest, tmp_image.TmpUnavailable, OSError, ValueError) as error:
             with suppress(OSError):
                 wire.send(control, {"event": "failed", "reason": str(error)})
             control.close()
-            return
+        finally:
+            if link is not None:
+                link.close()
+
+    def _restore(self, wanted: request.Restore, control: socket.socket, template: socket.socket) -> None:
+        """As `_prepare`, around a clone of a template."""
+        first = next((pid for pid, each in self._running.items() if each.slot == wanted.template), None)
+        if first is None:
+            raise request.BadRequest("there is no such template")
+        slot = self._take_slot()
+        try:
+            pid = os.fork()
+        except OSError:
+            heapq.heappush(self._free_slots, slot)
+            raise
         if pid == 0:
             blueprint = finish.Blueprint(
                 slot=str(slot),
@@ -244,23 +260,24 @@ class Launcher:
             finish.run(blueprint, control, template)
         self._running[pid] = _Running(slot, control)
 
-    def _prepare(self, message: dict[str, Any], control: socket.socket) -> None:
-        """A failure is told on the control socket; success is told there by the sandbox itself."""
+    def _prepare(self, wanted: request.Prepare, control: socket.socket) -> None:
+        if self._tmp_images:
+            self._blank(wanted.limits.tmp_mb)
+        slot = self._take_slot()
+        blueprint = self._blueprint(wanted, slot)
         try:
-            if message.get("do") != "prepare":
-                raise request.BadRequest("only prepare is understood")
-            wanted = request.prepare(message, len(self._agreed.runtimes))
-            if self._tmp_images:
-                self._blank(wanted.limits.tmp_mb)
-            slot = self._take_slot()
-            pid = syscalls.clone(_NAMESPACES)
-        except (request.BadRequest, tmp_image.TmpUnavailable, OSError) as error:
-            with suppress(OSError):
-                wire.send(control, {"event": "failed", "reason": str(error)})
-            control.close()
-            return
+            if wanted.zygote is not None:
+                message = {"slot": blueprint.slot, "host_id": blueprint.host_id, "limits": wanted.limits}
+                pid = self._zygotes.fork(wanted.zygote, wanted.runtime, message, control)
+            else:
+                pid = syscalls.clone(_NAMESPACES)
+        except (request.BadRequest, OSError, ValueError):
+            # A zygote that failed may have made a sandbox that we do not know.
+            self._doubtful.add(slot)
+            self._clear_doubts()
+            raise
         if pid == 0:
-            init.run(self._blueprint(wanted, slot), control)
+            init.run(blueprint, control)
         self._running[pid] = _Running(slot, control)
 
     def _plug(self, message: dict[str, Any]) -> None:
@@ -276,6 +293,20 @@ class Launcher:
             answer = {"event": "not_plugged", "reason": str(error), "kind": type(error).__name__}
         with suppress(OSError):
             wire.send(sandbox.control, answer)
+
+    def _start_zygote(self, runtime: int, control: socket.socket) -> None:
+        set_up = zygote.SetUp(
+            number=self._zygotes.next_number(),
+            namespaces=_NAMESPACES,
+            prefixes=len(self._agreed.prefixes),
+            tmp_blanks=self._blanks if self._tmp_images else None,
+            user_namespace=self._user_namespaces,
+            filter=self._filter,
+            template_filter=self._template_filter,
+            parents=self._parents,
+            runtime=self._agreed.runtimes[runtime],
+        )
+        self._zygotes.start(set_up, runtime, control)
 
     def _blueprint(self, wanted: request.Prepare, slot: int) -> init.Blueprint:
         return init.Blueprint(
@@ -313,6 +344,8 @@ class Launcher:
                 return
             if (ended := self._running.pop(pid, None)) is not None:
                 self._clean(ended, os.waitstatus_to_exitcode(status))
+            elif not self._zygotes.ended(pid):
+                self._clear_doubts()
 
     def _clean(self, ended: _Running, code: int) -> None:
         """A slot whose cgroup cannot be removed is never used again: what is in there is not known."""
@@ -323,6 +356,12 @@ class Launcher:
             wire.send(ended.control, {"event": "gone", "code": code})
         ended.control.close()
 
+    def _clear_doubts(self) -> None:
+        """Slots that may be in use without our knowing are free when nothing is in their cgroups."""
+        for slot in [slot for slot in self._doubtful if self._remove_group(str(slot))]:
+            self._doubtful.discard(slot)
+            heapq.heappush(self._free_slots, slot)
+
     def _remove_group(self, name: str) -> bool:
         folders = [folder for _, folder in self._parents]
         for _ in range(20):
@@ -332,6 +371,7 @@ class Launcher:
         return False
 
     def _end(self) -> None:
+        self._zygotes.end()
         # Each sandbox sees the end of its own socket too; this does not wait for them to notice.
         for pid, each in self._running.items():
             for _, folder in self._parents:
@@ -339,7 +379,7 @@ class Launcher:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + _END_TIMEOUT_S
-        while self._running and time.monotonic() < deadline:
+        while (self._running or self._zygotes.pids) and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.001)
         self.networks.close()

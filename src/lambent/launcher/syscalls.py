@@ -78,7 +78,9 @@ def clone(flags: int, cgroup_fd: int | None = None) -> int:
     """Fork with `flags`, optionally into a v2 cgroup; 0 in the child. Only where the process has one thread."""
     if cgroup_fd is not None:
         flags |= CLONE_INTO_CGROUP
-    arguments = struct.pack("=11Q", flags, 0, 0, 0, _SIGCHLD, 0, 0, 0, 0, 0, cgroup_fd or 0)
+    # A sibling ends with the signal of its maker.
+    end = 0 if flags & CLONE_PARENT else _SIGCHLD
+    arguments = struct.pack("=11Q", flags, 0, 0, 0, end, 0, 0, 0, 0, 0, cgroup_fd or 0)
     _python.PyOS_BeforeFork()
     pid = int(_python.syscall(ctypes.c_long(_CLONE3), arguments, ctypes.c_size_t(len(arguments))))
     if pid == 0:

@@ -16,6 +16,8 @@ from lambent.launcher.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR
 STAGING = "/.lambent"
 PACKAGES = f"{STAGING}/packages"
 EMPTY = f"{STAGING}/empty"
+PROGRAM = f"{STAGING}/program"
+"""Where zygotes find the launcher's own code."""
 IMAGES = f"{STAGING}/images"
 
 TUN = f"{STAGING}/tun"
@@ -89,6 +91,7 @@ def enter(
     for name, path in runtime_entries.items():
         trees.add(os.path.realpath(path), f"/var/runtime/{name}", READ_ONLY)
     trees.add(packages, PACKAGES, READ_ONLY)
+    trees.add(os.path.dirname(os.path.realpath(__file__)), f"{PROGRAM}/lambent/launcher", READ_ONLY)
     trees.add(images, IMAGES, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
     if rootless:
         # The kernel lets a user namespace mount /proc only where one can be seen in full already.

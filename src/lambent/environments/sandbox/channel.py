@@ -110,6 +110,10 @@ class Channel:
             await self._gone
         self._control.close()
 
+    def close(self) -> None:
+        """What has ended by itself."""
+        self._control.close()
+
     def _readable(self) -> None:
         try:
             received = wire.receive(self._control)

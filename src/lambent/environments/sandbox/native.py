@@ -17,6 +17,7 @@ from lambent.environments.ports import Preparation, ProcessExit, Sandbox, Sandbo
 from lambent.environments.sandbox.channel import Channel, SandboxError, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import PeakMemory, processes
+from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.execute import START_FD
@@ -351,35 +352,42 @@ class NativeDriver:
         self.name = launcher.kind.name
         self._sandboxes: set[NativeSandbox | NativePrepared] = set()
         self._launcher = launcher
+        self._zygotes = Zygotes(launcher)
         self.launcher_missing = launcher.missing
         """Guarantee -> why the launcher cannot give it."""
         self.guarantees: Mapping[str, bool] = {name: name not in launcher.missing for name in GUARANTEES}
 
     async def prepare(self, wish: Preparation) -> NativePrepared:
         """Raises SandboxError or LauncherError."""
-        return await self._prepare(USUAL, wish.runtime)
+        return await self._prepare(USUAL, wish)
 
-    async def _prepare(self, limits: Limits, runtime: RuntimeStart | None) -> NativePrepared:
+    async def _prepare(self, limits: Limits, wish: Preparation) -> NativePrepared:
+        how, number = (HowStarted.EXECUTED if wish.runtime is None else HowStarted.POOLED), None
+        if wish.zygote_of is not None:
+            how, number = HowStarted.FORKED, self._zygotes.number(wish)
         try:
             control = self._launcher.prepare(
-                memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes, runtime=runtime
+                memory_mb=limits.memory_mb,
+                tmp_mb=limits.tmp_mb,
+                processes=limits.processes,
+                runtime=wish.runtime,
+                zygote=number,
             )
         except ValueError:
-            raise SandboxError("this interpreter was not there when the server started") from None
+            raise SandboxError(NOT_AGREED) from None
         channel = Channel(control)
         try:
             message, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
         except BaseException:
             await channel.end()
             raise
-        how = HowStarted.EXECUTED if runtime is None else HowStarted.POOLED
         prepared = NativePrepared(how, message["sandbox"], channel, fds, self._launcher, self._sandboxes)
         self._sandboxes.add(prepared)
         return prepared
 
     async def create(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
-        return await (await self._prepare(_limits(spec), None)).assign(spec)
+        return await (await self._prepare(_limits(spec), Preparation())).assign(spec)
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
@@ -408,17 +416,18 @@ class NativeDriver:
 
     @property
     def zygotes(self) -> Collection[tuple[str, str]]:
-        return ()
+        return self._zygotes.alive
 
     async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
-        raise SandboxError("zygotes are not there yet")
+        """Raises SandboxError or LauncherError."""
+        await self._zygotes.start(account, runtime)
 
     async def stop_zygote(self, account: str, runtime: RuntimeStart) -> None:
-        """There is none."""
+        await self._zygotes.stop(account, runtime)
 
     async def close(self) -> None:
         """End all sandboxes and the launcher."""
-        await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._sandboxes)))
+        await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._sandboxes)), self._zygotes.close())
         await asyncio.to_thread(self._launcher.close)
 
 

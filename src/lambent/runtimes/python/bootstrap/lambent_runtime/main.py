@@ -16,10 +16,10 @@ from lambent_runtime.stdout import Unbuffered
 def main():
     """Never returns normally: the process ends with the handler's exit, an init error or a lost Runtime API."""
     environ = os.environ
-    if "_LAMBENT_START_FD" in environ:
+    if "_LAMBENT_START_FD" in environ or "_LAMBENT_ZYGOTE" in environ:
         from lambent_runtime import waiting
 
-        waiting.wait(int(environ[waiting.START_VARIABLE]))
+        waiting.begin(environ)
     sys.stdout = Unbuffered(sys.stdout)
     sys.stderr = Unbuffered(sys.stderr)
     _add_site_builtins()

@@ -10,14 +10,41 @@ import os
 import sys
 import time
 
-START_VARIABLE = "_LAMBENT_START_FD"
+_START_FD = "_LAMBENT_START_FD"
 _COERCED = "LC_CTYPE"
+_PROGRAM = "/.lambent/program"
+
+_kept = []
 
 
-def wait(line, tell=True):
-    """Until the other end of the socket `line` says for whom; ends the process when it only closes."""
-    if tell:
+def begin(environ):
+    """Return as the runtime of a function."""
+    line = environ.get(_START_FD)
+    if line is None:
+        line = _be_zygote()
+    else:
+        line = int(line)
         os.write(line, b"w")
+    wait(line)
+
+
+def _be_zygote():
+    """Fork sandboxes for the launcher; returns in each fork that is a runtime, without a trace of that."""
+    if sys.version_info < (3, 10):
+        os._exit(1)
+    path = sys.path[:]
+    sys.path.append(_PROGRAM)
+    from lambent.launcher import zygote
+
+    line = zygote.serve()
+    sys.path[:] = path
+    # Kept, because to free them would copy the pages that they share with other forks.
+    _kept.extend(sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "lambent")
+    return line
+
+
+def wait(line):
+    """Until the other end of the socket `line` says for whom; ends the process when it only closes."""
     parts = []
     while True:
         data = os.read(line, 65536)
