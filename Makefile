@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo up test check lint fast bench soak proof wheel docs lock clean
+.PHONY: help venv venv-dev demo up test check lint fast bench soak proof test-vm wheel docs lock clean
 
 export PYTHON
 ARGS ?=
@@ -11,6 +11,7 @@ BIN := .venv/bin
 FAST := tests/unit tests/contract tests/property
 # Real clients of AWS: Terraform alone takes two minutes.
 NOT_FAST := --ignore=tests/contract/clients
+VM_TESTS := tests/e2e/test_escapes.py tests/e2e/test_escapes_of_identity.py tests/e2e/test_sandbox_limits.py
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 help:  ## this list
@@ -54,6 +55,11 @@ soak: venv-dev  ## the long ones: thousands of cycles, long crash runs
 
 proof: venv-dev  ## try every way out of the sandboxes, and write the table of docs/security.md anew (needs root)
 	@$(BIN)/python -m tests.e2e.escapes.proof docs/security.md
+
+test-vm:  ## in a virtual machine: escapes and limits as root and as a user, and cutting the power (needs root)
+	@scripts/try-vm systemd $(VM_TESTS)
+	@scripts/try-vm user $(VM_TESTS)
+	@scripts/try-vm power
 
 wheel: venv-dev  ## build dist/*.whl and try it in an empty environment
 	@rm -rf dist && $(BIN)/python -m build --no-isolation --wheel . >/dev/null && ls dist/*.whl

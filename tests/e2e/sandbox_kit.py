@@ -122,7 +122,11 @@ async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) ->
 
 @asynccontextmanager
 async def rootless_driver(
-    home: Path, *, ids: bool = True, cgroups: bool = True, **entries: Path
+    home: Path,
+    *runtimes: RuntimeStart,
+    ids: bool = True,
+    cgroups: bool = True,
+    **entries: Path,
 ) -> AsyncIterator[NativeDriver]:
     """The same by a launcher of an ordinary user, who has numbers for functions (`ids`) and control groups of its own.
 
@@ -137,6 +141,7 @@ async def rootless_driver(
             data_dir=home,
             packages_dir=home / "packages",
             prefixes=[PREFIX],
+            runtimes=runtimes,
             runtime_entries=entries,
             wanted="rootless",
             through=as_ordinary_user(home, ids=ids, groups=groups) if root else (),

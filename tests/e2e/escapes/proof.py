@@ -11,9 +11,10 @@ from pathlib import Path
 
 from lambent.testing.running_server import Server
 from tests.e2e.escapes import identity, suite
-from tests.e2e.escapes.suite import VARIANTS, Results
+from tests.e2e.escapes.suite import SOMETIMES, VARIANTS, Results, Variant
 from tests.e2e.escapes.table import CASES, GUARANTEES, Case
 
+ABSENT = "not on this machine"
 BEGIN, END = "<!-- proof -->\n", "<!-- end of proof -->\n"
 
 
@@ -23,12 +24,17 @@ def page(results: Results) -> str:
     lines = ["| a function | attempts | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for guarantee, promise in GUARANTEES.items():
         cases = _of(guarantee)
-        refused = [sum(results.refused(case, variant) for case in cases) for variant in VARIANTS]
-        cells = [f"{count} refused" for count in refused]
+        cells = [_cell(results, variant, cases) for variant in VARIANTS]
         lines.append(f"| {promise} | {len(cases)} | " + " | ".join(cells) + " |")
     lines.append(identity_row())
     lines += ["", *names()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _cell(results: Results, variant: Variant, cases: Sequence[Case]) -> str:
+    if variant in results.absent:
+        return ABSENT
+    return f"{sum(results.refused(case, variant) for case in cases)} refused"
 
 
 def identity_row() -> str:
@@ -57,22 +63,24 @@ def main(path: Path) -> int:
         results = suite.run(Path(folder))
         with Server.start(Path(folder) / "server" / "data", "--sandbox", VARIANTS[0].driver, "--allow-reset") as server:
             spoken = identity.run(server)
-    holes = [f"{variant}: {case.name}" for variant in VARIANTS for case in CASES if not results.refused(case, variant)]
+    holes = [
+        f"{variant}: {case.name}" for variant in results.inside for case in CASES if not results.refused(case, variant)
+    ]
     holes += [f"identity: {case.name}" for case in identity.CASES if spoken.inside[case.name] not in case.expected]
     holes += [f"identity, rightful: {name}" for name, told in spoken.rightful.items() if told != "ok"]
     idle = {case.name: results.lacking(case, driver) for driver in results.outside for case in CASES
             if results.outside[driver][case.name] != "ok"}  # fmt: skip
     for name, why in idle.items():
         print(why or f"{name} fails outside too")
+    holes += [why for variant, why in results.absent.items() if variant not in SOMETIMES]
     for hole in holes:
         print(hole, file=sys.stderr)
     if holes or None in idle.values():
         return 1
     before, _, rest = path.read_text().partition(BEGIN)
     path.write_text(before + BEGIN + page(results) + END + rest.partition(END)[2])
-    print(
-        f"{len(CASES)} attempts, {len(CASES) - len(idle)} of them succeed outside on this machine; all refused inside"
-    )
+    count = len(CASES) + len(identity.CASES)
+    print(f"{count} attempts, {count - len(idle)} of them succeed outside on this machine; all refused inside")
     return 0
 
 

@@ -8,17 +8,27 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, SandboxSpec
+from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.launcher import cgroups
+from lambent.runtimes.catalog import Catalog
+from lambent.runtimes.interpreters import places
+from lambent.runtimes.python.files import runtime_files
+from lambent.runtimes.python.runtime import PythonRuntime
+from lambent.runtimes.variables import Process
 from tests.e2e.escapes.table import ALLOWED, CASES, Case
+from tests.e2e.invoke_kit import INTERPRETER, RUNTIME
 from tests.e2e.sandbox_kit import DRIVERS, PYTHON, printed, spec
 
 ATTEMPTS = Path(__file__).with_name("attempts")
 END = "end of attempts"
 MARK = "LAMBENT_PROBE_SECRET"
+ACCOUNT = "123456789012"
 LACKING = ("ENOSYS", "EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ENOPROTOOPT", "ENODEV", "ENXIO")
 """Outside: this kernel does not have it, or this machine not such a device."""
 _KERNEL_FILES = ("/proc/", "/dev/")
@@ -29,13 +39,16 @@ class Variant:
     """One kind of sandbox, and the way its interpreter came to be."""
 
     driver: str
-    started: str
+    how: HowStarted
 
     def __str__(self) -> str:
-        return f"{self.driver}, {self.started}"
+        return f"{self.driver}, {WAYS[self.how]}"
 
 
-VARIANTS = tuple(Variant(driver, started) for driver in ("native", "rootless") for started in ("by exec",))
+WAYS = {HowStarted.EXECUTED: "by exec", HowStarted.POOLED: "from the pool", HowStarted.FORKED: "by fork"}
+VARIANTS = tuple(Variant(driver, how) for driver in ("native", "rootless") for how in WAYS)
+SOMETIMES = (Variant("rootless", HowStarted.FORKED),)
+"""Only for interpreters of the user's own: a zygote holds privileges, and must not belong to somebody else."""
 
 
 @dataclass(slots=True)
@@ -44,6 +57,8 @@ class Results:
 
     outside: dict[str, dict[str, str]] = field(default_factory=dict)
     inside: dict[Variant, dict[str, str]] = field(default_factory=dict)
+    absent: dict[Variant, str] = field(default_factory=dict)
+    """Why there is no such sandbox on this machine."""
 
     def refused(self, case: Case, variant: Variant) -> bool:
         return self.inside[variant][case.name] in case.expected.split("|")
@@ -79,7 +94,6 @@ def host(home: Path) -> Iterator[dict[str, str]]:
         named.bind(str(home / "socket"))
         named.listen()
         (home / "empty").mkdir()
-        (home / "entry.py").write_text("")
         (home / "secret").write_text("secret")
         bystander = stack.enter_context(_bystander())
         yield {
@@ -126,11 +140,21 @@ def run(home: Path) -> Results:
 
 
 async def _try(name: str, home: Path, facts: dict[str, str], results: Results) -> None:
-    async with DRIVERS[name](home, **{"entry.py": home / "entry.py"}) as driver, another(driver, home) as other:
-        facts |= {"other_pid": str(other.processes()[0])}
+    runtime = Catalog(places(os.environ), configured=[(RUNTIME, INTERPRETER)]).find(RUNTIME)
+    kit = DRIVERS[name](home, runtime.start, **runtime_files())
+    async with kit as driver, another(driver, home) as other:
+        facts |= {"other_pid": other}
         results.outside[name] = await outside(home, facts)
         lines = [case.attempt.format(**facts) for case in CASES] + ALLOWED
-        results.inside[Variant(name, "by exec")] = _told(await inside(driver, home, lines), lines)
+        made = tried(home, runtime, lines)
+        for variant in VARIANTS:
+            if variant.driver == name:
+                try:
+                    text = await inside(driver, made, variant.how)
+                except SandboxError as error:
+                    results.absent[variant] = f"{variant}: {error}"
+                else:
+                    results.inside[variant] = _told(text, lines)
 
 
 def _told(text: str, lines: Sequence[str]) -> dict[str, str]:
@@ -140,8 +164,8 @@ def _told(text: str, lines: Sequence[str]) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def another(driver: NativeDriver, home: Path) -> AsyncIterator[NativeSandbox]:
-    """An environment with secrets: in /tmp, in its variables, in what processes share."""
+async def another(driver: NativeDriver, home: Path) -> AsyncIterator[str]:
+    """An environment with secrets: in /tmp, in its variables, in what processes share. Its pid on the host."""
     script = """
         import os, sys, time
         sys.path.insert(0, os.path.dirname(__file__))
@@ -157,9 +181,17 @@ async def another(driver: NativeDriver, home: Path) -> AsyncIterator[NativeSandb
     try:
         await sandbox.start()
         await printed(sandbox, "written")
-        yield sandbox
+        yield _pid_of_other()
     finally:
         await sandbox.stop()
+
+
+def _pid_of_other() -> str:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}=".encode() in (folder / "environ").read_bytes():
+                return folder.name
+    return "0"  # An ordinary user does not see it: /proc is hidden from the user as well.
 
 
 def _copy_program(code: Path) -> None:
@@ -195,19 +227,57 @@ def _run_outside(commands: Path) -> str:
     return done.stdout
 
 
-async def inside(driver: NativeDriver, home: Path, lines: list[str]) -> str:
-    script = """
-        import os, sys
-        sys.path.insert(0, os.path.dirname(__file__))
+def tried(home: Path, runtime: PythonRuntime, lines: Sequence[str]) -> SandboxSpec:
+    """A function of the real runtime whose module tries everything when it is imported."""
+    source = """
         from attempts import run
         run.main("/var/task/commands")
+        def handler(event, context): pass
         """
-    made = spec(home / "packages", script, environment_id="tried")
+    made = spec(home / "packages", source, environment_id="tried")
     _copy_program(made.code_dir)
     (made.code_dir / "commands").write_text("\n".join(lines))
-    sandbox = await driver.create(made)
+    return replace(
+        made,
+        command=runtime.command(_process(runtime.identifier)),
+        account=ACCOUNT,
+        runtime=runtime.start,
+        must_exec=False,
+    )
+
+
+def _process(identifier: str) -> Process:
+    return Process(
+        runtime=identifier,
+        handler="main.handler",
+        function_name="tried",
+        function_version="1",
+        memory_mb=256,
+        region="us-east-1",
+        log_group="/aws/lambda/tried",
+        log_stream="s",
+        access_key_id="A",
+        secret_access_key="S",
+        session_token="T",
+    )
+
+
+async def inside(driver: NativeDriver, made: SandboxSpec, how: HowStarted) -> str:
+    sandbox = await begin(driver, made, how)
     try:
         await sandbox.start()
         return await printed(sandbox, END, timeout_s=60)
     finally:
         await sandbox.stop()
+
+
+async def begin(driver: NativeDriver, made: SandboxSpec, how: HowStarted) -> NativeSandbox:
+    if how is HowStarted.EXECUTED:
+        return await driver.create(made)
+    assert made.runtime is not None
+    zygote_of = made.account if how is HowStarted.FORKED else None
+    if zygote_of is not None:
+        await driver.start_zygote(zygote_of, made.runtime)
+    prepared = await driver.prepare(Preparation(made.runtime, zygote_of))
+    assert prepared.how is how
+    return await prepared.assign(made)

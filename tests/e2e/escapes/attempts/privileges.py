@@ -72,7 +72,10 @@ def spared_by_memory_killer() -> None:
 def more_files() -> None:
     def raise_it() -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most + 1, most + 1))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most + 1, most + 1))
+        except ValueError as error:  # Python's words for EPERM.
+            raise PermissionError(1, str(error)) from None
 
     in_child(raise_it)
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 _X86 = {
@@ -87,7 +88,8 @@ def in_child(action: Callable[[], object]) -> None:
             os._exit(254)
         except OSError as error:
             os._exit(error.errno or 255)
-        os._exit(0)
+        finally:
+            os._exit(255 if sys.exc_info()[0] else 0)  # Whatever it is, it must not go on as its parent.
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code == 254:
         raise Masked
