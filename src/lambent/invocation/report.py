@@ -71,7 +71,7 @@ def start_line(event: Start) -> str:
     return f"START RequestId: {event.request_id} Version: {event.version}\n"
 
 
-def end_line(event: RuntimeDone) -> str:
+def end_line(event: Report) -> str:
     return f"END RequestId: {event.request_id}\n"
 
 
@@ -148,9 +148,10 @@ class TextJournal:
         self._write(time_ms, line)
 
     def runtime_done(self, event: RuntimeDone) -> None:
-        self._write(event.time_ms, end_line(event))
+        """No line of Lambda's tells it: extensions may go on until END."""
 
     def report(self, event: Report) -> None:
+        self._write(event.time_ms, end_line(event))
         self._write(event.time_ms, report_line(event))
 
     def tail(self) -> bytes:

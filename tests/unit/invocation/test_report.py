@@ -8,7 +8,6 @@ from lambent.environments.events import (
     Report,
     RestoreReport,
     RestoreStart,
-    RuntimeDone,
     Start,
     Status,
     SubscriptionKind,
@@ -67,7 +66,7 @@ def test_billing_rounds_up_but_not_the_noise_of_floats() -> None:
 
 def test_start_end_and_init_lines() -> None:
     assert report.start_line(Start(0, ID, "7", False)) == f"START RequestId: {ID} Version: 7\n"
-    assert report.end_line(RuntimeDone(0, ID, Status.SUCCESS, None, 1.0, 0)) == f"END RequestId: {ID}\n"
+    assert report.end_line(a_report()) == f"END RequestId: {ID}\n"
     start = InitStart(time_ms=0, phase=Phase.INIT, runtime_version="python:3.12.v18", runtime_version_arn="arn:x")
     assert report.init_start_line(start) == "INIT_START Runtime Version: python:3.12.v18\tRuntime Version ARN: arn:x\n"
     failed = InitReport(time_ms=0, phase=Phase.INIT, status=Status.TIMEOUT, error_type=None, duration_ms=10009.131)

@@ -177,9 +177,10 @@ def _logs(event: Platform, about: About, schema: Schema) -> list[Event]:
             events: list[Event] = [("platform.runtimeDone", done)] if newer else []
             if event.status in (Status.FAILURE, Status.TIMEOUT):
                 events.append(("platform.fault", fault(event)))
-            return [*events, ("platform.end", {"requestId": event.request_id})]
+            return events
         case Report():
-            return [("platform.report", {"requestId": event.request_id, "metrics": _metrics(event)})]
+            report = {"requestId": event.request_id, "metrics": _metrics(event)}
+            return [("platform.end", {"requestId": event.request_id}), ("platform.report", report)]
         case Extension() | TelemetrySubscription() | LogsDropped():
             return [_of_extensions(event)]
         case _ if not newer:

@@ -192,22 +192,23 @@ def test_extensions_subscriptions_and_drops_are_the_same_in_all(schema: Schema) 
 
 
 def test_the_logs_api_has_ends_and_faults_and_no_spans() -> None:
-    end = ("platform.end", {"requestId": ID})
-    assert events(done(), OLD) == [end]
-    assert events(done(), NEWER_OLD) == [("platform.runtimeDone", {"requestId": ID, "status": "success"}), end]
+    assert events(done(), OLD) == []
+    assert events(done(), NEWER_OLD) == [("platform.runtimeDone", {"requestId": ID, "status": "success"})]
     failed = done(Status.FAILURE, "Runtime.ExitError")
     fault = ("platform.fault", f"RequestId: {ID}\tStatus: error\tErrorType: Runtime.ExitError\n")
     assert events(failed, NEWER_OLD) == [
         ("platform.runtimeDone", {"requestId": ID, "status": "failure"}),
         fault,
-        end,
     ]
-    assert events(failed, OLD) == [fault, end]
+    assert events(failed, OLD) == [fault]
     late = done(Status.TIMEOUT, "Sandbox.Timedout")
-    assert events(late, OLD) == [("platform.fault", f"RequestId: {ID}\tStatus: timeout\n"), end]
-    assert events(done(Status.ERROR, "Runtime.Unknown"), OLD) == [end]
+    assert events(late, OLD) == [("platform.fault", f"RequestId: {ID}\tStatus: timeout\n")]
+    assert events(done(Status.ERROR, "Runtime.Unknown"), OLD) == []
     metrics = {"durationMs": 11.642, "billedDurationMs": 12, "memorySizeMB": 128, "maxMemoryUsedMB": 67}
-    assert events(report(), OLD) == [("platform.report", {"requestId": ID, "metrics": metrics})]
+    assert events(report(), OLD) == [
+        ("platform.end", {"requestId": ID}),
+        ("platform.report", {"requestId": ID, "metrics": metrics}),
+    ]
     assert events(init_report(), OLD) == []
     assert events(init_report(), NEWER_OLD) == [
         (
