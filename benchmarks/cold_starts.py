@@ -4,10 +4,11 @@
 was so is read from the server's own record of each start.
 """
 
+import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,7 +16,7 @@ from urllib.request import urlopen
 from benchmarks import load, process_floor, runtime_floor
 from benchmarks import measures as m
 from benchmarks.api import HELLO, ONE_CPU_MB, Api
-from benchmarks.conditions import unshared_mb
+from benchmarks.conditions import cgroups_mb, unshared_mb
 from benchmarks.lambent_server import must_answer, start
 from benchmarks.plan import Plan
 from benchmarks.samples import Results
@@ -31,7 +32,11 @@ LATENCIES = (
     ("0", "forked", m.FORK_P50, m.FORK_P99),
     ("off", "executed", m.EXEC_P50, m.EXEC_P99),
 )
-MEMORY = (("2", m.POOL_MEMORY), ("0", m.FORK_MEMORY), ("off", m.EXEC_MEMORY))
+MEMORY = (
+    ("2", m.POOL_MEMORY, m.POOL_USS),
+    ("0", m.FORK_MEMORY, m.FORK_USS),
+    ("off", m.EXEC_MEMORY, m.EXEC_USS),
+)
 """With a fixed number waiting: what `auto` adds for a while would be counted as well."""
 
 
@@ -45,9 +50,11 @@ def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
             if how == "pooled":
                 results.add(m.BURST.name, m.LAMBENT, _burst(server, plan))
                 results.add(m.THAW.name, m.LAMBENT, _thaw(server))
-    for prewarm, memory in MEMORY:
+    for prewarm, memory, uss in MEMORY:
         with _server(sandbox, "--prewarm", prewarm) as server:
-            results.add(memory.name, m.LAMBENT, _environment_mb(server, plan))
+            results.add(uss.name, m.LAMBENT, _environment_mb(server, plan))
+            # The median: the first one of a server without a stock is executed, whatever the others are.
+            results.add(memory.name, m.LAMBENT, *_median(cgroups_mb(server.pid)))
     if plan.many:
         number = str(plan.many + 20)
         with _server(sandbox, "--max-environments", number, "--account-concurrency", number) as server:
@@ -65,9 +72,13 @@ def measure_floors(results: Results, plan: Plan) -> None:
         latencies = sorted(starts(interpreter, plan.cold_functions, plan.pause_s))
         results.add(p50.name, m.BARE_PROCESS, *latencies)
         results.add(p99.name, m.BARE_PROCESS, latencies[min(len(latencies) - 1, int(0.99 * len(latencies)))])
+    quiet = statistics.median(process_floor.woken_ms(interpreter, 40, FROZEN_S))
+    results.add(
+        m.THAW.name, m.BARE_PROCESS, quiet - statistics.median(process_floor.woken_ms(interpreter, 80, AWAKE_S))
+    )
     elapsed_s, held_mb = process_floor.forks(interpreter, plan.burst)
     results.add(m.BURST.name, m.BARE_PROCESS, 1.0 + elapsed_s)
-    results.add(m.FORK_MEMORY.name, m.BARE_PROCESS, held_mb)
+    results.add(m.FORK_USS.name, m.BARE_PROCESS, held_mb)
     if plan.many:
         results.add(m.MANY.name, m.BARE_PROCESS, process_floor.forks(interpreter, plan.many)[0])
 
@@ -120,13 +131,13 @@ def _many(server: Server, plan: Plan, results: Results) -> float:
 def _thaw(server: Server) -> float:
     """Milliseconds that an invocation of a frozen environment takes longer than of one that is only idle."""
     _create(server, "thaw")
-    medians = []
-    for pause_s in (FROZEN_S, AWAKE_S):
+    medians: dict[float, list[float]] = {FROZEN_S: [], AWAKE_S: []}
+    for pause_s in (FROZEN_S, AWAKE_S) * 4:
         requests = [load.invoke("thaw", port=server.port)]
-        outcome = load.run(load.Load(port=server.port, requests=requests, seconds=2.0, warmup=5, pause_s=pause_s))
+        outcome = load.run(load.Load(port=server.port, requests=requests, seconds=0.7, warmup=3, pause_s=pause_s))
         must_answer(outcome, "thaw")
-        medians.append(outcome.percentile_ms(0.5))
-    return medians[0] - medians[1]
+        medians[pause_s].append(outcome.percentile_ms(0.5))
+    return statistics.median(medians[FROZEN_S]) - statistics.median(medians[AWAKE_S])
 
 
 def _environment_mb(server: Server, plan: Plan) -> float:
@@ -139,6 +150,11 @@ def _environment_mb(server: Server, plan: Plan) -> float:
     _invoke(server, names[1:], plan.pause_s)
     time.sleep(plan.idle_s)
     return (unshared_mb(server.pid) - before) / (len(names) - 1)
+
+
+def _median(values: Sequence[float]) -> Sequence[float]:
+    """None where the machine has no such cgroups."""
+    return [statistics.median(values)] if values else []
 
 
 @contextmanager

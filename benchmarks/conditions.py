@@ -77,6 +77,22 @@ def unshared_mb(pid: int) -> float:
     return total / 1024
 
 
+def cgroups_mb(pid: int) -> list[float]:
+    """What is charged to each memory cgroup of the processes under `pid` that is a sandbox's."""
+    groups = set()
+    for each in descendants(pid)[1:]:
+        try:
+            lines = Path(f"/proc/{each}/cgroup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for line in lines:
+            _, names, path = line.split(":", 2)
+            if "/lambent-" in path and path.rpartition("/")[2].isdigit():
+                folder = "/sys/fs/cgroup/memory" if "memory" in names.split(",") else "/sys/fs/cgroup"
+                groups |= {Path(folder + path, name) for name in ("memory.usage_in_bytes", "memory.current")}
+    return [int(file.read_text()) / 2**20 for file in sorted(groups) if file.exists()]
+
+
 def cpu_s(pid: int) -> float:
     """User and system time of all threads of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

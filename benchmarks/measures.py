@@ -37,9 +37,12 @@ EXEC_P99 = Measure("cold start, executed, p99", "ms")
 BURST = Measure("50 at once, 1 s each, the last answer", "s", 1.6)
 MANY = Measure("1,000 new environments at 128 MB", "s", 10)
 THAW = Measure("thaw before a warm invoke, p50", "ms", 0.2)
-FORK_MEMORY = Measure("idle environment, forked, USS", "MB", 3)
-EXEC_MEMORY = Measure("idle environment, executed, USS", "MB", 6)
-POOL_MEMORY = Measure("idle environment, pooled, USS", "MB")
+POOL_MEMORY = Measure("idle environment, pooled, cgroup", "MB", 6)
+FORK_MEMORY = Measure("idle environment, forked, cgroup", "MB", 3)
+EXEC_MEMORY = Measure("idle environment, executed, cgroup", "MB", 6)
+POOL_USS = Measure("  pooled, USS with its first process", "MB")
+FORK_USS = Measure("  forked, USS with its first process", "MB")
+EXEC_USS = Measure("  executed, USS with its first process", "MB")
 CREATE = Measure("create to Active, p50", "ms", 100)
 READY = Measure("server start to ready", "s", 0.6)
 FIRST_READY = Measure("first start to ready, empty data dir", "s", 0.6)
@@ -72,6 +75,9 @@ ALL = (
     POOL_MEMORY,
     FORK_MEMORY,
     EXEC_MEMORY,
+    POOL_USS,
+    FORK_USS,
+    EXEC_USS,
     CREATE,
     READY,
     FIRST_READY,
