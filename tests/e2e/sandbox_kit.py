@@ -121,6 +121,26 @@ async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) ->
 
 
 @asynccontextmanager
+async def oci_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriver]:
+    """The same by an OCI runtime, which is runc."""
+    needs_program("runc", "runc")
+    (home / "packages").mkdir(exist_ok=True)
+    launcher = client.start(
+        data_dir=home,
+        packages_dir=home / "packages",
+        prefixes=[PREFIX],
+        runtime_entries=entries,
+        wanted="oci",
+        oci_runtime="runc",
+    )
+    driver = NativeDriver(launcher)
+    try:
+        yield driver
+    finally:
+        await driver.close()
+
+
+@asynccontextmanager
 async def rootless_driver(
     home: Path,
     *runtimes: RuntimeStart,
@@ -193,10 +213,11 @@ def _remove_groups(folder: str) -> None:
 DRIVERS: dict[str, Callable[..., AbstractAsyncContextManager[NativeDriver]]] = {
     "native": native_driver,
     "rootless": rootless_driver,
+    "oci": oci_driver,
 }
 """The drivers that isolate, for tests that hold for each of them; without root there is one."""
 if os.geteuid() != 0:
-    del DRIVERS["native"]
+    del DRIVERS["native"], DRIVERS["oci"]
 
 
 def needs_program(name: str, package: str) -> None:

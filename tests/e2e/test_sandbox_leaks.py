@@ -181,7 +181,7 @@ async def test_killed_supervisor_takes_everything_with_it(driver_name: str, tmp_
     try:
         inits = descendants(running.launcher)
         devices = tmp_devices(running.processes)
-        assert len(devices) == (3 if driver_name == "native" else 0)
+        assert len(devices) == (0 if driver_name == "rootless" else 3)
         assert groups(tmp_path)
         os.kill(running.supervisor.pid, signal.SIGKILL)
         await until(gone(running.launcher, *inits, *running.processes), timeout_s=5)

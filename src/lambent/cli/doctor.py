@@ -71,7 +71,7 @@ def _sandbox(settings: Settings) -> list[Finding]:
         packages.mkdir()
         launcher, problem = None, None
         try:
-            if settings.sandbox in ("auto", "native", "rootless"):
+            if settings.sandbox != "process":
                 launcher = start(
                     data_dir=Path(folder),
                     packages_dir=packages,
@@ -79,6 +79,7 @@ def _sandbox(settings: Settings) -> list[Finding]:
                     runtime_entries={},
                     wanted=settings.sandbox,
                     egress=Egress(settings.egress, settings.egress_allow),
+                    oci_runtime=settings.oci_runtime,
                 )
         except LauncherError as error:
             problem = str(error)

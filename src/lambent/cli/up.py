@@ -63,6 +63,9 @@ UNUSABLE_PATH = frozenset(
     metavar="NETWORK",
     help="A private network that functions reach, as 10.1.0.0/16.",
 )
+@click.option(
+    "--oci-runtime", metavar="PROGRAM", help="Of the oci sandbox: a name or a path.  [default: the first found]"
+)
 @click.option("--user", help="Started as root: become this user.  [default: the caller of sudo, else root]")
 @click.option(
     "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
@@ -226,7 +229,7 @@ def _start_launcher(
     settings: Settings, data_dir: DataDir, runtimes: Sequence[PythonRuntime], entries: Mapping[str, Path]
 ) -> tuple[LauncherClient | None, str | None]:
     """The launcher, or why there is none. Raises LauncherError where its sandbox was asked for by name."""
-    if settings.sandbox not in ("auto", "native", "rootless"):
+    if settings.sandbox == "process":
         return None, None
     try:
         launcher = client.begin(
@@ -237,6 +240,7 @@ def _start_launcher(
             runtime_entries=entries,
             wanted=settings.sandbox,
             egress=Egress(settings.egress, settings.egress_allow),
+            oci_runtime=settings.oci_runtime,
         )
     except LauncherError as error:
         if settings.sandbox != "auto":

@@ -51,6 +51,8 @@ class Settings:
     """auto | none | pasta: how functions outside a VPC reach the internet. auto: where this machine can."""
     egress_allow: tuple[str, ...] = ()
     """Networks and addresses that functions reach although they are private, or this host's own: `10.1.0.0/16`."""
+    oci_runtime: str | None = None
+    """A name or a path. None: the first of runc, crun, runsc and kata-runtime that is installed."""
     user: str | None = None
     """Name or number of the user the supervisor becomes when started by root."""
     allow_reset: bool = False

@@ -57,6 +57,19 @@ def plan(mountinfo: str, own: str, v2_controllers: Mapping[str, str]) -> tuple[H
     return tuple(found)
 
 
+def own_folders(mountinfo: str, own: str) -> list[str]:
+    """Our cgroup in every hierarchy of this machine, also in those without a controller that we use."""
+    paths, found = _own_paths(own), []
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, (kind, _, options) = left.split(), right.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            names = ("",) if kind == "cgroup2" else options.split(",")
+            path = next((paths[name] for name in names if name in paths), "/")
+            found.append(_folder(fields[4], fields[3], path))
+    return found
+
+
 def _own_paths(own: str) -> dict[str, str]:
     """Controller -> path of our cgroup; v2 under the empty name."""
     paths = {}
@@ -204,6 +217,19 @@ def changes(hierarchy: Hierarchy, before: Limits, after: Limits) -> list[tuple[s
     return found
 
 
+def limit_sockets(group: Group, inner: str) -> None:
+    """In a group below: unlike the others, this limit of v1 does not hold there by itself."""
+    for hierarchy, folder in group.folders:
+        if hierarchy.version == 1 and "memory" in hierarchy.controllers:
+            name, value = _socket_buffers(group.limits)
+            with suppress(FileNotFoundError):
+                _write(f"{folder}/{inner}/{name}", value)
+
+
+def _socket_buffers(limits: Limits) -> tuple[str, str]:
+    return "memory.kmem.tcp.limit_in_bytes", str(limits.memory_bytes // _SOCKETS_SHARE)
+
+
 def _oom_event(folder: str, oom_control: int) -> dict[str, int]:
     """v1 kills one process where v2 kills the group: an eventfd tells the supervisor, which kills the rest."""
     event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -257,7 +283,7 @@ def _settings_v1(limits: Limits) -> dict[str, tuple[tuple[str, str], ...]]:
             ("memory.memsw.limit_in_bytes", memory),
             ("memory.swappiness", "0"),
             # Buffers of sockets are counted apart, and not at all without a limit.
-            ("memory.kmem.tcp.limit_in_bytes", str(limits.memory_bytes // _SOCKETS_SHARE)),
+            _socket_buffers(limits),
         ),
         "cpu": (("cpu.cfs_period_us", str(CPU_PERIOD_US)),),
         "pids": (("pids.max", str(limits.processes)),),

@@ -25,6 +25,8 @@ _OLDEST_KERNEL = (5, 12)
 _PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 _PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
 _CAP_SYS_ADMIN = 21
+OCI_RUNTIMES = ("runc", "crun", "runsc", "kata-runtime")
+"""Looked for in this order."""
 
 
 class LauncherError(Exception):
@@ -35,9 +37,11 @@ class Kind(NamedTuple):
     """Where a launcher has its privileges."""
 
     name: str
-    """`native`: on the host; `rootless`: in a user namespace of its own alone."""
+    """`native`: on the host; `rootless`: in a user namespace of its own alone; `oci`: on the host, by `program`."""
     reason: str | None
     """Why it is not native."""
+    program: str | None = None
+    """The OCI runtime."""
 
 
 class Egress(NamedTuple):
@@ -64,8 +68,13 @@ class Starts(Protocol):
     def variables(self) -> Mapping[str, str]: ...
 
 
-def kind(wanted: str) -> Kind:
-    """The launcher that this process can start; `wanted` is native, rootless or auto."""
+def kind(wanted: str, oci_runtime: str | None = None) -> Kind:
+    """The launcher that this process can start; `wanted` is native, rootless, oci or auto.
+
+    Raises LauncherError where there is no OCI runtime.
+    """
+    if wanted == "oci":
+        return Kind("oci", "the oci sandbox was asked for", _oci_program(oci_runtime))
     if wanted == "rootless":
         return Kind("rootless", "the rootless sandbox was asked for")
     if wanted == "native":
@@ -77,6 +86,15 @@ def kind(wanted: str) -> Kind:
     with open("/proc/self/status", encoding="utf-8") as status:
         held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
     return NATIVE if held >> _CAP_SYS_ADMIN & 1 else Kind("rootless", "root here is without CAP_SYS_ADMIN")
+
+
+def _oci_program(name: str | None) -> str:
+    for each in (name,) if name is not None else OCI_RUNTIMES:
+        if (path := shutil.which(each, path=_PROGRAMS)) is not None:
+            return os.path.realpath(path)
+    if name is not None:
+        raise LauncherError(f"the OCI runtime {name} is not there")
+    raise LauncherError(f"no OCI runtime is installed ({', '.join(OCI_RUNTIMES)}); on Debian: apt-get install runc")
 
 
 class LauncherClient:
@@ -264,6 +282,7 @@ def start(
     through: Sequence[str] = (),
     runtimes: Sequence[Starts] = (),
     egress: Egress = NO_EGRESS,
+    oci_runtime: str | None = None,
 ) -> LauncherClient:
     """`begin`, and wait until it is ready."""
     begun = begin(
@@ -275,6 +294,7 @@ def start(
         through=through,
         runtimes=runtimes,
         egress=egress,
+        oci_runtime=oci_runtime,
     )
     return begun.await_ready()
 
@@ -289,6 +309,7 @@ def begin(
     through: Sequence[str] = (),
     runtimes: Sequence[Starts] = (),
     egress: Egress = NO_EGRESS,
+    oci_runtime: str | None = None,
 ) -> LauncherClient:
     """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
@@ -299,7 +320,7 @@ def begin(
     `runtimes` are the only interpreters that it starts before it is known for whom; `prefixes` has theirs.
     `through` is a command that starts the one that follows it, as another user.
     """
-    chosen = kind(wanted)
+    chosen = kind(wanted, oci_runtime)
     _check_machine(chosen)
     packages, known = packages_dir.resolve(), _known_prefixes(prefixes)
     rootless = chosen.name == "rootless"
@@ -314,6 +335,7 @@ def begin(
         "runtimes": [(known.index(each.lang_prefix.resolve()), each.argv, dict(each.variables)) for each in runtimes],
         "egress": egress.kind,
         "egress_allow": egress.allow,
+        "oci": chosen.program,
     }
     program = (*through, *_PROGRAM)
     if scope := _delegated_scope(rootless=rootless):
@@ -359,8 +381,8 @@ def _session() -> dict[str, str]:
 def _check_machine(kind: Kind) -> None:
     if not sys.platform.startswith("linux"):
         raise LauncherError(f"{kind.name} sandboxes need Linux, this is {sys.platform}")
-    if kind.name == "native" and os.geteuid() != 0:
-        raise LauncherError("native sandboxes need root: start with sudo")
+    if kind.name in ("native", "oci") and os.geteuid() != 0:
+        raise LauncherError(f"{kind.name} sandboxes need root: start with sudo")
     release = os.uname().release
     major, minor, *_ = (int("".join(filter(str.isdigit, part)) or "0") for part in release.split("."))
     if (major, minor) < _OLDEST_KERNEL:

@@ -260,4 +260,7 @@ class First:
                 self._cloning.reaped(pid, cloning.End(code, peak_bytes))
             if name is not None:
                 del self._running[name]
-                self._tell({"event": "exited", "name": name, "code": code, "peak_bytes": peak_bytes})
+                self._tell_exit(name, code, peak_bytes)
+
+    def _tell_exit(self, name: str, code: int, peak_bytes: int) -> None:
+        self._tell({"event": "exited", "name": name, "code": code, "peak_bytes": peak_bytes})

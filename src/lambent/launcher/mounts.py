@@ -8,22 +8,22 @@ import os
 
 from lambent.launcher import syscalls, template
 
-_PROC_EMPTY = ("kcore", "keys", "kallsyms", "timer_list", "latency_stats", "sched_debug", "sysrq-trigger", "kmsg")
-_PROC_HIDDEN = ("acpi", "scsi", "asound")
-_PROC_READ_ONLY = ("bus", "fs", "irq", "sys")
+PROC_EMPTY = ("kcore", "keys", "kallsyms", "timer_list", "latency_stats", "sched_debug", "sysrq-trigger", "kmsg")
+PROC_HIDDEN = ("acpi", "scsi", "asound")
+PROC_READ_ONLY = ("bus", "fs", "irq", "sys")
 
 
 def proc() -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     # Other users' processes, the first one among them, cannot even be seen.
     syscalls.mount("proc", "/proc", "proc", flags, "hidepid=invisible")
-    for name in _PROC_EMPTY:
+    for name in PROC_EMPTY:
         if os.path.exists(f"/proc/{name}"):
             syscalls.mount("/dev/null", f"/proc/{name}", None, syscalls.MS_BIND)
-    for name in _PROC_HIDDEN:
+    for name in PROC_HIDDEN:
         if os.path.isdir(f"/proc/{name}"):
             syscalls.mount("empty", f"/proc/{name}", "tmpfs", flags | syscalls.MS_RDONLY, "size=4k")
-    for name in _PROC_READ_ONLY:
+    for name in PROC_READ_ONLY:
         if os.path.isdir(f"/proc/{name}"):
             syscalls.mount(f"/proc/{name}", f"/proc/{name}", None, syscalls.MS_BIND)
             remount = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY
@@ -31,19 +31,19 @@ def proc() -> None:
 
 
 def interpreter(prefix: int) -> None:
-    _attach(syscalls.open_tree(template.prefix_path(prefix)), "/var/lang")
+    attach(syscalls.open_tree(template.prefix_path(prefix)), "/var/lang")
 
 
-def code(path: str, opt: str | None) -> None:
+def code(path: str, opt: str | None, *, task_at: str = "/var/task", opt_at: str = "/opt") -> None:
     packages = os.open(template.PACKAGES, os.O_PATH | os.O_CLOEXEC)
     try:
-        _attach_package(packages, path, "/var/task")
+        _attach_package(packages, path, task_at)
         if opt is not None:
-            _attach_package(packages, opt, "/opt")
+            _attach_package(packages, opt, opt_at)
         else:
             empty = syscalls.open_tree(template.EMPTY)
             syscalls.set_mount_attributes(empty, template.READ_ONLY, recursive=False)
-            _attach(empty, "/opt")
+            attach(empty, opt_at)
     finally:
         os.close(packages)
 
@@ -55,12 +55,12 @@ def forget_launcher() -> None:
 def _attach_package(packages: int, path: str, target: str) -> None:
     folder = syscalls.open_beneath(packages, path)
     try:
-        _attach(syscalls.open_tree("", dir_fd=folder), target)
+        attach(syscalls.open_tree("", dir_fd=folder), target)
     finally:
         os.close(folder)
 
 
-def _attach(tree: int, target: str) -> None:
+def attach(tree: int, target: str) -> None:
     try:
         syscalls.move_mount(tree, target)
     finally:

@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import struct
+from typing import Protocol
 
 from lambent.launcher import syscalls
 
@@ -73,6 +74,15 @@ _ATTRIBUTE_BAD_ARCH, _ATTRIBUTE_OPTIMIZE = 2, 8
 _BINARY_TREE = 2
 _MODE_FILTER = 2
 
+_ERRNO_BITS = 0xFFFF
+_OCI_ACTIONS = {_ALLOW: "SCMP_ACT_ALLOW", _ERRNO: "SCMP_ACT_ERRNO"}
+_OCI_OPERATORS = {
+    _NOT_EQUAL: "SCMP_CMP_NE",
+    _EQUAL: "SCMP_CMP_EQ",
+    _GREATER: "SCMP_CMP_GT",
+    _MASKED_EQUAL: "SCMP_CMP_MASKED_EQ",
+}
+
 
 CLONE_OF_TEMPLATE = (
     syscalls.CLONE_NEWNS
@@ -95,6 +105,12 @@ class SeccompUnavailable(Exception):
 
 class _Compare(ctypes.Structure):
     _fields_ = (("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
+
+
+class _Rules(Protocol):
+    """What takes the rules of the filter, one by one."""
+
+    def rule(self, action: int, name: str, *conditions: _Compare) -> None: ...
 
 
 class _Builder:
@@ -143,6 +159,11 @@ def compile_filter(*, template: bool = False) -> bytes:
     builder = _Builder()
     builder.attribute(_ATTRIBUTE_BAD_ARCH, _KILL_PROCESS)
     builder.attribute(_ATTRIBUTE_OPTIMIZE, _BINARY_TREE)  # Since libseccomp 2.5; a longer way through without it.
+    _fill(builder, template=template)
+    return builder.export()
+
+
+def _fill(builder: _Rules, *, template: bool = False) -> None:
     refused = _ERRNO | errno.EPERM
     for name in _ALLOWED:
         builder.rule(_ALLOW, name)
@@ -161,10 +182,9 @@ def compile_filter(*, template: bool = False) -> bytes:
         builder.rule(_ALLOW, "personality", _Compare(0, _EQUAL, personality, 0))
     _core_limit(builder)
     _sockets(builder)
-    return builder.export()
 
 
-def _core_limit(builder: _Builder) -> None:
+def _core_limit(builder: _Rules) -> None:
     """The limit of core files stays at what `execute` sets. A change does nothing and succeeds: programs that hold
     secrets turn core dumps off, and end when they cannot.
     """
@@ -176,7 +196,7 @@ def _core_limit(builder: _Builder) -> None:
         builder.rule(changed, "prlimit64", which, _Compare(2, _NOT_EQUAL, 0, 0))
 
 
-def _sockets(builder: _Builder) -> None:
+def _sockets(builder: _Rules) -> None:
     unsupported = _ERRNO | errno.EAFNOSUPPORT
     builder.rule(_ALLOW, "socket", _Compare(0, _EQUAL, _AF_UNIX, 0))
     for family in (_AF_INET, _AF_INET6):
@@ -189,7 +209,7 @@ def _sockets(builder: _Builder) -> None:
             builder.rule(unsupported, "socket", _Compare(0, _EQUAL, family, 0))
 
 
-def _internet_sockets(builder: _Builder, family: _Compare) -> None:
+def _internet_sockets(builder: _Rules, family: _Compare) -> None:
     for protocol in range(_PROTOCOLS[-1] + 1):
         this = _Compare(2, _EQUAL, protocol, 0)
         if protocol not in _PROTOCOLS:
@@ -216,6 +236,29 @@ def without_namespaces() -> bytes:
             (_RETURN, 0, 0, _ALLOW),
         )
     )
+
+
+def oci_profile() -> dict[str, object]:
+    """The same filter as the `linux.seccomp` of an OCI configuration."""
+    profile = _OciProfile()
+    _fill(profile)
+    return {"defaultAction": _OCI_ACTIONS[_ERRNO], "defaultErrnoRet": errno.ENOSYS, "syscalls": profile.rules}
+
+
+class _OciProfile:
+    def __init__(self) -> None:
+        self.rules: list[dict[str, object]] = []
+
+    def rule(self, action: int, name: str, *conditions: _Compare) -> None:
+        made: dict[str, object] = {"names": [name], "action": _OCI_ACTIONS[action & ~_ERRNO_BITS]}
+        if action & ~_ERRNO_BITS == _ERRNO:
+            made["errnoRet"] = action & _ERRNO_BITS
+        if conditions:
+            made["args"] = [
+                {"index": each.arg, "op": _OCI_OPERATORS[each.op], "value": each.a, "valueTwo": each.b}
+                for each in conditions
+            ]
+        self.rules.append(made)
 
 
 class _Program(ctypes.Structure):

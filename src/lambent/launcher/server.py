@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from lambent.launcher import (
     cgroups,
@@ -65,9 +65,11 @@ class Agreed(NamedTuple):
     egress: str
     egress_allow: tuple[str, ...]
     """Private networks that functions may reach."""
+    oci: str | None
+    """The program of an OCI runtime, which then makes the sandboxes."""
 
 
-class _Running(NamedTuple):
+class Running(NamedTuple):
     slot: int
     control: socket.socket
 
@@ -78,7 +80,7 @@ class Launcher:
         self._ids = ids
         self._supervisor = supervisor
         _raise_file_limit()
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._zygotes = Zygotes()
         self._free_slots: list[int] = []
         self._doubtful: set[int] = set()
@@ -258,7 +260,7 @@ class Launcher:
                 proc=self._proc,
             )
             finish.run(blueprint, control, template)
-        self._running[pid] = _Running(slot, control)
+        self._running[pid] = Running(slot, control)
 
     def _prepare(self, wanted: request.Prepare, control: socket.socket) -> None:
         if self._tmp_images:
@@ -270,15 +272,21 @@ class Launcher:
                 message = {"slot": blueprint.slot, "host_id": blueprint.host_id, "limits": wanted.limits}
                 pid = self._zygotes.fork(wanted.zygote, wanted.runtime, message, control)
             else:
-                pid = syscalls.clone(_NAMESPACES)
+                pid = self._fork()
         except (request.BadRequest, OSError, ValueError):
             # A zygote that failed may have made a sandbox that we do not know.
             self._doubtful.add(slot)
             self._clear_doubts()
             raise
         if pid == 0:
-            init.run(blueprint, control)
-        self._running[pid] = _Running(slot, control)
+            self._become(wanted, blueprint, control)
+        self._running[pid] = Running(slot, control)
+
+    def _fork(self) -> int:
+        return syscalls.clone(_NAMESPACES)
+
+    def _become(self, wanted: request.Prepare, blueprint: init.Blueprint, control: socket.socket) -> NoReturn:
+        init.run(blueprint, control)
 
     def _plug(self, message: dict[str, Any]) -> None:
         """Connect a sandbox with a network; the answer goes to its control socket, beside its own."""
@@ -347,7 +355,7 @@ class Launcher:
             elif not self._zygotes.ended(pid):
                 self._clear_doubts()
 
-    def _clean(self, ended: _Running, code: int) -> None:
+    def _clean(self, ended: Running, code: int) -> None:
         """A slot whose cgroup cannot be removed is never used again: what is in there is not known."""
         self.networks.unplug(ended.slot)
         if self._remove_group(str(ended.slot)):
@@ -424,9 +432,15 @@ def main() -> None:
         rootless=received[0]["rootless"],
         egress=received[0]["egress"],
         egress_allow=tuple(received[0]["egress_allow"]),
+        oci=received[0]["oci"],
     )
+    kind = Launcher
+    if agreed.oci is not None:
+        from lambent.launcher.oci import OciLauncher
+
+        kind = OciLauncher
     try:
-        launcher = Launcher(agreed, _ids(agreed), supervisor)
+        launcher = kind(agreed, _ids(agreed), supervisor)
     except (NoUserNamespace, OSError) as error:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})
         return

@@ -26,10 +26,10 @@ TUN = f"{STAGING}/tun"
 USER, GROUP = 993, 990
 """Of a function, as seen from inside (AWS calls it sbx_user1051)."""
 
-_SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
-_ETC_OF_HOST = (
+ETC_OF_HOST = (
     "ld.so.cache",
     "alternatives",
     "ssl/certs",
@@ -76,14 +76,14 @@ def enter(
     """Build the tree over the folder `base` (hidden only in our own mount namespace) and make it our root."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-    trees = _Trees(whole=rootless)
+    trees = Trees(whole=rootless)
     links: dict[str, str] = {}
-    for name in _SYSTEM:
+    for name in SYSTEM:
         if os.path.islink(f"/{name}"):
             links[name] = os.readlink(f"/{name}")
         elif os.path.isdir(f"/{name}"):
             trees.add(f"/{name}", f"/{name}", READ_ONLY)
-    for name in _ETC_OF_HOST:
+    for name in ETC_OF_HOST:
         if os.path.exists(f"/etc/{name}"):
             trees.add(os.path.realpath(f"/etc/{name}"), f"/etc/{name}", READ_ONLY)
     for name in _DEVICES:
@@ -105,18 +105,9 @@ def enter(
 
     syscalls.mount("lambent", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
     os.umask(0o022)
-    for folder in _FOLDERS:
-        os.mkdir(f"{base}/{folder}")
-    for folder in _SEARCHED:
-        for below in _SEARCHED_BELOW:
-            os.makedirs(f"{base}/{folder}{below}", exist_ok=True)
-    for name, target in links.items():
-        os.symlink(target, f"{base}/{name}")
-    for name, text in _ETC.items():
-        _write(f"{base}/etc/{name}", text)
+    skeleton(base, links)
     for name, target in _LINKS.items():
         os.symlink(target, f"{base}/dev/{name}")
-    os.symlink("/usr/share/zoneinfo/UTC", f"{base}/etc/localtime")
     os.mkdir(f"{base}{STAGING}", 0o700)
     # Device nodes for /tmp images are made here, so this one mount honours them.
     syscalls.mount("staging", f"{base}{STAGING}", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "mode=0700,size=1m")
@@ -134,7 +125,21 @@ def enter(
     os.close(root)
 
 
-class _Trees:
+def skeleton(base: str, links: Mapping[str, str]) -> None:
+    """Mount points, the synthetic /etc and `links` (name below `base` -> target)."""
+    for folder in _FOLDERS:
+        os.mkdir(f"{base}/{folder}")
+    for folder in _SEARCHED:
+        for below in _SEARCHED_BELOW:
+            os.makedirs(f"{base}/{folder}{below}", exist_ok=True)
+    for name, target in links.items():
+        os.symlink(target, f"{base}/{name}")
+    for name, text in _ETC.items():
+        _write(f"{base}/etc/{name}", text)
+    os.symlink("/usr/share/zoneinfo/UTC", f"{base}/etc/localtime")
+
+
+class Trees:
     """Detached copies of host folders and files, each with the place in the new tree that it goes to."""
 
     def __init__(self, *, whole: bool) -> None:

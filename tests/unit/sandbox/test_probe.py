@@ -37,9 +37,9 @@ async def test_native_by_name_refuses_with_the_reason(tmp_path: Path) -> None:
         await choose(tmp_path, "native")
 
 
-async def test_sandboxes_that_are_not_built_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(probe.SandboxUnavailable, match="the oci sandbox is not built yet"):
-        await choose(tmp_path, "oci")
+async def test_oci_by_name_refuses_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(probe.SandboxUnavailable, match="oci sandbox cannot be had here: no OCI runtime"):
+        await choose(tmp_path, "oci", "no OCI runtime is installed")
 
 
 async def test_rootless_by_name_refuses_with_the_reason(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lambent.environments.events import HowStarted
 from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
 from lambent.environments.sandbox.channel import Channel, SandboxError, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
-from lambent.environments.sandbox.memory import PeakMemory, processes
+from lambent.environments.sandbox.memory import GONE, PeakMemory, processes
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
@@ -179,7 +179,12 @@ class NativeSandbox:
     def processes(self) -> list[int]:
         """Pids of the function's processes, as the host counts them; empty where there are no cgroups."""
         procs = _either(self._fds, "procs")
-        return processes(procs) if procs is not None else []
+        try:
+            return processes(procs) if procs is not None else []
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            return []
 
     def out_of_memory(self) -> bool:
         return self._ran_out or self._oom_kills() > self._oom_kills_before

@@ -27,7 +27,6 @@ ISOLATION = frozenset({"filesystem", "processes", "network", "user", "syscalls"}
 """Without one of these it is not called native or rootless, and `auto` takes the process sandbox."""
 OPTIONAL = frozenset({"tmp"})
 """May be missing even where native was demanded by name."""
-NOT_BUILT = ("oci",)
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _MEMORY_MB, _TMP_MB, _PROCESSES = 48, 8, 8
@@ -61,14 +60,12 @@ async def choose(
     runtime_entries: Mapping[str, Path],
     waiting: asyncio.Event | None = None,
 ) -> Choice:
-    """`wanted` is the setting (auto, native, rootless, process, ...). `launcher` is a started one, or None for the
+    """`wanted` is the setting (auto, native, rootless, oci, process). `launcher` is a started one, or None for the
     reason `problem`. `scratch` is a folder of the data dir for the process driver alone. `waiting` is set once there
     is nothing to do but wait for what the program inside finds.
 
     Raises SandboxUnavailable when `wanted` names a sandbox that cannot be had.
     """
-    if wanted in NOT_BUILT:
-        raise SandboxUnavailable(f"the {wanted} sandbox is not built yet; use native, rootless or process")
     missing: dict[str, str] = {}
     if wanted != "process":
         if launcher is not None:

@@ -1,0 +1,343 @@
+"""What stands outside a container as the first process stands inside a native sandbox: the same messages, its own way.
+
+A fork of the launcher, one for each container, with the launcher's privileges and subreaper of what runs inside. The
+container is there, waiting for its command, before it is assigned. It ends with its control socket.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple, NoReturn
+
+from lambent.launcher import (
+    cgroups,
+    execute,
+    first,
+    mounts,
+    network,
+    oci_config,
+    oci_tree,
+    request,
+    syscalls,
+    template,
+    tmp_image,
+    wire,
+)
+from lambent.launcher.forks import Forked, Identity, Waiting
+from lambent.launcher.oci_runtime import OciError, OciRuntime
+from lambent.launcher.tmp_folder import TmpFolder
+
+_FOLDERS = ("task", "opt", "lang", "tmp", "bundle")
+_OUTPUT_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+_CONTROL_FD = 3
+_COMMAND_FD, _ERROR_FD = 3, 4
+"""As the waiting process sees them."""
+_SET_UP_FAILED = 70
+_INNER = "inside"
+"""The control group of the container, below ours, whose limits stay when the runtime removes its own."""
+
+
+class Blueprint(NamedTuple):
+    """What the launcher has checked and decided about one container."""
+
+    name: str
+    slot: str
+    limits: request.Limits
+    prefixes: int
+    own_prefix: int
+    interpreter: str
+    """Of the process that waits for its command."""
+    runtime: request.Runtime | None
+    """Whose interpreter waits instead of that."""
+    tmp_blanks: Mapping[int, tmp_image.Extents] | None
+    host_id: int
+    program: str
+    system: Mapping[str, str]
+    parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    groups: str | None
+    """Path of its control groups below each hierarchy."""
+    seccomp: Mapping[str, object] | None
+
+
+def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
+    """The whole life of this process, from right after the fork."""
+    status = _SET_UP_FAILED
+    try:
+        signal.set_wakeup_fd(-1)  # The launcher's, which goes with its other descriptors.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        os.dup2(control.detach(), _CONTROL_FD, inheritable=False)
+        syscalls.close_from(_CONTROL_FD + 1)
+        control = socket.socket(fileno=_CONTROL_FD)
+        _live(blueprint, control)
+        status = 0
+    except Exception as error:  # noqa: BLE001 - the last line of this process: tell, then end
+        if not isinstance(error, OSError):
+            sys.excepthook(type(error), error, error.__traceback__)
+        with suppress(OSError):
+            wire.send(control, {"event": "failed", "reason": str(error)})
+    finally:
+        os._exit(status)
+
+
+def _live(blueprint: Blueprint, control: socket.socket) -> None:
+    group = cgroups.create(blueprint.parents, blueprint.slot, first.cgroup_limits(blueprint.limits))
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    network.bring_up()
+    apis = [network.listen(address) for address in network.RUNTIME_API]
+    endpoints = [network.listen(address) for address in network.AWS_ENDPOINT]
+    slot = make_slot(blueprint.slot)
+    prefix = blueprint.own_prefix if blueprint.runtime is None else blueprint.runtime.prefix
+    mounts.attach(syscalls.open_tree(template.prefix_path(prefix)), f"{slot}/lang")
+    tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id, f"{slot}/tmp")
+    output_read, output_write = _pipe(blueprint.host_id)
+    extensions_read, extensions_write = _pipe(blueprint.host_id)
+    outputs = first.Outputs(output_write, extensions_write)
+    outside = OciFirst(blueprint, group, control, outputs, tmp)
+    signal.signal(signal.SIGTERM, lambda *_: control.shutdown(socket.SHUT_RDWR))  # As if the supervisor had gone.
+    try:
+        outside.make()
+        tmp.mount(blueprint.limits.tmp_mb)  # Only what comes after the container can be replaced in it.
+        fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
+        fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
+        control_fds = outside.control()
+        fds |= {"output": output_read, "extension_output": extensions_read, **control_fds}
+        wire.send(control, {"event": "ready", "sandbox": int(blueprint.slot)}, fds)
+        for each in (*apis, *endpoints):
+            each.close()
+        for fd in (output_read, extensions_read, *control_fds.values()):
+            os.close(fd)
+        outside.serve()
+    finally:
+        outside.end()
+        clear_slot(blueprint.slot)
+
+
+def make_slot(slot: str) -> str:
+    folder = f"{oci_tree.SLOTS}/{slot}"
+    for name in _FOLDERS:
+        os.makedirs(f"{folder}/{name}", 0o711 if name != "bundle" else 0o700)
+    return folder
+
+
+def clear_slot(slot: str) -> None:
+    """Unmount and remove; what is not there is not missed."""
+    folder = f"{oci_tree.SLOTS}/{slot}"
+    for name in _FOLDERS:
+        with suppress(OSError):
+            while True:  # Until it is no mount point any more.
+                syscalls.umount(f"{folder}/{name}")
+    for path, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            os.unlink(f"{path}/{name}")
+        os.rmdir(path)
+
+
+def _pipe(owner: int) -> tuple[int, int]:
+    read, write = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(read, False)
+    with suppress(OSError):  # The user's pipe pages are used up.
+        fcntl.fcntl(write, _F_SETPIPE_SZ, _OUTPUT_BYTES)
+    os.fchown(write, owner, owner)
+    return read, write
+
+
+class OciFirst(first.First):
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        group: cgroups.Group,
+        control: socket.socket,
+        outputs: first.Outputs,
+        tmp: TmpFolder,
+    ) -> None:
+        identity = Identity(blueprint.host_id, user_namespace=False, filter=None, template_filter=None)
+        super().__init__(identity, group, control, outputs, tmp, blueprint.prefixes)
+        self._blueprint = blueprint
+        self._oci = OciRuntime(blueprint.program, os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
+        self._slot = f"{oci_tree.SLOTS}/{blueprint.slot}"
+        self._container: tuple[int, int] | None = None
+        """Its first process: pid, and a descriptor that never means another."""
+        self._ended = False
+        """It has, with the runtime."""
+        self._ended_by: int | None = None
+        """The signal for which the runtime was killed."""
+        self._command: tuple[int, int] | None = None
+        """Of a container that waits for its command: where that goes, and where its error comes from."""
+
+    def make(self) -> None:
+        """The container. Raises OciError, NotStarted."""
+        if self._blueprint.runtime is None:
+            self._wait_for_command()
+        else:
+            self._prefix = self._blueprint.runtime.prefix
+            self._wait_for_release(self._blueprint.runtime)
+
+    def control(self) -> dict[str, int]:
+        """What the supervisor gets of the control groups. Processes are in a group below ours, which goes with the
+        container."""
+        control = dict(self._forks.group.control)
+        for hierarchy, folder in self._forks.group.folders:
+            if (key := f"procs{hierarchy.version}") in control:
+                os.close(control[key])
+                control[key] = os.open(f"{folder}/{_INNER}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
+        return control
+
+    def _wait_for_command(self) -> None:
+        command, given = os.pipe2(os.O_CLOEXEC)
+        error, failed = os.pipe2(os.O_CLOEXEC)
+        self._command = given, error
+        argv = (self._blueprint.interpreter, "-I", "-S", "-c", oci_config.WAITING)
+        variables = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": "/var/lang/lib"}
+        try:
+            self._create(argv, variables, {_COMMAND_FD: command, _ERROR_FD: failed})
+        finally:
+            os.close(command)
+            os.close(failed)
+
+    def _wait_for_release(self, runtime: request.Runtime) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        variables = {**runtime.variables, first.START_VARIABLE: str(execute.START_FD)}
+        program = execute.Program(runtime.argv, variables, "/", oci_config.OPEN_FILES)
+        with theirs:
+            pid = self._create(program.argv, variables, {execute.START_FD: theirs.fileno()})
+        self._waiting = Waiting(Forked(pid, _status(pid)), ours, program)
+        self._waiting.await_ready()
+
+    def _create(self, argv: tuple[str, ...], variables: Mapping[str, str], fds: Mapping[int, int]) -> int:
+        blueprint = self._blueprint
+        container = oci_config.Container(
+            argv=argv,
+            variables=variables,
+            root=oci_tree.ROOT,
+            slot=self._slot,
+            system=blueprint.system,
+            user=blueprint.host_id,
+            network=f"/proc/{os.getpid()}/ns/net",
+            groups=None if blueprint.groups is None else f"{blueprint.groups}/{_INNER}",
+            seccomp=blueprint.seccomp,
+        )
+        outputs = {1: self._outputs.runtime, 2: self._outputs.runtime}
+        bundle = f"{self._slot}/bundle"
+        pid = self._oci.create(blueprint.name, bundle, oci_config.config(container), {**outputs, **fds})
+        self._container = pid, os.pidfd_open(pid)
+        self._ended, self._ended_by = False, None
+        cgroups.limit_sockets(self._forks.group, _INNER)
+        return pid
+
+    def _assign(self, wanted: request.Assign) -> None:
+        if self._assigned:
+            raise request.BadRequest("assigned already")
+        if self._prefix not in (None, wanted.prefix):
+            raise request.BadRequest(f"prepared for prefix {self._prefix}")
+        self._assigned = True
+        self._forks.group = cgroups.change(self._forks.group, first.cgroup_limits(wanted.limits))
+        cgroups.limit_sockets(self._forks.group, _INNER)
+        self._tmp.mount(wanted.limits.tmp_mb)
+        mounts.code(wanted.code, wanted.opt, task_at=f"{self._slot}/task", opt_at=f"{self._slot}/opt")
+        if self._prefix is None and wanted.prefix != self._blueprint.own_prefix:
+            mounts.attach(syscalls.open_tree(template.prefix_path(wanted.prefix)), f"{self._slot}/lang")
+        self._tell({"event": "assigned"})
+
+    def _start(self, wanted: request.Start) -> None:
+        if not self._assigned:
+            raise request.BadRequest("nothing is assigned")
+        if wanted.name in self._running:
+            raise request.BadRequest(f"{wanted.name} is running")
+        try:
+            if wanted.template:
+                raise OciError("a container cannot be kept to be cloned")
+            if self._ended:
+                self._end_container()
+            if wanted.name != request.RUNTIME:
+                self._start_extension(wanted)
+            elif not self._release(wanted):
+                self._exec_runtime(wanted)
+        except OSError as error:
+            self._tell({"event": "not_started", "reason": str(error)})
+
+    def _exec_runtime(self, wanted: request.Start) -> None:
+        if self._command is None:
+            self._end_container()
+            self._wait_for_command()
+        assert self._command is not None
+        assert self._container is not None
+        (given, error), self._command = self._command, None
+        command = {
+            "argv": wanted.argv,
+            "variables": dict(wanted.variables),
+            "folder": wanted.folder,
+            "open_files": wanted.open_files,
+        }
+        try:
+            with open(given, "wb") as pipe:
+                pipe.write(json.dumps(command).encode())
+            if reason := os.read(error, 4096):
+                raise OciError(reason.decode(errors="replace"))
+        finally:
+            os.close(error)
+        pid = self._container[0]
+        self._started(wanted.name, pid, _status(pid))
+
+    def _start_extension(self, wanted: request.Start) -> None:
+        if self._container is None:
+            self._wait_for_command()
+        description = oci_config.extension(wanted.argv, wanted.variables, wanted.folder, self._identity.host_id)
+        bundle, output = f"{self._slot}/bundle", self._outputs.extensions
+        pid = self._oci.exec(self._blueprint.name, bundle, description, output)
+        self._started(wanted.name, pid, _status(pid))
+
+    def _signal(self, name: str, number: int) -> None:
+        """What the runtime has no handler for would not reach it: it is the first process of its container."""
+        pid = self._running.get(name)
+        if name == request.RUNTIME and pid is not None and not _catches(pid, number):
+            self._ended_by = number
+            number = signal.SIGKILL
+        super()._signal(name, number)
+
+    def _tell_exit(self, name: str, code: int, peak_bytes: int) -> None:
+        if name == request.RUNTIME:
+            self._ended = True
+            if code == -signal.SIGKILL and self._ended_by is not None:
+                code = -self._ended_by
+        super()._tell_exit(name, code, peak_bytes)
+
+    def _kill_all(self) -> None:
+        self._end_container()
+
+    def _end_container(self) -> None:
+        """The first process of the container takes all others with it."""
+        if self._command is not None:
+            for fd in self._command:
+                os.close(fd)
+            self._command = None
+        if self._container is None:
+            return
+        (_, pidfd), self._container = self._container, None
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+        self._reap(0)
+        self._oci.delete(self._blueprint.name)
+
+    def end(self) -> None:
+        self._kill_all()
+        with suppress(OSError):
+            self._tmp.discard()
+
+
+def _status(pid: int) -> int:
+    return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal, or ignores it."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt:", "SigIgn:"))]
+    return any(mask >> (number - 1) & 1 for mask in masks)
