@@ -22,6 +22,14 @@ def keep(*capabilities: int) -> None:
     set_to(*capabilities)
 
 
+def keep_here(*capabilities: int) -> None:
+    """Give up all but these, for a process that forks and never becomes another program: an exec gives none. Quicker
+    than `keep`, which makes sure of each capability by itself."""
+    prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
+    lock_root_out()
+    set_to(*capabilities)
+
+
 def keep_over_exec(capability: int) -> None:
     """Give up all but this one, which programs that are exec'd get as well, for good. Needs SETPCAP."""
     drop_bounding(capability)

@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
 
 def before_assign(identity: Identity) -> None:
     """Give up the capabilities that are of no use from here on. Some go with the assignment."""
-    capabilities.keep(*_kept(identity), *_TO_ASSIGN)
+    capabilities.keep_here(*_kept(identity), *_TO_ASSIGN)
 
 
 def _kept(identity: Identity) -> tuple[int, ...]:

@@ -77,6 +77,10 @@ class Forks:
                 os.close(ids)
         os.write(going, b"g")
         os.close(going)
+        if stay:
+            # It is confined while we go on, and cannot be told to start before.
+            os.close(failed)
+            return Forked(pid, status)
         reason = os.read(failed, 4096)
         os.close(failed)
         if reason:

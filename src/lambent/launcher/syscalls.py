@@ -61,9 +61,13 @@ def _call(number: int, what: str, *arguments: Any) -> int:
     return _checked(int(libc.syscall(ctypes.c_long(number), *arguments)), what)
 
 
+libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+
+
 def prctl(option: int, *arguments: int) -> int:
-    values = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)[:4]]
-    return _checked(int(libc.prctl(ctypes.c_int(option), *values)), f"prctl {option}")
+    first, second, third, fourth = (*arguments, 0, 0, 0, 0)[:4]
+    result = libc.prctl(option, first, second, third, fourth)
+    return int(result) if result >= 0 else _checked(result, f"prctl {option}")
 
 
 def unshare(flags: int) -> None:

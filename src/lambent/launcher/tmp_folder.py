@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lambent.launcher import syscalls, tmp_image
 
-TARGET = "/tmp"
+TARGET = tmp_image.TARGET
 
 
 class TmpFolder:

@@ -103,9 +103,11 @@ def serve() -> int:
             launcher.detach()
             supervisor.detach()
             control = socket.socket(fileno=fds["control"])
+            gc.disable()
             try:
                 init.run(_blueprint(set_up, message), control)
             except Stay:
+                gc.enable()
                 return execute.START_FD
         for fd in fds.values():
             os.close(fd)
