@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.ports import SandboxError
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import cgroups
 from tests.e2e.sandbox_kit import DRIVERS, printed, spec, until

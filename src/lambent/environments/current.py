@@ -21,3 +21,5 @@ class Current:
     answered: float | None = None
     ended: float | None = None
     """When the runtime asked for the next one."""
+    runtime_done: bool = False
+    """Its end is written already: extensions were still at work then."""

@@ -29,12 +29,12 @@ from lambent.environments.init import InitEnd
 from lambent.environments.ports import (
     EnvironmentIdentity,
     Journal,
-    ProcessExit,
     Program,
 )
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
+from lambent.environments.shutdown import Reason
 from lambent.environments.states import NEXT, State
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream
@@ -48,7 +48,7 @@ FREEZE_AFTER_S = 0.0075
 
 class Signal(Enum):
     BEGIN = "an invocation waits for a runtime"
-    EXITED = "the runtime ended"
+    FAILED = "the runtime ended, or an extension failed"
     DEADLINE = "the invocation's time is over"
     STOP = "stop"
 
@@ -139,10 +139,14 @@ class Environment:
 
     def _begin(self, request: InvokeRequest, left_s: float) -> None:
         now_ms = self._clock.epoch_ms()
+        deadline_ms = now_ms + int(left_s * 1000)
         self._journal.start(
             Start(now_ms, request.request_id, self.version.version, request.keep_tail, request.trace_header)
         )
-        self.domain.api.deliver(request, now_ms + int(left_s * 1000))
+        domain = self.domain
+        if domain.extensions.subscribed:
+            domain.extensions.invoke(request, deadline_ms)
+        domain.api.deliver(request, deadline_ms)
 
     def _end(self, status: Status, error_type: str | None, *, duration_ms: float | None = None) -> None:
         """Write END and REPORT, answer who still waits, and let the lease go."""
@@ -153,8 +157,9 @@ class Environment:
         # A line that nobody finished belongs to the invocation that wrote it.
         self.domain.output.flush()
         if duration_ms is None:
-            ended = self._clock.monotonic() if current.ended is None else current.ended
-            duration_ms = (ended - current.started) * 1000
+            # With extensions the invocation ends with the last of them, without when the runtime asked for the next.
+            over = self._clock.monotonic() if current.ended is None or current.runtime_done else current.ended
+            duration_ms = (over - current.started) * 1000
         self._write_end(current, status, error_type, duration_ms)
         if not current.result.done() and current.answer is not None:
             tail = self._journal.tail() if current.request.keep_tail else None
@@ -164,29 +169,48 @@ class Environment:
 
     def _write_end(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
         time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
-        produced = len(current.answer.body) if current.answer is not None else 0
         if self._cold_start is not None:
             cold_start, self._cold_start = self._cold_start, None
             self._surroundings.cold_starts.complete(self.version, cold_start, duration_ms)
+        after_ms = None
+        if not current.runtime_done:
+            self._write_runtime_done(current, status, error_type, duration_ms)
+        elif current.ended is not None:
+            after_ms = duration_ms - (current.ended - current.started) * 1000
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
         memory_mb, max_memory_mb = (
             self.version.memory_mb,
             self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
         )
+        self._journal.report(
+            Report(
+                time_ms,
+                request_id,
+                status,
+                error_type,
+                duration_ms,
+                init_duration_ms,
+                memory_mb,
+                max_memory_mb,
+                extension_overhead_ms=after_ms,
+            )
+        )
+
+    def _write_runtime_done(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
+        current.runtime_done = True
+        produced = len(current.answer.body) if current.answer is not None else 0
         latency_ms = None if current.answered is None else (current.answered - current.started) * 1000
+        time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
         self._journal.runtime_done(
             RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced, latency_ms)
         )
-        self._journal.report(
-            Report(time_ms, request_id, status, error_type, duration_ms, init_duration_ms, memory_mb, max_memory_mb)
-        )
 
-    # RuntimeEvents: what the runtime did
+    # DomainEvents: what runtime and extensions did
 
     def runtime_ready(self) -> None:
         if self.domain.starting is not None:
             self._tell_runtime_done(Status.SUCCESS, None)
-            self.domain.starting.ready()
+            self.domain.runtime_ready()
             return
         current = self._current
         if current is None or current.answer is None:
@@ -212,11 +236,25 @@ class Environment:
         if self.domain.starting is not None:
             self.domain.starting.failed(answer)
 
+    def extensions_ready(self) -> None:
+        current = self._current
+        if current is not None and current.runtime_done:
+            self.domain.drain(lambda: self._succeed(current))
+
+    def process_failed(self) -> None:
+        self._signals.put_nowait(Signal.FAILED)
+
     def _succeed(self, current: Current) -> None:
         """The runtime is done with `current` and at our disposal, whatever the function answered."""
         # In a Reset the owner coroutine ends the invocation, once the processes are gone.
         if self._current is current and self.state is State.BUSY and current.answer is not None:
-            self._finish(current.answer)
+            if not self.domain.extensions.running:
+                self._finish(current.answer)
+            elif not current.runtime_done and current.ended is not None:
+                # They may wait for this very record, to send what there is before they ask for the next event.
+                error_type = current.answer.error_type
+                status = Status.ERROR if error_type else Status.SUCCESS
+                self._write_runtime_done(current, status, error_type, (current.ended - current.started) * 1000)
 
     def _finish(self, answer: Answer) -> None:
         self._end(Status.ERROR if answer.error_type else Status.SUCCESS, answer.error_type)
@@ -270,11 +308,11 @@ class Environment:
         self._domain = RuntimeDomain(
             version=self.version,
             identity=self.identity,
+            program=program,
             sandbox=obtained.sandbox,
             journal=self._journal,
             clock=self._clock,
             events=self,
-            exited=lambda: self._signals.put_nowait(Signal.EXITED),
             turns=surroundings.turns,
             max_response_bytes=surroundings.quotas.max_response_bytes,
         )
@@ -296,6 +334,8 @@ class Environment:
     def _report_init(self, end: InitEnd) -> None:
         if not self._runtime_done_told:
             self._tell_runtime_done(end.status, end.error_type)
+        for record in self.domain.extension_records:
+            self._journal.extension(record)
         self._journal.init_report(end.report(self._clock.epoch_ms(), self._init_phase))
 
     def _tell_runtime_done(self, status: Status, error_type: str | None) -> None:
@@ -329,12 +369,14 @@ class Environment:
             await self._init_inside_invoke(current)
         elif signal is Signal.DEADLINE and current is not None and self._is_late(current):
             await self._reset_after_timeout(current)
-        elif signal is Signal.EXITED and self.domain.initialised and (end := self.domain.exit) is not None:
-            await self._reset_after_exit(end)
+        elif signal is Signal.FAILED and self.domain.failed:
+            await self._reset_after_failure()
 
     def _is_late(self, current: Current) -> bool:
         """Whether the signal means this invocation, and it still has something to do."""
-        return current.deadline <= self._clock.monotonic() and current.ended is None
+        if current.deadline > self._clock.monotonic():
+            return False
+        return current.ended is None or bool(self.domain.extensions.running)
 
     async def _init_inside_invoke(self, current: Current) -> None:
         request = current.request
@@ -352,32 +394,41 @@ class Environment:
 
     async def _reset_after_timeout(self, current: Current) -> None:
         self.state = step(NEXT, self.state, State.RESETTING)
-        # What it says from now on comes too late.
-        self.domain.api.restart()
-        await self._kill()
+        # What the runtime says from now on comes too late.
+        self.domain.api.forget()
+        self._tell_extensions_of_end(current, Status.TIMEOUT, "Sandbox.Timedout")
+        await self._end_processes(Reason.TIMEOUT)
         self._fail(current, Status.TIMEOUT, faults.timed_out(current.request.request_id, self.version.timeout_s))
 
-    async def _reset_after_exit(self, end: ProcessExit) -> None:
+    async def _reset_after_failure(self) -> None:
         current = self._current
+        left_at_work = bool(self.domain.extensions.running)
         if current is not None:
             self.state = step(NEXT, self.state, State.RESETTING)
-        await self._kill()
+            if self.domain.exit is None:
+                self.domain.api.forget()
+            if self.domain.extensions.all:
+                self._tell_extensions_of_end(current, Status.FAILURE, self.domain.fault("").error_type)
+        await self._end_processes(Reason.FAILURE)
         self.domain.api.restart()
         if current is None:
-            # Between invocations: the next one starts the runtime again, if it can.
+            # Between invocations: the next one starts the processes again, if it can.
             if self._given_up:
                 self.stop()
             return
-        if current.answer is not None and current.ended is not None:
+        if current.answer is not None and current.ended is not None and not left_at_work and not current.runtime_done:
             # The invocation was complete before the process ended.
             self._finish(current.answer)
             return
-        out_of_memory = self.domain.out_of_memory()
-        fault = faults.exited(current.request.request_id, end, out_of_memory=out_of_memory)
-        self._fail(current, Status.FAILURE, fault)
+        self._fail(current, Status.FAILURE, self.domain.fault(current.request.request_id))
 
-    async def _kill(self) -> None:
-        if not await self.domain.kill():
+    def _tell_extensions_of_end(self, current: Current, status: Status, error_type: str) -> None:
+        """They get the record before SHUTDOWN, as on AWS; without extensions it comes with the report."""
+        if self.domain.extensions.all and not current.runtime_done:
+            self._write_runtime_done(current, status, error_type, (self._clock.monotonic() - current.started) * 1000)
+
+    async def _end_processes(self, reason: Reason) -> None:
+        if not await self.domain.end_processes(reason):
             self._given_up = True
 
     def _fail(self, current: Current, status: Status, fault: FunctionFault) -> None:

@@ -3,6 +3,7 @@
 Each returns the payload that the caller gets with HTTP 200 and `X-Amz-Function-Error: Unhandled`.
 """
 
+import os
 import re
 import signal
 
@@ -54,6 +55,22 @@ def exit_text(end: ProcessExit, *, out_of_memory: bool) -> str:
     if end.status:
         return f"Runtime exited with error: exit status {end.status}"
     return "Runtime exited without providing a reason"
+
+
+def of_extension(error_type: str, request_id: str, text: str) -> FunctionFault:
+    return _fault(error_type, f"RequestId: {request_id} Error: {text}")
+
+
+def extension_exit_text(end: ProcessExit) -> str:
+    if end.signal is not None:
+        return f"signal: {_SIGNAL_TEXT.get(end.signal, f'signal {end.signal}')}"
+    return f"exit status {end.status}" if end.status else "exit code 0"
+
+
+def errno_text(number: int) -> str:
+    """As Go prints it: like the C library, but without a capital letter."""
+    text = os.strerror(number)
+    return text[:1].lower() + text[1:]
 
 
 def response_too_large(limit_bytes: int) -> FunctionFault:

@@ -320,10 +320,11 @@ class Pool:
             self.environment_ready(environment)
 
     def _make_room(self) -> None:
-        """Stop the environment that was idle longest, unless one is stopping already."""
-        if any(environment.state is State.STOPPING for environment in self._environments):
-            return
-        for environment in self._parked_by_age()[:1]:
+        """Stop as many idle environments as are waited for and not stopping already: first those without extensions,
+        which are gone at once, of them the one that was idle longest."""
+        leaving = sum(_is_leaving(each, told=each in self._ends) for each in self._environments)
+        parked = sorted(self._parked_by_age(), key=lambda each: bool(each.domain.extensions.all))
+        for environment in parked[: max(0, max(1, len(self._line)) - leaving)]:
             self._stop_parked(environment, Cause.EVICTED)
 
     def _parked_by_age(self) -> list[Environment]:
@@ -354,3 +355,8 @@ class Pool:
         self._ends[environment] = why
         self._deployments[environment.version.deployment_id].remove(environment)
         environment.stop()
+
+
+def _is_leaving(environment: Environment, *, told: bool) -> bool:
+    """Whether its place will soon be free; one that works may take long."""
+    return environment.state is State.STOPPING or (told and environment.state is not State.BUSY)

@@ -88,6 +88,10 @@ class ProcessExit:
     signal: int | None
 
 
+class SandboxError(Exception):
+    """A sandbox could not be made, a process in it not be started, or it ended by itself. The message says why."""
+
+
 class Sandbox(Protocol):
     """One isolated place for one execution environment. Owned by one coroutine."""
 
@@ -120,8 +124,9 @@ class Sandbox(Protocol):
         """Wait until the extension that was started last by this name has ended. As `exited`."""
         ...
 
-    def terminate(self, name: str | None = None) -> None:
-        """SIGTERM to one extension, or to the runtime; nothing when it has ended. Thawed first by the caller."""
+    def terminate(self, name: str | None = None, *, force: bool = False) -> None:
+        """SIGTERM, or by force SIGKILL, to one extension, or to the runtime; nothing when it has ended. Thawed first by
+        the caller."""
         ...
 
     def end_runtime(self) -> None:
@@ -270,6 +275,8 @@ class Program:
     runtime: RuntimeStart | None = None
     """The interpreter that may have been started before; None: only by `command`."""
     must_exec: bool = True
+    extensions: tuple[str, ...] | None = ()
+    """Names of the files in `/opt/extensions`, each an external extension; None: the function has turned them off."""
     runtime_version: str | None = None
     """For INIT_START, for example `python:3.12.v18`."""
     runtime_version_arn: str | None = None

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from lambent.aws.errors import ApiError
+from lambent.environments import extension_files
 from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import FunctionVersion
@@ -34,11 +35,13 @@ class Programs:
             raise ApiError("InvalidRuntimeException", str(error)) from error
         layers = [layer.code for layer in version.layers]
         with self._packages.hold(version.code.sha256), self._packages.hold_opt(layers):
+            opt_dir = await self._packages.ready_opt(layers)
             yield Program(
                 command=runtime.command(process(version, identity)),
                 code_dir=await self._packages.ready(version.code),
                 lang_prefix=runtime.prefix,
-                opt_dir=await self._packages.ready_opt(layers),
+                opt_dir=opt_dir,
+                extensions=extension_files.find(opt_dir),
                 runtime=runtime.start,
                 must_exec=must_exec(version.variables or {}, runtime.start),
                 runtime_version=runtime.version,

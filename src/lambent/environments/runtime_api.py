@@ -2,7 +2,8 @@
 
 Owns the parked `/next`, the invocation that was handed out and the caps which make a hostile runtime hurt only
 itself. It decides nothing about time, logs or restarts: it tells its `RuntimeEvents` what the runtime did.
-HTTP itself is in `runtime_http`. Behaviour: "Lambda runtime API" of AWS's guide.
+HTTP itself is in `runtime_http`, the routes of extensions on the same sockets in `extensions_api`. Behaviour: "Lambda
+runtime API" of AWS's guide.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from typing import Protocol
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments import faults
+from lambent.environments import extensions_api, faults
+from lambent.environments.extensions_api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
 
@@ -47,6 +49,11 @@ class RuntimeState(StrEnum):
     READY = "Ready"
     RUNNING = "Running"
     RESPONSE_SENT = "ResponseSent"
+    TERMINATING = "Terminating"
+    """Its invocation has failed and its processes are about to end: it gets nothing more."""
+
+
+_NOT_AT_OUR_DISPOSAL = frozenset({RuntimeState.RUNNING, RuntimeState.INIT_ERROR, RuntimeState.TERMINATING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class RuntimeApi:
         "_connections",
         "_drained",
         "_events",
+        "_extensions",
         "_max_response_bytes",
         "_parked",
         "_pending",
@@ -86,8 +94,9 @@ class RuntimeApi:
         "state",
     )
 
-    def __init__(self, events: RuntimeEvents, max_response_bytes: int) -> None:
+    def __init__(self, events: RuntimeEvents, max_response_bytes: int, extensions: ExtensionsApi) -> None:
         self._events = events
+        self._extensions = extensions
         self._max_response_bytes = max_response_bytes
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -126,13 +135,18 @@ class RuntimeApi:
         parked.reply(event)
 
     def restart(self) -> None:
-        """Forget the runtime process that is gone, with its connections and its invocation."""
-        self._parked = None
-        self._pending = None
-        self.request = None
+        """Forget the processes that are gone, with their connections and the invocation."""
+        self.forget()
         self.state = RuntimeState.STARTED
         for connection in list(self._connections):
             connection.abort()
+
+    def forget(self) -> None:
+        """Forget the invocation: what the runtime says of it from now on comes too late."""
+        self._parked = None
+        self._pending = None
+        self.request = None
+        self.state = RuntimeState.TERMINATING
 
     async def drained(self) -> None:
         """Wait until every connection has ended, so that what a dead runtime still sent has been seen."""
@@ -153,6 +167,7 @@ class RuntimeApi:
         self._connections.discard(connection)
         if self._parked is connection:
             self._parked = None
+        self._extensions.disconnected(connection)
         if not self._connections and self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
@@ -189,7 +204,7 @@ class RuntimeApi:
             wanted = path.startswith(_INVOCATION + self.request.request_id.encode())
         else:
             wanted = self.state is RuntimeState.STARTED and path == _INIT_ERROR
-        return self._max_response_bytes if wanted else 0
+        return self._max_response_bytes if wanted else self._extensions.body_limit(path)
 
     def handle(self, connection: Connection, request: HttpRequest) -> bytes | None:
         """The reply to one complete request; None when it is a `/next` that was parked."""
@@ -207,6 +222,8 @@ class RuntimeApi:
             return self._init_error(request) if request.method == b"POST" else _NOT_ALLOWED
         if path in _PING:
             return _PONG if request.method == b"GET" else _NOT_ALLOWED
+        if path.startswith(extensions_api.PREFIX):
+            return self._extensions.handle(connection, request)
         # Restore routes and the credentials endpoint exist for SnapStart only.
         return _NOT_FOUND
 
@@ -217,7 +234,7 @@ class RuntimeApi:
             event, self._pending = self._pending, None
             self.state = RuntimeState.RUNNING
             return event
-        if self.state in (RuntimeState.RUNNING, RuntimeState.INIT_ERROR) or self._parked is not None:
+        if self.state in _NOT_AT_OUR_DISPOSAL or self._parked is not None:
             return self._refused(RuntimeState.READY)
         connection.park()
         self._parked = connection

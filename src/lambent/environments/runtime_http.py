@@ -75,6 +75,12 @@ def encode_json(status: int, body: bytes) -> bytes:
     return encode(status, b"application/json", body)
 
 
+async def what_was_sent_is_read() -> None:
+    """Let the loop read what has arrived already: a process may say something and end at once."""
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
 class _Refused(Exception):
     """Raised inside the parser's callbacks to stop it; the argument is the reply."""
 

@@ -11,8 +11,8 @@ from lambent.core.clock import Clock
 from lambent.environments.environment import Environment
 from lambent.functions.records import FunctionVersion
 
-WAIT_LIMIT_S = 2.0
-"""How long a caller waits for room before 429."""
+WAIT_LIMIT_S = 3.0
+"""How long a caller waits for room before 429: an environment with extensions takes 2 s to make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class WaitingLine:
         self._line: deque[Waiter] = deque()
         self.refused = 0
         """Callers who waited for nothing."""
+
+    def __len__(self) -> int:
+        return sum(not waiter.environment.done() for waiter in self._line)
 
     def head(self) -> Waiter | None:
         """Who waits longest."""

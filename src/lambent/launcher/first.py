@@ -219,10 +219,13 @@ class First:
         os.close(status)
 
     def _signal(self, name: str, number: int) -> None:
-        # Its number is not another's: only this loop reaps.
+        # Its number is not another's: only this loop reaps. It leads a process group: a wrapper's child gets it too.
         if (pid := self._running.get(name)) is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
+                if os.getpgid(pid) == pid:
+                    os.killpg(pid, number)
+                else:
+                    os.kill(pid, number)
 
     def _connect(self, port: int) -> None:
         """The supervisor waits for the connection: who listens inside may never accept it."""

@@ -88,6 +88,28 @@ def _execution_env(runtime: str) -> str:
     return f"AWS_Lambda_{runtime}"
 
 
+_NOT_FOR_EXTENSIONS = frozenset(
+    {
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+    }
+)
+
+
+def extension_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Of an external extension: those of the runtime, without what Lambda keeps to that. It starts elsewhere."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in _NOT_FOR_EXTENSIONS and not name.startswith("_") and name != "PWD"
+    }
+
+
 def _reserved(process: Process, layout: Layout) -> dict[str, str]:
     return {
         "_HANDLER": process.handler,

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.channel import SandboxGone
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
+from lambent.testing.scripted_extension import ScriptedExtension, Steps
 from lambent.testing.scripted_runtime import Script, ScriptedRuntime
 
 
@@ -22,11 +23,21 @@ def _listen() -> socket.socket:
 
 class FakeSandbox:
     """Implements `environments.ports.Sandbox`. What was done to it is in `starts`, `kills`, `cpus`, `frozen`,
-    `extensions`, `terminated`. An extension runs until the test calls `end_extension`, or `kill`."""
+    `extensions`, `terminated`. An extension runs its entry of `extension_scripts`; without one, until the test calls
+    `end_extension`, or `kill`. One whose script is an error cannot be started."""
 
-    def __init__(self, spec: SandboxSpec, scripts: Sequence[Script]) -> None:
+    def __init__(
+        self,
+        spec: SandboxSpec,
+        scripts: Sequence[Script],
+        extension_scripts: "Mapping[str, Steps | SandboxError] | None" = None,
+        note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self.spec = spec
         self.scripts = scripts
+        self.extension_scripts = extension_scripts or {}
+        self.ignores_sigterm = False
+        """The runtime does; else it dies of it."""
         self.runtime_api: Sequence[socket.socket] = (_listen(),)
         self.aws_endpoint: Sequence[socket.socket] = ()
         self.network_missing: str | None = None
@@ -47,8 +58,13 @@ class FakeSandbox:
         )
         self.runtimes: list[ScriptedRuntime] = []
         self.extensions: dict[str, Command] = {}
-        self.terminated: list[str | None] = []
+        self.scripted: dict[str, list[ScriptedExtension]] = {}
+        """By name, one for each start."""
+        self.terminated: list[tuple[str, bool]] = []
+        """(`runtime` or name of an extension, by force)."""
+        self._note = note
         self._extension_exits: dict[str, asyncio.Future[ProcessExit]] = {}
+        self._extension_tasks: dict[str, asyncio.Task[ProcessExit]] = {}
         self.kills = 0
         self.frozen = False
         self.freezes = 0
@@ -69,6 +85,7 @@ class FakeSandbox:
         script = self.scripts[min(self.starts, len(self.scripts) - 1)]
         runtime = ScriptedRuntime(script, self._address, self._output_write)
         self.runtimes.append(runtime)
+        self._note("runtime starts")
         self._exit = loop.create_future()
         self._process = loop.create_task(runtime.run())
         self._process.add_done_callback(self._ended)
@@ -82,8 +99,25 @@ class FakeSandbox:
         return await asyncio.shield(self._exit)
 
     async def start_extension(self, name: str, command: RenderCommand) -> None:
-        self.extensions[name] = command(self.layout)
-        self._extension_exits[name] = asyncio.get_running_loop().create_future()
+        script = self.extension_scripts.get(name)
+        if isinstance(script, SandboxError):
+            raise script
+        loop = asyncio.get_running_loop()
+        rendered = self.extensions[name] = command(self.layout)
+        self._extension_exits[name] = loop.create_future()
+        self._note(f"{name} starts")
+        if script is not None:
+            extension = ScriptedExtension(
+                name, script, self._address, self.extension_output_write, rendered.variables, self._note
+            )
+            self.scripted.setdefault(name, []).append(extension)
+            task = self._extension_tasks[name] = loop.create_task(extension.run())
+            task.add_done_callback(lambda done: self._extension_ended(name, done))
+
+    def _extension_ended(self, name: str, task: asyncio.Task[ProcessExit]) -> None:
+        how = ProcessExit(None, 9) if task.cancelled() else task.result()
+        self._note(f"{name} ends")
+        self.end_extension(name, how)
 
     async def extension_exited(self, name: str) -> ProcessExit:
         return await asyncio.shield(self._extension_exits[name])
@@ -92,8 +126,18 @@ class FakeSandbox:
         if not (ended := self._extension_exits[name]).done():
             ended.set_result(how or ProcessExit(0, None))
 
-    def terminate(self, name: str | None = None) -> None:
-        self.terminated.append(name)
+    def terminate(self, name: str | None = None, *, force: bool = False) -> None:
+        assert not self.frozen, "a frozen tree is thawed before it is told to end"
+        self.terminated.append((name or "runtime", force))
+        self._note(f"{'SIGKILL' if force else 'SIGTERM'} to {name or 'runtime'}")
+        if name is not None:
+            if force and (task := self._extension_tasks.get(name)) is not None:
+                task.cancel()
+        elif self._process is not None and not self._process.done() and (force or not self.ignores_sigterm):
+            assert self._exit is not None
+            if not self._exit.done():
+                self._exit.set_result(ProcessExit(None, 9 if force else 15))
+            self._process.cancel()
 
     def end_runtime(self) -> None:
         if self._process is not None:
@@ -119,6 +163,10 @@ class FakeSandbox:
         return True
 
     async def _end(self) -> None:
+        for task in self._extension_tasks.values():
+            task.cancel()
+        if self._extension_tasks:
+            await asyncio.wait(self._extension_tasks.values())
         for name in self._extension_exits:
             self.end_extension(name, ProcessExit(None, 9))
         if self._process is not None and not self._process.done():
@@ -200,6 +248,10 @@ class FakeDriver:
 
     def __init__(self, scripts: Callable[[int], Sequence[Script]] | Sequence[Script]) -> None:
         self.scripts = scripts
+        self.extension_scripts: dict[str, Steps | SandboxError] = {}
+        """Of all sandboxes, by name."""
+        self.order: list[str] = []
+        """What extensions and runtimes did, over all sandboxes."""
         self.sandboxes: list[FakeSandbox] = []
         self.prepared: list[FakePrepared] = []
         self.zygotes: set[tuple[str, str]] = set()
@@ -216,7 +268,7 @@ class FakeDriver:
 
     async def make(self, spec: SandboxSpec) -> FakeSandbox:
         scripts = self.scripts(len(self.sandboxes)) if callable(self.scripts) else self.scripts
-        sandbox = FakeSandbox(spec, scripts)
+        sandbox = FakeSandbox(spec, scripts, self.extension_scripts, self.order.append)
         self.sandboxes.append(sandbox)
         return sandbox
 

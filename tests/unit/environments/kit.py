@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from lambent.core.clock import Clock, SystemClock
 from lambent.environments.environment import Environment
 from lambent.environments.pool import Pool
-from lambent.environments.ports import EnvironmentIdentity, JournalSource, Program
+from lambent.environments.ports import EnvironmentIdentity, JournalSource, Program, SandboxError
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
 from lambent.invocation.concurrency import Concurrency
@@ -20,11 +20,21 @@ from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.runtimes.layout import Command
 from lambent.testing.fake_sandbox import FakeDriver
+from lambent.testing.manual_clock import ManualClock
+from lambent.testing.scripted_extension import Steps
 from lambent.testing.scripted_runtime import Echo, Script
 
 ECHO: Sequence[Script] = ((Echo(),),)
 REQUEST_ID = "8f507cfc-2a3f-4f1e-9c0b-1d2e3f405060"
 WAIT_S = 10.0
+VARIABLES = {
+    "_HANDLER": "app.handler",
+    "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12",
+    "AWS_LAMBDA_FUNCTION_NAME": "thumbnail",
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "PWD": "/var/task",
+    "SECRET": "x",
+}
 
 T = TypeVar("T")
 
@@ -78,13 +88,17 @@ class ListSink:
         return [line for stream in self.streams.values() for line in stream.lines]
 
 
+@dataclass(frozen=True)
 class FixedProgram:
+    extensions: tuple[str, ...] | None = ()
+
     @asynccontextmanager
     async def program(self, version: FunctionVersion, identity: EnvironmentIdentity) -> AsyncIterator[Program]:
         yield Program(
-            command=lambda layout: Command(("/var/lang/bin/python",), {}),
+            command=lambda layout: Command(("/var/lang/bin/python",), VARIABLES),
             code_dir=Path("/code"),
             lang_prefix=Path("/lang"),
+            extensions=self.extensions,
             runtime_version="python:3.12.v18",
             runtime_version_arn="arn:aws:lambda:us-east-1::runtime:00",
         )
@@ -100,14 +114,17 @@ class Machine:
         clock: Clock | None = None,
         account_limit: int = 1000,
         journals: JournalSource | None = None,
+        extensions: Mapping[str, Steps | SandboxError] | None = None,
+        extensions_off: bool = False,
         **pool: Any,
     ) -> None:
         self.driver = FakeDriver(scripts)
+        self.driver.extension_scripts.update(extensions or {})
         self.log = ListSink()
         self.clock: Clock = clock or SystemClock()
         self.pool = Pool(
             driver=self.driver,
-            programs=FixedProgram(),
+            programs=FixedProgram(None if extensions_off else tuple(extensions or ())),
             journals=journals or Journals(self.log),
             clock=self.clock,
             **pool,
@@ -120,7 +137,11 @@ class Machine:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.pool.close(0.2)
+        closing = asyncio.create_task(self.pool.close(0.2))
+        while not (await asyncio.wait({closing}, timeout=0.01))[0]:
+            # What shuts down waits for a time that nobody else moves any more.
+            if isinstance(self.clock, ManualClock):
+                await self.clock.advance(1)
         await self.driver.close()
 
     async def invoke(

@@ -114,7 +114,7 @@ async def test_who_waits_too_long_for_room_is_throttled() -> None:
         await until(lambda: any(line.startswith("START") for line in machine.log.lines))
         waiting = asyncio.create_task(machine.invoke())
         await until(lambda: machine.in_use() == 2)
-        await clock.advance(2.1)
+        await clock.advance(3.1)
         with pytest.raises(ApiError) as refused:
             await within(waiting)
         assert refused.value.code == "TooManyRequestsException"
@@ -247,7 +247,7 @@ async def test_before_descriptors_run_out_callers_wait_for_room_and_are_then_thr
         waiting = asyncio.create_task(machine.invoke(version=function_version(deployment_id="other")))
         await until(lambda: machine.driver.sandboxes[0].stopped)
         await until(lambda: not list(machine.pool.environments))
-        await clock.advance(2.1)
+        await clock.advance(3.1)
         with pytest.raises(ApiError) as refused:
             await within(waiting)
         assert refused.value.code == "TooManyRequestsException"

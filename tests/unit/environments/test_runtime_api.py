@@ -12,6 +12,8 @@ import orjson
 import pytest
 
 from lambent.environments import runtime_http
+from lambent.environments.extension_states import Extension
+from lambent.environments.extensions_api import ExtensionsApi, FunctionFacts
 from lambent.environments.runtime_api import MAX_CONNECTIONS, Answer, RuntimeApi
 from tests.unit.environments.kit import REQUEST_ID, request, until, within
 
@@ -40,6 +42,12 @@ class Events:
 
     def runtime_init_failed(self, answer: Answer) -> None:
         self.init_failures.append(answer)
+
+    def extension_registered(self, extension: Extension) -> None: ...
+
+    def extension_ready(self, extension: Extension) -> None: ...
+
+    def extension_reported(self, extension: Extension) -> None: ...
 
 
 class Client:
@@ -84,7 +92,8 @@ class Client:
 class Api:
     def __init__(self) -> None:
         self.events = Events()
-        self.api = RuntimeApi(self.events, 6_291_556)
+        facts = FunctionFacts("000000000000", "thumbnail", "$LATEST", "app.handler")
+        self.api = RuntimeApi(self.events, 6_291_556, ExtensionsApi(facts, self.events))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()

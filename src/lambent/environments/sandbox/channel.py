@@ -11,12 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lambent.environments.ports import ProcessExit
+from lambent.environments.ports import SandboxError as SandboxError
 from lambent.launcher import wire
 from lambent.launcher.request import RUNTIME
-
-
-class SandboxError(Exception):
-    """A sandbox could not be made, or ended by itself. The message says why."""
 
 
 class SandboxGone(SandboxError):

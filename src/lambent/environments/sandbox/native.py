@@ -13,8 +13,8 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
-from lambent.environments.sandbox.channel import Channel, SandboxError, SandboxGone
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
+from lambent.environments.sandbox.channel import Channel, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import GONE, PeakMemory, processes
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
@@ -120,9 +120,10 @@ class NativeSandbox:
     async def extension_exited(self, name: str) -> ProcessExit:
         return await asyncio.shield(self._extensions[name])
 
-    def terminate(self, name: str | None = None) -> None:
+    def terminate(self, name: str | None = None, *, force: bool = False) -> None:
         target = RUNTIME if name is None else EXTENSION + name
-        self._channel.tell({"do": "signal", "name": target, "number": signal.SIGTERM})
+        number = signal.SIGKILL if force else signal.SIGTERM
+        self._channel.tell({"do": "signal", "name": target, "number": number})
 
     async def connect(self, port: int) -> socket.socket:
         message, fds = await self._channel.ask({"do": "connect", "port": port}, "connected", _CONNECT_TIMEOUT_S)

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambent.environments.ports import Sandbox, SandboxDriver, SandboxSpec
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.ports import Sandbox, SandboxDriver, SandboxError, SandboxSpec
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.process import ProcessDriver

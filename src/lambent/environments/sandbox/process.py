@@ -20,8 +20,7 @@ from types import MappingProxyType
 
 from lambent.core.ids import uuid4
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxSpec
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
 from lambent.environments.sandbox.output import output_pipe
@@ -125,10 +124,10 @@ class ProcessSandbox:
     async def extension_exited(self, name: str) -> ProcessExit:
         return await asyncio.shield(self._extensions[name].ended)
 
-    def terminate(self, name: str | None = None) -> None:
+    def terminate(self, name: str | None = None, *, force: bool = False) -> None:
         target = self._running if name is None else self._extensions.get(name)
         if target is not None:
-            target.signal(signal.SIGTERM, group=False)
+            target.signal(signal.SIGKILL if force else signal.SIGTERM)
 
     def end_runtime(self) -> None:
         if self._running is not None:
@@ -202,12 +201,12 @@ class _Running:
         else:
             self._waiting = self._loop.create_task(self._wait_in_thread())
 
-    def signal(self, number: signal.Signals, *, group: bool = True) -> None:
-        """To the whole group or its leader. Not once that is reaped: its number may then be another's."""
+    def signal(self, number: signal.Signals) -> None:
+        """To the whole group. Not once the leader is reaped: its number may then be another's."""
         if self.ended.done():
             return
         with suppress(ProcessLookupError, PermissionError):
-            (os.killpg if group else os.kill)(self._process.pid, number)
+            os.killpg(self._process.pid, number)
 
     def memory_peak_bytes(self) -> int:
         self._peak_bytes = max(self._peak_bytes, peak_of_process(self._process.pid))
