@@ -23,6 +23,7 @@ from lambent.aws.service import Handler, Operations, Service
 from lambent.core import stopping, tasks
 from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
+from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs, RuntimesInUse
@@ -197,6 +198,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             quotas=quotas,
             prewarm=limits(settings.prewarm, os.cpu_count() or 1),
             runtimes=RuntimesInUse(host.catalog, control_plane.read_model),
+            disk_is_low=Disk(data_dir.root).is_low,
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         # Pollers end first: their last batches need environments.

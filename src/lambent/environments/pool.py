@@ -86,6 +86,7 @@ class Pool:
         available_memory: Callable[[], float] = capacity.available_memory,
         open_files: Callable[[], int] = capacity.open_files,
         open_files_limit: int | None = None,
+        disk_is_low: Callable[[], bool] = lambda: False,
     ) -> None:
         self._journals = journals
         self._clock = clock
@@ -105,6 +106,7 @@ class Pool:
             quotas=quotas or Quotas(),
         )
         self._open_files = open_files
+        self._disk_is_low = disk_is_low
         self._files_limit = open_files_limit or capacity.open_files_limit()
         self._capacity = (
             min(max_environments, capacity.files_for(self._files_limit, 0, 0))
@@ -337,9 +339,9 @@ class Pool:
         return environment in deployment.parked or environment in deployment.provisioned
 
     def _room(self) -> int:
-        """For how many more environments: by their number, and by the descriptors of this process."""
+        """For how many more environments: by their number, the disk, and the descriptors of this process."""
         by_number = self._capacity - len(self._environments)
-        if by_number <= 0:
+        if by_number <= 0 or self._disk_is_low():
             return 0
         return min(by_number, capacity.files_for(self._files_limit, self._open_files(), len(self._unbuilt)))
 

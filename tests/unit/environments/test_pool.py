@@ -256,6 +256,23 @@ async def test_before_descriptors_run_out_callers_wait_for_room_and_are_then_thr
         assert machine.pool.refused == 1
 
 
+async def test_on_a_full_disk_idle_environments_go_and_callers_are_throttled() -> None:
+    clock, low = ManualClock(), [False]
+    async with Machine(clock=clock, disk_is_low=lambda: low[0]) as machine:
+        await machine.invoke()
+        await until(lambda: machine.in_use() == 0)
+        low[0] = True
+        assert (await machine.invoke(b"2")).payload == b"2", "who is there already goes on"
+        await until(lambda: machine.in_use() == 0)
+        waiting = asyncio.create_task(machine.invoke(version=function_version(deployment_id="other")))
+        await until(lambda: machine.driver.sandboxes[0].stopped)
+        await clock.advance(2.1)
+        with pytest.raises(ApiError, match="Rate Exceeded"):
+            await within(waiting)
+        low[0] = False
+        assert (await machine.invoke(b"3")).payload == b"3"
+
+
 async def test_a_burst_does_not_promise_the_same_descriptors_twice() -> None:
     async with Machine(open_files_limit=128, open_files=lambda: 16) as machine:
         burst = [asyncio.create_task(machine.pool.acquire(function_version())) for _ in range(8)]
