@@ -121,7 +121,7 @@ async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) ->
 
 
 @asynccontextmanager
-async def oci_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriver]:
+async def oci_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
     """The same by an OCI runtime, which is runc."""
     needs_program("runc", "runc")
     (home / "packages").mkdir(exist_ok=True)
@@ -130,6 +130,7 @@ async def oci_driver(home: Path, **entries: Path) -> AsyncIterator[NativeDriver]
         packages_dir=home / "packages",
         prefixes=[PREFIX],
         runtime_entries=entries,
+        runtimes=runtimes,
         wanted="oci",
         oci_runtime="runc",
     )

@@ -37,6 +37,7 @@ _OUTPUT_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _CONTROL_FD = 3
 _COMMAND_FD, _ERROR_FD = 3, 4
+_START_FD = 3
 """As the waiting process sees them."""
 _SET_UP_FAILED = 70
 _INNER = "inside"
@@ -203,10 +204,10 @@ class OciFirst(first.First):
 
     def _wait_for_release(self, runtime: request.Runtime) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        variables = {**runtime.variables, first.START_VARIABLE: str(execute.START_FD)}
+        variables = {**runtime.variables, first.START_VARIABLE: str(_START_FD)}
         program = execute.Program(runtime.argv, variables, "/", oci_config.OPEN_FILES)
         with theirs:
-            pid = self._create(program.argv, variables, {execute.START_FD: theirs.fileno()})
+            pid = self._create(program.argv, variables, {_START_FD: theirs.fileno()})
         self._waiting = Waiting(Forked(pid, _status(pid)), ours, program)
         self._waiting.await_ready()
 

@@ -21,7 +21,7 @@ from lambent.runtimes.interpreters import places
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
 from lambent.runtimes.variables import Process
-from tests.e2e.escapes.table import ALLOWED, CASES, Case
+from tests.e2e.escapes.table import ALLOWED, CASES, IN_CONTAINERS, Case
 from tests.e2e.invoke_kit import INTERPRETER, RUNTIME
 from tests.e2e.sandbox_kit import DRIVERS, PYTHON, printed, spec
 
@@ -46,7 +46,10 @@ class Variant:
 
 
 WAYS = {HowStarted.EXECUTED: "by exec", HowStarted.POOLED: "from the pool", HowStarted.FORKED: "by fork"}
-VARIANTS = tuple(Variant(driver, how) for driver in ("native", "rootless") for how in WAYS)
+VARIANTS = (
+    *(Variant(driver, how) for driver in ("native", "rootless") for how in WAYS),
+    *(Variant("oci", how) for how in WAYS if how is not HowStarted.FORKED),
+)
 SOMETIMES = (Variant("rootless", HowStarted.FORKED),)
 """Only for interpreters of the user's own: a zygote holds privileges, and must not belong to somebody else."""
 
@@ -60,8 +63,12 @@ class Results:
     absent: dict[Variant, str] = field(default_factory=dict)
     """Why there is no such sandbox on this machine."""
 
+    def as_expected(self, case: Case, variant: Variant) -> bool:
+        expected = IN_CONTAINERS.get(case.name, case.expected) if variant.driver == "oci" else case.expected
+        return self.inside[variant][case.name] in expected.split("|")
+
     def refused(self, case: Case, variant: Variant) -> bool:
-        return self.inside[variant][case.name] in case.expected.split("|")
+        return self.as_expected(case, variant) and self.inside[variant][case.name] != "ok"
 
     def lacking(self, case: Case, driver: str) -> str | None:
         """Why the case proves nothing on this machine, or None."""
