@@ -267,7 +267,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         await stop.wait()
         lost = launcher is not None and launcher.gone
         await events.close()
-        await server.close(DRAIN_S)
+        await server.drain(DRAIN_S)
     if lost:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 

@@ -20,7 +20,7 @@ from lambent.environments.ports import ProgramSource, SandboxDriver
 from lambent.environments.program import Programs
 from lambent.environments.request import InvokeResult
 from lambent.environments.stock import OFF, Limits
-from lambent.functions.records import CodePackage, FunctionVersion
+from lambent.functions.records import CodePackage, FunctionVersion, LayerReference
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
@@ -101,6 +101,26 @@ class Machine:
         os.chmod(folder, 0o755)
         values = {"runtime": RUNTIME, "memory_mb": 256, "timeout_s": 10, "deployment_id": digest}
         return function_version(code=CodePackage(digest, 1, 1), **(values | changes))
+
+    @property
+    def native(self) -> bool:
+        """Paths inside are those of AWS."""
+        return self._driver.name != "process"
+
+    def folder(self, layer: LayerReference) -> Path:
+        return self._root / layer.code.sha256
+
+    def layer(self, files: Mapping[str, str]) -> LayerReference:
+        """What becomes /opt; all files are executable."""
+        digest = ids.hex32() + ids.hex32()
+        for name, text in files.items():
+            path = self._root / digest / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+            path.chmod(0o755)
+        for folder in (self._root / digest).glob("**/"):
+            folder.chmod(0o755)
+        return LayerReference("arn:aws:lambda:us-east-1:000000000000:layer:agents:1", CodePackage(digest, 1, 1))
 
     async def invoke(self, version: FunctionVersion, event: Any = None, **changes: Any) -> InvokeResult:
         call = request(orjson.dumps(event), request_id=ids.uuid4(), **changes)

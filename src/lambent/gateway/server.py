@@ -116,10 +116,11 @@ class HttpServer:
         self._listeners.discard(listener)
         self._public.discard(listener)
 
-    async def close(self, grace_s: float) -> None:
+    async def drain(self, grace_s: float) -> None:
         """Take no more requests from outside, let those that are here finish for `grace_s`, then cut.
 
-        Listeners inside sandboxes serve until then: a function that is finishing may still need its endpoint.
+        Listeners inside sandboxes go on: a function that is finishing, and an extension that is told of the end, may
+        still need their endpoint.
         """
         for listener in list(self._public):
             listener.stop_accepting()
@@ -132,6 +133,12 @@ class HttpServer:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=1)
+        for listener in list(self._public):
+            listener.close()
+
+    async def close(self, grace_s: float) -> None:
+        """`drain`, and end the rest."""
+        await self.drain(grace_s)
         for listener in list(self._listeners):
             listener.close()
         if self._timer is not None:
