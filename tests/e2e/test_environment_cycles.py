@@ -99,7 +99,7 @@ async def test_environments_that_come_and_go_leave_nothing(tmp_path: Path) -> No
             await cycles(machine, version, 40, CYCLES)
             await until(lambda: full() and not grown(before, held(host, launcher, tmp_path)), SETTLE_S)
             origins = {how for _, how in machine.pool.cold_starts.totals}
-            assert {HowStarted.POOLED, HowStarted.EXECUTED} <= origins
+            assert origins == {HowStarted.POOLED, HowStarted.FORKED, HowStarted.EXECUTED}
             await within(machine.close(), SETTLE_S)
         assert host.left() == {}
         assert groups(tmp_path) == set()

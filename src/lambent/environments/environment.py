@@ -41,7 +41,10 @@ from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
 SAMPLE_EVERY_S = 0.05
-"""Of the memory of a function that runs for longer than this."""
+"""Of the memory of a function that runs for longer than this; the longer it runs, the rarer."""
+SAMPLE_SHARE = 0.1
+"""Of the time that it runs already: a thousand functions that wait for something must not keep this process busy."""
+SAMPLE_AT_LEAST_EVERY_S = 1.0
 FREEZE_AFTER_S = 0.0075
 """Long enough that a busy environment is not frozen between two invocations, short enough to stop its threads."""
 
@@ -273,7 +276,9 @@ class Environment:
         """Children of the runtime may come and go while it works: their memory is looked at now and then."""
         if self.state is State.BUSY:
             self.domain.sample_memory()
-            self._sample.set(self._clock.monotonic() + SAMPLE_EVERY_S)
+            now = self._clock.monotonic()
+            age_s = now - self._current.started if self._current is not None else 0.0
+            self._sample.set(now + min(SAMPLE_AT_LEAST_EVERY_S, max(SAMPLE_EVERY_S, SAMPLE_SHARE * age_s)))
 
     def _freeze_if_idle(self) -> None:
         if self.state is State.READY and self.domain.initialised:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -304,3 +305,24 @@ async def test_an_unfinished_line_is_part_of_the_invocation_that_wrote_it() -> N
         await until(lambda: machine.in_use() == 0)
         kinds = [line.partition(" RequestId")[0] for line in machine.log.lines[1:]]
         assert kinds == ["START", "no line break", "END", "REPORT"]
+
+
+async def test_the_memory_of_a_function_is_looked_at_often_and_then_rarely() -> None:
+    clock, looked = ManualClock(), []
+    async with Machine(((Next(), Hang()),), clock=clock) as machine:
+        invoked = asyncio.create_task(machine.invoke(version=function_version(timeout_s=60)))
+        await until(lambda: any(line.startswith("START") for line in machine.log.lines))
+        sandbox = machine.driver.sandboxes[0]
+
+        def look() -> int:
+            looked.append(clock.monotonic())
+            return 0
+
+        sandbox.memory_peak_bytes = look  # type: ignore[method-assign]
+        await clock.advance(59)
+        gaps = [after - before for before, after in pairwise(looked)]
+        assert min(gaps) == pytest.approx(0.05)
+        assert max(gaps) == pytest.approx(1.0)
+        assert len(looked) < 120
+        await clock.advance(2)
+        assert (await within(invoked)).error_type == "Sandbox.Timedout"
