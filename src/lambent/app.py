@@ -29,6 +29,7 @@ from lambent.environments.pool import Pool
 from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.admission import admitted
@@ -182,7 +183,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         caller.apis = gateway.apis
         choice = await choosing
         stack.push_async_callback(choice.driver.close)
-        launcher = host.launcher if choice.driver.name in ("native", "rootless") else None
+        launcher = host.launcher if isinstance(choice.driver, NativeDriver) else None
         egress = _egress(launcher)
         stack.push_async_callback(egress.close)
         if launcher is not None:

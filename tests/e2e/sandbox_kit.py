@@ -13,10 +13,11 @@ import pytest
 
 import lambent
 from lambent.environments.ports import Sandbox, SandboxSpec
+from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import cgroups, client
 from lambent.runtimes.layout import Command, Layout, RuntimeStart
-from tests.e2e import ordinary_user
+from tests.e2e import ordinary_user, plain_container
 
 PREFIX = Path(sys.base_prefix)
 PYTHON = f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -182,6 +183,32 @@ def as_ordinary_user(*paths: Path, ids: bool, groups: Sequence[str] = ()) -> tup
     options = [*(f"--show={path}" for path in shown), *(f"--cgroup={group}" for group in groups)]
     numbers = ["--ids"] if ids else []
     return (sys.executable, "-I", "-S", ordinary_user.__file__, *numbers, *options, "--")
+
+
+def in_plain_container(*paths: Path, user: int | None = None) -> tuple[str, ...]:
+    """What to put before a command so that it runs as in a Docker container without further rights."""
+    shown = dict.fromkeys((PREFIX, Path(sys.prefix), Path(lambent.__file__).parents[2], *paths))
+    options = [f"--show={path}" for path in shown] + ([] if user is None else [f"--user={user}"])
+    return (sys.executable, "-I", "-S", plain_container.__file__, *options, "--")
+
+
+@asynccontextmanager
+async def contained_driver(home: Path, **entries: Path) -> AsyncIterator[ContainedDriver]:
+    """The process driver of a plain container whose root has CAP_SETUID."""
+    (home / "packages").mkdir(exist_ok=True)
+    launcher = client.start(
+        data_dir=home,
+        packages_dir=home / "packages",
+        prefixes=[PREFIX],
+        runtime_entries=entries,
+        wanted="process",
+        through=in_plain_container(home),
+    )
+    driver = ContainedDriver(launcher)
+    try:
+        yield driver
+    finally:
+        await driver.close()
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def _sandbox(settings: Settings) -> list[Finding]:
         packages.mkdir()
         launcher, problem = None, None
         try:
-            if settings.sandbox != "process":
+            if not (settings.sandbox == "process" and os.geteuid() != 0):
                 launcher = start(
                     data_dir=Path(folder),
                     packages_dir=packages,

@@ -33,6 +33,7 @@ from lambent.core.settings import (
     networks,
     prewarm,
 )
+from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.gateway.hosts import UnsafeBind, check_bind
 from lambent.launcher import client, privileges
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
@@ -229,7 +230,7 @@ def _start_launcher(
     settings: Settings, data_dir: DataDir, runtimes: Sequence[PythonRuntime], entries: Mapping[str, Path]
 ) -> tuple[LauncherClient | None, str | None]:
     """The launcher, or why there is none. Raises LauncherError where its sandbox was asked for by name."""
-    if settings.sandbox == "process":
+    if settings.sandbox == "process" and os.geteuid() != 0:
         return None, None
     try:
         launcher = client.begin(
@@ -243,7 +244,7 @@ def _start_launcher(
             oci_runtime=settings.oci_runtime,
         )
     except LauncherError as error:
-        if settings.sandbox != "auto":
+        if settings.sandbox in ("native", "rootless", "oci"):
             raise
         return None, str(error)
     return launcher, None
@@ -258,7 +259,7 @@ def _ready(
     try:
         return launcher.await_ready(), None
     except LauncherError as error:
-        if settings.sandbox != "auto":
+        if settings.sandbox in ("native", "rootless", "oci"):
             raise
         return None, str(error)
 
@@ -316,8 +317,11 @@ def weakness(name: str, missing: Mapping[str, str], reason: str | None) -> str |
 
     `missing`: guarantee -> why; `reason`: why the sandbox is not the native one.
     """
-    if name == "process":
+    if name == "process" and missing.keys() >= GUARANTEES.keys():
         text = f"functions are NOT isolated: the process sandbox is for development only ({reason})."
+    elif name == "process":
+        without = ", ".join(missing)
+        text = f"functions are isolated in part only: the process sandbox is without {without} ({reason})."
     elif missing:
         text = f"the {name} sandbox is without " + "; ".join(f"{each} ({why})" for each, why in missing.items()) + "."
     else:

@@ -13,12 +13,13 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments import extensions_api, faults
+from lambent.environments import extensions_api, faults, peers
 from lambent.environments.extensions_api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
@@ -111,7 +112,8 @@ class RuntimeApi:
     async def serve(self, listeners: Iterable[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            self._servers.append(await loop.create_server(lambda: Connection(self), sock=listener))
+            admits = partial(peers.admits, listener) if isinstance(listener, peers.OwnedListener) else None
+            self._servers.append(await loop.create_server(partial(Connection, self, admits), sock=listener))
 
     def close(self) -> None:
         self.rested()

@@ -7,7 +7,7 @@ reply that precedes a parked request waits for it: a pipelining runtime then wak
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -30,6 +30,8 @@ REST_AFTER_S = 0.001
 REST_FACTOR = 4
 """A read that took longer, as one of chunks of a byte does, is followed by a rest of this many times its time for all
 connections of the server: a fifth of the loop at most is theirs."""
+
+Address = tuple[str, int]
 
 _NOTHING: Mapping[bytes, bytes] = {}
 
@@ -92,8 +94,10 @@ _HEAD_TOO_LARGE = encode(431, b"text/plain", b"")
 class Connection(asyncio.Protocol):
     """Lives as long as the runtime keeps it; a malformed request ends it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, admits: Callable[[Address, Address], bool] | None = None) -> None:
+        """`admits(peer, local)`: whether who has connected may; None: nobody else can."""
         self._server = server
+        self._admits = admits
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._replies: list[bytes] = []
@@ -117,12 +121,20 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if not self._server.connected(self):
+        if not self._welcome(transport) or not self._server.connected(self):
             self._transport.abort()
             self._transport = None
         elif self._server.resting:
             # uvloop starts to read after this call.
             asyncio.get_running_loop().call_soon(self.read_on)
+
+    def _welcome(self, transport: asyncio.BaseTransport) -> bool:
+        if self._admits is None:
+            return True
+        try:
+            return self._admits(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        except OSError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

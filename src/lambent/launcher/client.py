@@ -37,7 +37,8 @@ class Kind(NamedTuple):
     """Where a launcher has its privileges."""
 
     name: str
-    """`native`: on the host; `rootless`: in a user namespace of its own alone; `oci`: on the host, by `program`."""
+    """`native`: on the host; `rootless`: in a user namespace of its own alone; `process`: it has few, see contained;
+    `oci`: on the host, by `program`."""
     reason: str | None
     """Why it is not native."""
     program: str | None = None
@@ -69,10 +70,12 @@ class Starts(Protocol):
 
 
 def kind(wanted: str, oci_runtime: str | None = None) -> Kind:
-    """The launcher that this process can start; `wanted` is native, rootless, oci or auto.
+    """The launcher that this process can start; `wanted` is native, rootless, process, oci or auto.
 
     Raises LauncherError where there is no OCI runtime.
     """
+    if wanted == "process":
+        return Kind("process", "the process sandbox was asked for")
     if wanted == "oci":
         return Kind("oci", "the oci sandbox was asked for", _oci_program(oci_runtime))
     if wanted == "rootless":
@@ -331,14 +334,21 @@ def begin(
         "packages": str(packages),
         "prefixes": [str(prefix) for prefix in known],
         "runtime_entries": {name: str(path.resolve()) for name, path in runtime_entries.items()},
-        "rootless": rootless,
+        "kind": chosen.name,
         "runtimes": [(known.index(each.lang_prefix.resolve()), each.argv, dict(each.variables)) for each in runtimes],
         "egress": egress.kind,
         "egress_allow": egress.allow,
         "oci": chosen.program,
     }
     program = (*through, *_PROGRAM)
-    if scope := _delegated_scope(rootless=rootless):
+    if wanted == "auto" and rootless and os.geteuid() == 0:
+        # Some containers have user namespaces, most have not: the other way needs what this process gives up soon.
+        try:
+            return _start(program, agreed | {"delegated": False}, packages, known, chosen, runtimes).await_ready()
+        except LauncherError as error:
+            chosen = Kind("process", f"{chosen.reason}; {error}")
+            agreed["kind"] = chosen.name
+    if chosen.name != "process" and (scope := _delegated_scope(rootless=rootless)):
         with suppress(LauncherError):  # Without the scope limits are missing, which the launcher then says.
             return _start(
                 [*scope, *program], agreed | {"delegated": True}, packages, known, chosen, runtimes
@@ -383,6 +393,8 @@ def _check_machine(kind: Kind) -> None:
         raise LauncherError(f"{kind.name} sandboxes need Linux, this is {sys.platform}")
     if kind.name in ("native", "oci") and os.geteuid() != 0:
         raise LauncherError(f"{kind.name} sandboxes need root: start with sudo")
+    if kind.name == "process" and os.geteuid() != 0:
+        raise LauncherError("no root: functions have the server's own user")
     release = os.uname().release
     major, minor, *_ = (int("".join(filter(str.isdigit, part)) or "0") for part in release.split("."))
     if (major, minor) < _OLDEST_KERNEL:

@@ -7,7 +7,7 @@ needs them; the system call filter is last, because it refuses most of the steps
 import os
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lambent.launcher import capabilities, seccomp, syscalls
@@ -52,6 +52,9 @@ class Confinement(NamedTuple):
     filter: bytes | None
     template: bool = False
     """It is kept to be cloned, with the one capability that this needs."""
+    groups: tuple[int, ...] = ()
+    walls: Callable[[], None] | None = None
+    """What stands for namespaces where there are none; put up by the process itself, once it is the function's user."""
 
 
 class Descriptors(NamedTuple):
@@ -96,21 +99,25 @@ def _confine(program: Program, confinement: Confinement, fds: Descriptors) -> No
     os.setsid()
     if os.read(fds.go, 1) != b"g":
         os._exit(127)
-    syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # Its own cgroup is all that it can see, and has no name.
+    if confinement.walls is None:
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)  # Its own cgroup is all that it can see, and has no name.
     _place(fds)
     _limits(program.open_files, confinement.fallback)
-    _leave_groups()
+    _set_groups(confinement.groups)
+    if not confinement.template:
+        capabilities.lock_root_out()  # Before the change of user, which would take the right to it away.
     os.setresgid(confinement.gid, confinement.gid, confinement.gid)
     os.setresuid(confinement.uid, confinement.uid, confinement.uid)
     if confinement.template:
         capabilities.keep_over_exec(capabilities.SYS_ADMIN)
     else:
-        capabilities.lock_root_out()
         capabilities.keep()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     os.umask(_SHARED_UMASK)
     _signals()
     os.chdir(program.folder)
+    if confinement.walls is not None:
+        confinement.walls()
 
 
 def _place(fds: Descriptors) -> None:
@@ -127,10 +134,10 @@ def _place(fds: Descriptors) -> None:
     syscalls.close_from(START_FD + 1)
 
 
-def _leave_groups() -> None:
+def _set_groups(groups: tuple[int, ...]) -> None:
     """Where the launcher has one user number alone, the kernel lets nobody in there change groups."""
     try:
-        os.setgroups([])
+        os.setgroups(groups)
     except PermissionError:
         with open("/proc/self/setgroups", encoding="utf-8") as allowed:
             if allowed.read().strip() != "deny":

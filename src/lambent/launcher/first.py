@@ -143,8 +143,7 @@ class First:
                 self._signal(request.process_name(message.get("name")), request.signal_number(message))
             case "kill":
                 self._kill_all()
-                # System V memory and message queues outlive their processes, and would still be charged to the next.
-                syscalls.unshare(syscalls.CLONE_NEWIPC)
+                self._forget_ipc()
                 if message.get("answer"):
                     self._tell({"event": "killed"})
             case "connect":
@@ -157,6 +156,10 @@ class First:
             finisher.close()
         else:
             self._cloning.add(finisher)
+
+    def _forget_ipc(self) -> None:
+        """System V memory and message queues outlive their processes, and would still be charged to the next."""
+        syscalls.unshare(syscalls.CLONE_NEWIPC)
 
     def _tell(self, message: wire.Message, fds: dict[str, int] | None = None) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # The end follows: the next receive sees it.

@@ -6,6 +6,7 @@ function may not have, runs our bootstrap alone, and reads from a socket what it
 
 import os
 import socket
+from collections.abc import Callable
 from typing import NamedTuple
 
 from lambent.launcher import cgroups, execute, request, syscalls
@@ -22,6 +23,9 @@ class Identity(NamedTuple):
     filter: bytes | None
     template_filter: bytes | None
     """Of a runtime that is kept to be cloned."""
+    groups: tuple[int, ...] = ()
+    walls: Callable[[], None] | None = None
+    """As of execute.Confinement."""
 
 
 class NotStarted(Exception):
@@ -61,7 +65,14 @@ class Forks:
         if pid == 0:
             # What waits gets its limits when it is assigned: they could not be raised then.
             fallback = self.fallback() if start is None else execute.Fallback(None, None)
-            confinement = execute.Confinement(self.group.tasks, *inside, fallback, self._identity.filter)
+            confinement = execute.Confinement(
+                self.group.tasks,
+                *inside,
+                fallback,
+                self._identity.filter,
+                groups=self._identity.groups,
+                walls=self._identity.walls,
+            )
             if template is not None:
                 start = template
                 confinement = confinement._replace(filter=self._identity.template_filter, template=True)

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from stat import S_ISDIR
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # The same on every architecture.
-_RULE_PATH_BENEATH = 1
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
+_CONNECT_TCP = 1 << 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE = 1 << 0
@@ -60,21 +61,29 @@ def _known_rights(version: int) -> int:
     return known
 
 
-def restrict(*, handled: int, rules: Iterable[tuple[str, int]], scope: int = 0) -> bool:
+def restrict(
+    *, handled: int, rules: Iterable[tuple[str, int]], scope: int = 0, connect: Iterable[int] | None = None
+) -> bool:
     """Allow of the `handled` rights only what `rules` (path, rights below it) say; paths that do not exist are skipped.
 
     Also sets no_new_privs, which Landlock demands. `scope` names what else may not cross the new domain's border
-    (signals, abstract sockets); older kernels ignore it.
+    (signals, abstract sockets), `connect` the only ports that TCP connections may go to; older kernels ignore both.
     """
     version = abi()
     if not version:
         return False
     handled &= _known_rights(version)
-    attributes = struct.pack("=QQQ", handled, 0, scope) if version >= 6 else struct.pack("=Q", handled)
+    ports = list(connect) if connect is not None and version >= 4 else None
+    attributes = struct.pack("=QQQ", handled, _CONNECT_TCP if ports is not None else 0, scope)
+    # An older kernel knows the shorter structure.
+    attributes = attributes[: 24 if version >= 6 else 16 if version >= 4 else 8]
     ruleset = _syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
     try:
         for path, rights in rules:
             _allow(ruleset, path, rights & handled)
+        for port in ports or ():
+            rule = struct.pack("=QQ", _CONNECT_TCP, port)
+            _syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_RULE_NET_PORT), rule, ctypes.c_uint32(0))
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:

@@ -104,6 +104,8 @@ class Launcher:
         self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1)
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._leave_host()
+        if agreed.rootless:
+            _check_proc()
         self.networks.open()
         self._tmp_images = self._probe_tmp_images()
         self._user_namespaces = self._probe_user_namespaces()
@@ -398,6 +400,21 @@ class Launcher:
                 os.rmdir(self._group_name, dir_fd=parent)
 
 
+def _check_proc() -> None:
+    """The kernel lets a user namespace mount /proc only where nothing of it is covered, as containers cover some."""
+    pid = syscalls.clone(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID)
+    if pid == 0:
+        try:
+            syscalls.mount("proc", "/proc", "proc", 0)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        text = "the kernel refuses a /proc of its own to a user namespace here, as where parts of /proc are covered"
+        raise OSError(f"{text} (docker run --security-opt systempaths=unconfined)")
+
+
 def _ids(agreed: Agreed) -> Ids:
     """The numbers of functions, and the way into the namespace where they are ours."""
     if agreed.rootless:
@@ -411,6 +428,22 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _contained(agreed: wire.Message, supervisor: socket.socket) -> None:
+    # The others, who share each page with their sandboxes, do not need it.
+    from lambent.launcher.contained import ContainedLauncher
+
+    names = ("data_dir", "mark", "packages", "runtime_entries")
+    try:
+        launcher = ContainedLauncher(
+            **{name: agreed[name] for name in names}, prefixes=tuple(agreed["prefixes"]), supervisor=supervisor
+        )
+    except OSError as error:
+        wire.send(supervisor, {"event": "failed", "reason": str(error)})
+        return
+    wire.send(supervisor, {"event": "ready", "missing": launcher.missing, "egress": None})
+    launcher.serve()
+
+
 def main() -> None:
     supervisor = socket.socket(fileno=os.dup(SOCKET_FD))
     null = os.open("/dev/null", os.O_RDWR)
@@ -418,6 +451,9 @@ def main() -> None:
     os.dup2(null, 1)
     received = wire.receive(supervisor)
     if received is None:
+        return
+    if received[0]["kind"] == "process":
+        _contained(received[0], supervisor)
         return
     agreed = Agreed(
         data_dir=received[0]["data_dir"],
@@ -429,7 +465,7 @@ def main() -> None:
         ),
         runtime_entries=received[0]["runtime_entries"],
         delegated=received[0]["delegated"],
-        rootless=received[0]["rootless"],
+        rootless=received[0]["kind"] == "rootless",
         egress=received[0]["egress"],
         egress_allow=tuple(received[0]["egress_allow"]),
         oci=received[0]["oci"],

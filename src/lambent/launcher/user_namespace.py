@@ -56,7 +56,7 @@ def enter(mark: str) -> Ids:
     Raises NoUserNamespace.
     """
     uid, gid = os.geteuid(), os.getegid()
-    own_ids = _may_set_ids()
+    own_ids = may_set_ids()
     ready, made = os.pipe2(os.O_CLOEXEC)
     heard, tell = os.pipe2(os.O_CLOEXEC)
     target = os.getpid()
@@ -92,6 +92,15 @@ def enter(mark: str) -> Ids:
     if count == ALONE:
         return Ids(0, ALONE, missing or "its users could not be mapped")
     return _share(count - 1, mark)
+
+
+def own_range(mark: str) -> Ids:
+    """Numbers that a process with the capabilities to set ids may give to functions, where it is. Raises OSError."""
+    users, groups = (_free_part(_extents(f"/proc/self/{kind}_map")) for kind in ("uid", "gid"))
+    if users.start != groups.start:
+        raise OSError("users and groups are mapped differently here")
+    share = _share(min(users.size, groups.size), mark)
+    return share._replace(first=users.start + share.first - 1)
 
 
 def _share(count: int, mark: str) -> Ids:
@@ -130,7 +139,7 @@ def _map_alone(uid: int, gid: int) -> None:
     _write("/proc/self/gid_map", f"0 {gid} 1\n")
 
 
-def _may_set_ids() -> bool:
+def may_set_ids() -> bool:
     with open("/proc/self/status", encoding="utf-8") as status:
         held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
     return all(held >> capability & 1 for capability in (_CAP_SETUID, _CAP_SETGID))

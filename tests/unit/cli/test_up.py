@@ -10,6 +10,7 @@ import pytest
 
 from lambent.cli.up import explain, up, weakness
 from lambent.core.settings import KEYS, Settings
+from lambent.environments.sandbox.guarantees import GUARANTEES
 from tests.unit.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -122,10 +123,18 @@ def test_a_missing_guarantee_is_named_at_start() -> None:
 
 
 def test_the_process_sandbox_is_named_loudly_with_the_reason() -> None:
-    said = weakness("process", {"network": "a plain process"}, "native sandboxes need root: start with sudo")
+    said = weakness(
+        "process", dict.fromkeys(GUARANTEES, "a plain process"), "native sandboxes need root: start with sudo"
+    )
     assert said is not None
     assert "NOT isolated" in said
     assert "native sandboxes need root: start with sudo" in said
+
+
+def test_a_process_sandbox_that_gives_something_says_what_it_does_not() -> None:
+    said = weakness("process", {"network": "shared"}, "root here is without CAP_SYS_ADMIN") or ""
+    assert "isolated in part only: the process sandbox is without network" in said
+    assert "CAP_SYS_ADMIN" in said
 
 
 @pytest.mark.parametrize("value", ["s3", "s3=", "s3=localhost:9000", "=http://a"])

@@ -2,8 +2,10 @@
 
 GUARANTEES: dict[str, str] = {
     "filesystem": "the host's files, the data dir and other functions' code cannot be read; only /tmp can be written",
-    "processes": "other processes cannot be seen or signalled, and all of a function's end with its environment",
-    "network": "its own network: no host loopback, no other environment's Runtime API",
+    "processes": "other processes cannot be seen or signalled",
+    "end": "all processes of a function end with its environment, whatever sessions they make",
+    "network": "its own network: no host loopback",
+    "apis": "its Runtime API and its AWS endpoint answer no other environment",
     "memory": "memory limit of the function, enforced by the kernel",
     "cpu": "share of CPU in proportion to memory",
     "pids": "limit of processes and threads",

@@ -12,24 +12,27 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambent.environments import peers
 from lambent.environments.ports import Sandbox, SandboxDriver, SandboxError, SandboxSpec
+from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.process import ProcessDriver
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.layout import Command, Layout
 
-ISOLATION = frozenset({"filesystem", "processes", "network", "user", "syscalls"})
+ISOLATION = frozenset({"filesystem", "processes", "end", "network", "apis", "user", "syscalls"})
 """Without one of these it is not called native or rootless, and `auto` takes the process sandbox."""
 OPTIONAL = frozenset({"tmp"})
 """May be missing even where native was demanded by name."""
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _MEMORY_MB, _TMP_MB, _PROCESSES = 48, 8, 8
-_TIMEOUT_S = 15.0
+_TIMEOUT_S, _END_TIMEOUT_S = 15.0, 5.0
 
 
 class SandboxUnavailable(Exception):
@@ -66,7 +69,16 @@ async def choose(
     Raises SandboxUnavailable when `wanted` names a sandbox that cannot be had.
     """
     missing: dict[str, str] = {}
-    if wanted != "process":
+    contained = launcher is not None and launcher.kind.name == "process"
+    if launcher is not None and contained:
+        driver: NativeDriver = ContainedDriver(launcher)
+        missing = await examine(driver, packages_dir, waiting)
+        driver.guarantees = {name: name not in missing for name in GUARANTEES}
+        if "user" not in missing:
+            return Choice(driver, missing, launcher.kind.reason)
+        problem = f"{launcher.kind.reason}; {missing['user']}"
+        await driver.close()
+    elif wanted != "process":
         if launcher is not None:
             driver = NativeDriver(launcher)
             missing = await examine(driver, packages_dir, waiting)
@@ -78,9 +90,9 @@ async def choose(
             await driver.close()
         if wanted != "auto":
             raise SandboxUnavailable(f"the {wanted} sandbox cannot be had here: {problem}")
-    reason = problem if wanted != "process" else "the process sandbox was asked for"
+    reason = problem or "the process sandbox was asked for"
     process = ProcessDriver(scratch=scratch, runtime_entries=runtime_entries)
-    return Choice(process, dict.fromkeys(GUARANTEES, "a plain process of the host") | missing, reason)
+    return Choice(process, {**missing, **dict.fromkeys(GUARANTEES, "a plain process of the host")}, reason)
 
 
 def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) -> frozenset[str]:
@@ -94,10 +106,10 @@ def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) ->
 async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Event | None = None) -> dict[str, str]:
     """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why."""
     missing = dict(driver.launcher_missing)
-    code = _code(packages_dir)
+    code, canary = _code(packages_dir), _code(packages_dir)
     try:
         with socket.create_server(("127.0.0.1", 0)) as host_loopback:
-            spec = _spec(code, host_loopback.getsockname()[1])
+            spec = _spec(code, canary / "inside.py", host_loopback.getsockname()[1])
             sandbox = await driver.create(spec)
             try:
                 found = await _look(sandbox, waiting)
@@ -107,7 +119,8 @@ async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Eve
         reason = str(error) or type(error).__name__
         found = dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined: {reason}")
     finally:
-        shutil.rmtree(code, ignore_errors=True)
+        for folder in (code, canary):
+            shutil.rmtree(folder, ignore_errors=True)
     seen = {name: why for name, why in found.items() if why}
     if "user" in seen and "user" in missing:
         missing["user"] += f"; {seen['user']}"
@@ -123,11 +136,12 @@ def _code(packages_dir: Path) -> Path:
     return code
 
 
-def _spec(code: Path, port: int) -> SandboxSpec:
+def _spec(code: Path, canary: Path, port: int) -> SandboxSpec:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
     def command(layout: Layout) -> Command:
-        arguments = (str(code / "inside.py"), str(port), str(_PROCESSES), str(_TMP_MB), str(_MEMORY_MB))
+        numbers = map(str, (port, _PROCESSES, _TMP_MB, _MEMORY_MB))
+        arguments = (str(canary), layout.runtime_api, *numbers)
         program = (f"{layout.lang}/bin/{version}", "-I", "-S", f"{layout.task}/inside.py")
         return Command((*program, *arguments), {"LD_LIBRARY_PATH": f"{layout.lang}/lib"})
 
@@ -161,4 +175,40 @@ async def _look(sandbox: Sandbox, waiting: asyncio.Event | None) -> dict[str, st
         raise SandboxError(f"it ended with {ended} and said {text[-300:].decode(errors='replace')!r}") from None
     if ended.signal != 9 or not sandbox.out_of_memory():
         found["memory"] = f"more than {_MEMORY_MB} MB were possible"
+    found["apis"] = _private(sandbox, found["network"])
+    found["end"] = await _ended(sandbox)
     return found
+
+
+async def _ended(sandbox: Sandbox) -> str | None:
+    """Whether the process that was left behind ends by a kill: its connection does."""
+    for listener in sandbox.runtime_api:
+        with suppress(BlockingIOError):
+            connection, _ = listener.accept()
+            break
+    else:
+        return "no connection to its Runtime API arrived"
+    with connection:
+        connection.setblocking(False)
+        await sandbox.kill()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                while await loop.sock_recv(connection, 16):
+                    pass
+        except TimeoutError:
+            return "a process lived on"
+        except ConnectionResetError:
+            pass
+    return None
+
+
+def _private(sandbox: Sandbox, network: str | None) -> str | None:
+    """In a network of its own nobody else is; else who connects is asked who it is, and we are somebody else."""
+    listener = sandbox.runtime_api[0]
+    if not isinstance(listener, peers.OwnedListener):
+        return network
+    with socket.create_connection(listener.getsockname(), 1) as stranger:
+        if peers.admits(listener, stranger.getsockname(), stranger.getpeername()):
+            return "another user's connection was taken"
+    return None

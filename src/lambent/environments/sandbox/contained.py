@@ -1,0 +1,106 @@
+"""The `process` driver where its launcher has CAP_SETUID, as in a plain container: a user for each environment.
+
+The sandbox has no namespaces, so its folders and ports are those of the container. A connection to its Runtime API is
+taken from processes of its own user alone; the AWS endpoint asks for signatures of its own session anyway.
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lambent.environments.events import HowStarted
+from lambent.environments.peers import OwnedListener
+from lambent.environments.ports import Preparation, SandboxSpec
+from lambent.environments.sandbox.channel import Channel, SandboxError
+from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.launcher import wire
+from lambent.runtimes.layout import Layout, RuntimeStart
+
+_TIMEOUT_S = 10.0
+_FEWEST_PROCESSES, _MOST_PROCESSES = 8, 1024
+
+
+class ContainedSandbox(NativeSandbox):
+    def __init__(
+        self,
+        spec: SandboxSpec,
+        channel: Channel,
+        fds: Mapping[str, int],
+        stopped: Callable[[NativeSandbox], None],
+        ready: wire.Message,
+    ) -> None:
+        """`ready` is what its first process said."""
+        super().__init__(spec, channel, fds, stopped, ready["sandbox"])
+        self.runtime_api = tuple(_owned(each, ready["user"]) for each in self.runtime_api)
+        home = Path(ready["home"])
+        self.layout = Layout(
+            task=str(spec.code_dir.resolve()),
+            runtime=str(home.parent / "runtime"),
+            lang=str(spec.lang_prefix.resolve()),
+            opt=str(spec.opt_dir.resolve() if spec.opt_dir is not None else home / "opt"),
+            tmp=str(home / "tmp"),
+            runtime_api="{}:{}".format(*self.runtime_api[0].getsockname()),
+            aws_endpoint_url="http://{}:{}".format(*self.aws_endpoint[0].getsockname()),
+        )
+
+
+class ContainedPrepared:
+    """Nothing is made before it is known for whom."""
+
+    how = HowStarted.EXECUTED
+
+    def __init__(self, driver: "ContainedDriver") -> None:
+        self._driver = driver
+
+    def when_gone(self, action: Callable[[], None]) -> None:
+        """There is nothing that could go."""
+
+    async def assign(self, spec: SandboxSpec) -> ContainedSandbox:
+        return await self._driver.create(spec)
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+
+class ContainedDriver(NativeDriver):
+    can_prepare = False
+    can_restore = False
+
+    async def prepare(self, wish: Preparation) -> ContainedPrepared:  # type: ignore[override]
+        return ContainedPrepared(self)
+
+    async def create(self, spec: SandboxSpec) -> ContainedSandbox:
+        """Raises SandboxError or LauncherError."""
+        processes = max(_FEWEST_PROCESSES, min(spec.max_processes, _MOST_PROCESSES))
+        control = self._launcher.prepare(memory_mb=spec.memory_mb, tmp_mb=spec.tmp_mb, processes=processes)
+        channel = Channel(control)
+        try:
+            ready, fds = await channel.ask(None, "ready", _TIMEOUT_S)
+        except BaseException:
+            await channel.end()
+            raise
+        sandbox = ContainedSandbox(spec, channel, fds, self._sandboxes.discard, ready)
+        self._sandboxes.add(sandbox)
+        try:
+            order = self._launcher.assignment(
+                code_dir=spec.code_dir,
+                opt_dir=spec.opt_dir,
+                lang_prefix=spec.lang_prefix,
+                memory_mb=spec.memory_mb,
+                tmp_mb=spec.tmp_mb,
+                processes=processes,
+            )
+            await channel.ask(order, "assigned", _TIMEOUT_S)
+        except BaseException:
+            await sandbox.stop()
+            raise
+        return sandbox
+
+    async def start_zygote(self, account: str, runtime: RuntimeStart) -> None:
+        raise SandboxError("the process sandbox has no zygotes")
+
+
+def _owned(listener: socket.socket, user: int) -> OwnedListener:
+    owned = OwnedListener(fileno=listener.detach())
+    owned.owner = user
+    return owned
