@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import SandboxError
+from lambent.environments.events import HowStarted
+from lambent.environments.ports import Preparation, SandboxError
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import cgroups
+from tests.e2e import origins
 from tests.e2e.sandbox_kit import DRIVERS, printed, spec, until
 
 CYCLES = int(os.environ.get("LAMBENT_TEST_SANDBOX_CYCLES", "30"))
@@ -125,20 +127,83 @@ async def test_many_sandboxes_leave_everything_flat(driver_name: str, tmp_path: 
     assert groups(tmp_path) == set()
 
 
+@pytest.mark.parametrize("how", [HowStarted.EXECUTED, HowStarted.POOLED, HowStarted.FORKED])
+async def test_starts_of_each_kind_leave_everything_flat(tmp_path: Path, how: HowStarted) -> None:
+    runtime = origins.runtime_of()
+    driver = origins.driver_for(tmp_path, runtime)
+    made = origins.spec_of(tmp_path, runtime, tmp_mb=8 if how is HowStarted.POOLED else 512)
+
+    async def once(number: int) -> None:
+        sandbox = await origins.begin(driver, made, how)
+        await origins.said(sandbox)
+        if number % 3 == 0:
+            assert await sandbox.kill()
+        if number % 5 == 0:  # One that nobody ever wanted.
+            zygote_of = made.account if how is HowStarted.FORKED else None
+            wish = Preparation(None if how is HowStarted.EXECUTED else made.runtime, zygote_of)
+            await (await driver.prepare(wish)).stop()
+        await sandbox.stop()
+
+    def held() -> dict[str, int]:
+        """What may not grow, of the launcher, of its zygote, and of this process."""
+        family = (os.getpid(), launcher, *descendants(launcher))
+        found = {f"files of {pid}": open_files(pid) for pid in family}
+        found |= {f"mounts of {pid}": _mounts(pid) for pid in family}
+        return found | {"processes": len(family), "cgroups": len(groups(tmp_path))}
+
+    launcher = launcher_pid(driver)
+    try:
+        for number in range(6):
+            await once(number)
+        before, loops = held(), set(loop_devices().items())
+        sizes = [rss_kb(pid) for pid in (launcher, os.getpid())]
+        for number in range(CYCLES):
+            await once(number)
+        # The launcher closes its end of a sandbox a moment after it has said that it is gone.
+        await until(lambda: all(count <= before[name] for name, count in held().items()), timeout_s=5)
+        assert len(descendants(launcher)) == (1 if how is HowStarted.FORKED else 0)
+        await until(lambda: not {path for path, _ in loop_devices().items() - loops if _is_of(path, tmp_path)})
+        for pid, size in zip((launcher, os.getpid()), sizes, strict=True):
+            assert rss_kb(pid) - size < 2048
+    finally:
+        await driver.close()
+    assert groups(tmp_path) == set()
+
+
+def _mounts(pid: int) -> int:
+    return Path(f"/proc/{pid}/mountinfo").read_text().count("\n")
+
+
+def _is_of(device: str, home: Path) -> bool:
+    """Whether a loop device is over a file of this data dir. Such files have no name, but their folder has."""
+    try:
+        return Path(device).read_text().startswith(str(home))
+    except OSError:
+        return False
+
+
 SUPERVISOR = """
 import asyncio, os, signal
 from pathlib import Path
-from tests.e2e.sandbox_kit import DRIVERS, printed, spec
+from lambent.environments.ports import Preparation
+from lambent.runtimes.python.files import runtime_files
+from tests.e2e.origins import runtime_of
+from tests.e2e.sandbox_kit import DRIVERS, native_driver, printed, spec
 
 async def main():
-    home = Path({home!r})
-    async with DRIVERS[{driver!r}](home) as driver:
+    home, native, start = Path({home!r}), {driver!r} == "native", runtime_of().start
+    made = native_driver(home, start, **runtime_files()) if native else DRIVERS[{driver!r}](home)
+    async with made as driver:
         sandboxes = []
         for number in range(3):
             sandbox = await driver.create(spec(home / "packages", {script!r}, environment_id=f"env-{{number}}"))
             await sandbox.start()
             await printed(sandbox, "up")
             sandboxes.append(sandbox)
+        if native:
+            await driver.start_zygote("123456789012", start)
+            await driver.prepare(Preparation(start))
+            await driver.prepare(Preparation(start, "123456789012"))
         sandboxes[1].freeze()
         print(driver._launcher._process.pid, *(pid for each in sandboxes for pid in each.processes()), flush=True)
         await asyncio.Event().wait()

@@ -218,16 +218,18 @@ async def test_prepared_sandbox_that_nobody_wants_ends(driver: NativeDriver, tmp
 
 def limit_bytes(sandbox: NativeSandbox) -> set[int]:
     """Of memory with and without swap, as the kernel has it."""
-    folder = Path(os.readlink(f"/proc/self/fd/{sandbox._fds.get('stat1', sandbox._fds.get('stat2'))}")).parent
-    # The path is the launcher's; the same cgroup is found by its process on this side.
-    found = next(path for path in Path("/sys/fs/cgroup").rglob(f"lambent-*/{folder.name}") if _is(path, sandbox))
+    stat = os.fstat(sandbox._fds.get("stat1", sandbox._fds.get("stat2", -1)))
+    # The path of the descriptor is the launcher's; on this side the same file is another path.
+    found = next(folder for folder, _, _ in os.walk("/sys/fs/cgroup") if _is(f"{folder}/memory.stat", stat))
     names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max")
-    return {int((found / name).read_text()) for name in names if (found / name).exists()}
+    return {int(Path(found, name).read_text()) for name in names if Path(found, name).exists()}
 
 
-def _is(path: Path, sandbox: NativeSandbox) -> bool:
-    stat = path / "memory.stat"
-    return stat.exists() and os.path.samestat(stat.stat(), os.fstat(sandbox._fds.get("stat1", -1)))
+def _is(path: str, stat: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), stat)
+    except OSError:  # No such file, or a group of others that is going away.
+        return False
 
 
 async def read_until(fd: int, end: bytes) -> bytes:

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import sys
-import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +12,12 @@ from typing import Any
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxSpec
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.ports import Preparation, SandboxError, SandboxSpec
 from lambent.environments.sandbox.memory import processes
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from lambent.launcher import client
-from lambent.runtimes import interpreters
-from lambent.runtimes.python.files import runtime_files
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.runtimes.python.runtime import PythonRuntime
-from lambent.runtimes.starting import must_exec
-from lambent.runtimes.variables import Process
+from tests.e2e.origins import SAID_ONCE, begin, children, driver_for, launcher_pid, runtime_of, said, spec_of
 from tests.e2e.sandbox_kit import until
-
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-SAID_ONCE = "-- end --"
 
 DUMP = """
 import builtins, gc, json, locale, logging, os, resource, signal, stat, sys, threading, time
@@ -98,14 +88,6 @@ def handler(event, context): pass
 """
 
 
-def runtime_of(version: str = VERSION) -> PythonRuntime:
-    """Of the interpreter that runs the tests, or another of this machine."""
-    found = interpreters.find_all(version, interpreters.places(dict(os.environ)))
-    if not found:
-        pytest.skip(f"no Python {version} here")
-    return PythonRuntime(f"python{version}", found[0])
-
-
 @pytest.fixture
 def runtime() -> PythonRuntime:
     return runtime_of()
@@ -118,98 +100,6 @@ async def driver(tmp_path: Path, runtime: PythonRuntime) -> AsyncIterator[Native
         yield made
     finally:
         await made.close()
-
-
-def driver_for(tmp_path: Path, runtime: PythonRuntime) -> NativeDriver:
-    (tmp_path / "packages").mkdir()
-    launcher = client.start(
-        data_dir=tmp_path,
-        packages_dir=tmp_path / "packages",
-        prefixes=[runtime.prefix],
-        runtimes=[runtime.start],
-        runtime_entries=runtime_files(),
-    )
-    return NativeDriver(launcher)
-
-
-def spec_of(
-    tmp_path: Path,
-    runtime: PythonRuntime,
-    source: str = DUMP,
-    *,
-    variables: dict[str, str] | None = None,
-    opt: dict[str, str] | None = None,
-    tmp_mb: int = 512,
-    memory_mb: int = 256,
-) -> SandboxSpec:
-    code = tmp_path / "packages" / "code"
-    code.mkdir(exist_ok=True)
-    (code / "main.py").write_text(textwrap.dedent(source))
-    (code / "mine.py").write_text("")
-    layers = tmp_path / "packages" / "opt"
-    for name, text in (opt or {}).items():
-        (layers / name).parent.mkdir(parents=True, exist_ok=True)
-        (layers / name).write_text(text)
-    process = Process(
-        runtime=runtime.identifier,
-        handler="main.handler",
-        function_name="f",
-        function_version="1",
-        memory_mb=memory_mb,
-        region="eu-west-1",
-        log_group="/aws/lambda/f",
-        log_stream="s",
-        access_key_id="A",
-        secret_access_key="S",
-        session_token="T",
-        variables=variables or {},
-    )
-    return SandboxSpec(
-        environment_id="env",
-        command=runtime.command(process),
-        code_dir=code,
-        lang_prefix=runtime.prefix,
-        memory_mb=memory_mb,
-        cpus=1.0,
-        tmp_mb=tmp_mb,
-        opt_dir=layers if opt else None,
-        account="123456789012",
-        runtime=runtime.start,
-        must_exec=must_exec(variables or {}, runtime.start),
-    )
-
-
-async def said(sandbox: NativeSandbox) -> str:
-    """What it printed up to the end of the import of its handler."""
-    text = b""
-
-    def complete() -> bool:
-        nonlocal text
-        try:
-            text += os.read(sandbox.output_fd, 1 << 16)
-        except BlockingIOError:
-            pass
-        return SAID_ONCE.encode() in text
-
-    await sandbox.start()
-    try:
-        await until(complete)
-    except TimeoutError:
-        raise AssertionError(f"it only said {text.decode(errors='replace')}") from None
-    return text.decode().partition(SAID_ONCE)[0]
-
-
-async def begin(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> NativeSandbox:
-    if how is HowStarted.EXECUTED:
-        return await driver.create(spec)
-    assert spec.runtime is not None
-    zygote_of = None
-    if how is HowStarted.FORKED:
-        zygote_of = spec.account
-        await driver.start_zygote(spec.account, spec.runtime)
-    prepared = await driver.prepare(Preparation(spec.runtime, zygote_of))
-    assert prepared.how is how
-    return await prepared.assign(spec)
 
 
 async def state(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> dict[str, Any]:
@@ -241,7 +131,7 @@ CASES: dict[str, dict[str, Any]] = {
 async def test_function_finds_what_it_would_find_in_a_runtime_of_its_own(
     driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime, case: str, how: HowStarted
 ) -> None:
-    spec = spec_of(tmp_path, runtime, **CASES[case])
+    spec = spec_of(tmp_path, runtime, DUMP, **CASES[case])
     assert not spec.must_exec
     source = DUMP.replace("print(json", "print(chr(10) + json") if case == "instrumentation" else DUMP
     (spec.code_dir / "main.py").write_text(source)
@@ -262,7 +152,7 @@ async def test_function_that_must_have_a_process_of_its_own_has_one(
     driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
 ) -> None:
     variables = {"PYTHONHASHSEED": "7", "PYTHONDONTWRITEBYTECODE": "1"}
-    spec = spec_of(tmp_path, runtime, variables=variables)
+    spec = spec_of(tmp_path, runtime, DUMP, variables=variables)
     assert spec.must_exec
     prepared = await driver.prepare(Preparation(runtime.start))
     sandbox = await prepared.assign(spec)
@@ -273,7 +163,7 @@ async def test_function_that_must_have_a_process_of_its_own_has_one(
 
 
 async def test_runtime_after_a_reset_is_exec_d(driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime) -> None:
-    sandbox = await begin(driver, spec_of(tmp_path, runtime), HowStarted.POOLED)
+    sandbox = await begin(driver, spec_of(tmp_path, runtime, DUMP), HowStarted.POOLED)
     first = json.loads(await said(sandbox))
     assert await sandbox.kill()
     second = json.loads(await said(sandbox))
@@ -288,7 +178,7 @@ async def test_waiting_interpreter_that_died_costs_only_time(
     for pid in _processes(prepared._fds):
         os.kill(pid, signal.SIGKILL)
     await until(lambda: not _processes(prepared._fds))
-    sandbox = await prepared.assign(spec_of(tmp_path, runtime))
+    sandbox = await prepared.assign(spec_of(tmp_path, runtime, DUMP))
     assert json.loads(await said(sandbox))["cwd"] == "/var/task"
     await sandbox.stop()
 
@@ -354,7 +244,7 @@ async def test_library_of_a_layer_is_found_by_its_name(
 async def test_runtime_is_the_very_process_that_waited(
     driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
 ) -> None:
-    spec = spec_of(tmp_path, runtime)
+    spec = spec_of(tmp_path, runtime, DUMP)
     await driver.start_zygote(spec.account, runtime.start)
     for zygote_of, mark in ((None, b"_LAMBENT_START_FD"), (spec.account, b"_LAMBENT_ZYGOTE")):
         sandbox = await (await driver.prepare(Preparation(runtime.start, zygote_of))).assign(spec)
@@ -378,7 +268,7 @@ async def test_zygotes_are_counted_end_when_told_and_are_missed_when_they_die(
     prepared = await driver.prepare(wish)
     await driver.stop_zygote("111111111111", runtime.start)
     await until(lambda: not Path(f"/proc/{pids[0]}").exists())
-    sandbox = await prepared.assign(spec_of(tmp_path, runtime))
+    sandbox = await prepared.assign(spec_of(tmp_path, runtime, DUMP))
     assert json.loads(await said(sandbox))["ours"] == []
     with pytest.raises(SandboxError, match="no zygote"):
         await driver.prepare(wish)
@@ -398,7 +288,7 @@ async def test_zygote_that_hangs_costs_a_refusal_and_its_life(
     with pytest.raises(SandboxError):
         await driver.prepare(Preparation(runtime.start, "111111111111"))
     await until(lambda: not driver.zygotes)
-    sandbox = await driver.create(spec_of(tmp_path, runtime))
+    sandbox = await driver.create(spec_of(tmp_path, runtime, DUMP))
     await said(sandbox)
     await sandbox.stop()
 
@@ -408,7 +298,7 @@ async def test_zygote_holds_nothing_of_a_function(driver: NativeDriver, tmp_path
     (pid,) = children(launcher_pid(driver))
     before = _fds(pid)
     for number in range(3):
-        spec = spec_of(tmp_path, runtime, variables={"SECRET": f"secret-{number}-of-a-function"})
+        spec = spec_of(tmp_path, runtime, DUMP, variables={"SECRET": f"secret-{number}-of-a-function"})
         prepared = await driver.prepare(Preparation(runtime.start, "111111111111"))
         sandbox = await prepared.assign(spec)
         await said(sandbox)
@@ -418,14 +308,6 @@ async def test_zygote_holds_nothing_of_a_function(driver: NativeDriver, tmp_path
     assert _of(pid, "mountinfo").count(b"/var/task") == 0
     assert b"of-a-function" not in _memory(pid)
     await sandbox.stop()
-
-
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def launcher_pid(driver: NativeDriver) -> int:
-    return driver._launcher._process.pid
 
 
 def _fds(pid: int) -> list[str]:
@@ -452,7 +334,7 @@ async def test_python_without_what_the_launcher_needs_has_no_zygote(tmp_path: Pa
         with pytest.raises(SandboxError):
             await driver.start_zygote("111111111111", old.start)
         assert not driver.zygotes
-        spec = spec_of(tmp_path, old)
+        spec = spec_of(tmp_path, old, DUMP)
         found = [await state(driver, spec, how) for how in (HowStarted.EXECUTED, HowStarted.POOLED)]
         assert found[0] == found[1]
     finally:
@@ -464,7 +346,7 @@ async def test_other_versions_fork_and_wait_alike(tmp_path: Path, version: str) 
     other = runtime_of(version)
     driver = driver_for(tmp_path, other)
     try:
-        spec = spec_of(tmp_path, other)
+        spec = spec_of(tmp_path, other, DUMP)
         kinds = (HowStarted.EXECUTED, HowStarted.POOLED, HowStarted.FORKED)
         executed, pooled, forked = [await state(driver, spec, how) for how in kinds]
         assert pooled == executed

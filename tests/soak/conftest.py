@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("LAMBENT_CRASH_ROUNDS", "50")
 os.environ.setdefault("LAMBENT_CYCLES", "10000")
 os.environ.setdefault("LAMBENT_FLAT_SCALE", "30")
+os.environ.setdefault("LAMBENT_TEST_SANDBOX_CYCLES", "3000")
 
 from tests.e2e.conftest import start_server
 
