@@ -30,6 +30,7 @@ from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.snapshot import Snapshots
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.admission import admitted
@@ -151,6 +152,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
         observers: list[VersionObserver] = []
         provisioning = Provisioning()
+        snapshots = Snapshots()
         control_plane = ControlPlane(
             data_dir=data_dir,
             database=database,
@@ -161,6 +163,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             code_source=S3Code(caller, quotas),
             roles=iam,
             provisioner=provisioning,
+            snapshots=snapshots,
             quotas=quotas,
             deprecations=dict(settings.deprecated_runtimes),
             signing_profiles=signing_profiles.load(settings.signing_profiles),
@@ -200,11 +203,12 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             prewarm=limits(settings.prewarm, os.cpu_count() or 1),
             runtimes=RuntimesInUse(host.catalog, control_plane.read_model),
             disk_is_low=Disk(data_dir.root).is_low,
+            snapshots=snapshots,
         )
         stack.push_async_callback(pool.close, DRAIN_S)
         # Pollers end first: their last batches need environments.
         stack.push_async_callback(mappings.close)
-        observers.append(pool)
+        observers += (pool, snapshots)
         concurrency = Concurrency(settings.account_concurrency, control_plane.read_model)
         router = Router(concurrency, pool)
         events = EventQueue(
@@ -260,6 +264,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         provision = partial(provisioning.run, pool, control_plane.wanted_environments)
         kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
         stack.callback(kept.cancel)
+        templates = partial(snapshots.run, control_plane.versions_with_snapshots)
+        restorable = tasks.detach("snapshots", tasks.supervise("snapshots", templates))
+        stack.callback(restorable.cancel)
 
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()

@@ -9,7 +9,7 @@ import pytest
 
 from lambent.environments.ports import ProcessExit
 from tests.e2e.census import census, eventually
-from tests.e2e.sandbox_kit import DEADLINE_S, drain, until
+from tests.e2e.sandbox_kit import DEADLINE_S, drain
 from tests.e2e.snapshot_kit import Studio, studio
 
 
@@ -139,20 +139,19 @@ async def test_end_of_a_clone_is_told_and_a_killed_one_is_of_no_more_use(made: S
     await template.stop()
 
 
-async def test_clones_live_on_without_the_runtime_of_their_template_but_not_without_its_sandbox(made: Studio) -> None:
+async def test_clones_live_on_when_their_template_stops_and_its_sandbox_ends_with_the_last(made: Studio) -> None:
     source = "print('up')"
     template, _ = await made.template(source)
     clone, _ = await made.clone(template, source)
-    template.end_runtime()
+    ending = asyncio.create_task(template.stop())
     async with asyncio.timeout(DEADLINE_S):
-        await template.exited()
+        assert await template.exited() == ProcessExit(None, signal.SIGKILL)
     (pid,) = clone.processes()
+    assert not ending.done()
     assert clone.processes() == [pid]
-    await template.stop()
-    async with asyncio.timeout(DEADLINE_S):
-        assert await clone.exited() == ProcessExit(None, signal.SIGKILL)
-    await until(lambda: not Path(f"/proc/{pid}").exists())
     await clone.stop()
+    async with asyncio.timeout(DEADLINE_S):
+        await ending
 
 
 async def test_many_restores_leave_nothing(made: Studio) -> None:

@@ -11,7 +11,7 @@ from enum import Enum
 
 from lambent.aws.errors import ApiError, FunctionFault, PlatformFault
 from lambent.core.lifecycle import step
-from lambent.environments import faults
+from lambent.environments import faults, restoring
 from lambent.environments.alarm import Alarm
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.current import Current
@@ -89,6 +89,8 @@ class Environment:
         self._cold_start: ColdStart | None = None
         """Until its first invocation is over."""
         self._init_duration_ms: float | None = None
+        self._restoring: restoring.Restoring | None = None
+        """Until its first invocation is over: it was not initialised here, but restored."""
         self._runtime_version: str | None = None
         self._runtime_version_arn: str | None = None
         self._init_phase = Phase.INIT
@@ -107,7 +109,7 @@ class Environment:
     @property
     def _init_limit_s(self) -> float:
         quotas = self._surroundings.quotas
-        if not self.identity.provisioned:
+        if not self.identity.provisioned and not self.version.has_snapshot:
             return quotas.init_limit_s
         return max(quotas.provisioned_init_limit_s, self.version.timeout_s)
 
@@ -185,19 +187,21 @@ class Environment:
             self.version.memory_mb,
             self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
         )
-        self._journal.report(
-            Report(
-                time_ms,
-                request_id,
-                status,
-                error_type,
-                duration_ms,
-                init_duration_ms,
-                memory_mb,
-                max_memory_mb,
-                extension_overhead_ms=after_ms,
-            )
+        report = Report(
+            time_ms,
+            request_id,
+            status,
+            error_type,
+            duration_ms,
+            init_duration_ms,
+            memory_mb,
+            max_memory_mb,
+            extension_overhead_ms=after_ms,
         )
+        if self._restoring is not None:
+            restored, self._restoring = self._restoring, None
+            report = report._replace(restore_duration_ms=restored.duration_ms, billed_restore_ms=restored.billed_ms)
+        self._journal.report(report)
 
     def _write_runtime_done(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
         current.runtime_done = True
@@ -308,7 +312,13 @@ class Environment:
 
     async def _build(self, program: Program) -> None:
         surroundings = self._surroundings
-        obtained = await surroundings.prewarm.obtain(sandbox_spec(self.version, self.identity, program))
+        spec = sandbox_spec(self.version, self.identity, program)
+        began = restoring.Restoring(self._clock, program)
+        obtained = await surroundings.restore(self.version)
+        if obtained is not None:
+            self._restoring = began
+        else:
+            obtained = await surroundings.prewarm.obtain(spec)
         self._journal.attach(obtained.sandbox.connect)
         self._domain = RuntimeDomain(
             version=self.version,
@@ -320,6 +330,7 @@ class Environment:
             events=self,
             turns=surroundings.turns,
             max_response_bytes=surroundings.quotas.max_response_bytes,
+            restore=restoring.api(self.version, self.identity, self._clock),
         )
         await self._domain.serve(surroundings.aws_endpoint)
         self._beginning.built(obtained.how)
@@ -345,6 +356,9 @@ class Environment:
 
     def _tell_runtime_done(self, status: Status, error_type: str | None) -> None:
         self._runtime_done_told = True
+        if self._restoring is not None and not self._restoring.over:
+            self._journal.restore_runtime_done(self._restoring.done(status, error_type))
+            return
         self._journal.init_runtime_done(
             InitRuntimeDone(
                 time_ms=self._clock.epoch_ms(), phase=self._init_phase, status=status, error_type=error_type
@@ -355,18 +369,32 @@ class Environment:
         self._runtime_version, self._runtime_version_arn = program.runtime_version, program.runtime_version_arn
         if (why := self.domain.network_missing) is not None:
             self._journal.output(self._clock.epoch_ms(), f"[lambent] No way to the internet: {why}.\n")
-        end = await self._initialise(Phase.INIT, self._init_limit_s)
-        self.init_failed = end.status is not Status.SUCCESS
-        if end.status is Status.SUCCESS:
-            self._init_duration_ms = end.duration_ms
+        if self._restoring is not None:
+            end = await self._restore(self._restoring)
+        else:
+            end = await self._initialise(Phase.INIT, self._init_limit_s)
+            self.init_failed = end.status is not Status.SUCCESS
+            if end.status is Status.SUCCESS:
+                self._init_duration_ms = end.duration_ms
         cold_start = self._beginning.record(self.identity.environment_id, self.version.runtime, end)
         self._cold_start = cold_start
         self._surroundings.cold_starts.add(self.version, cold_start)
         self._journal.cold_start(cold_start)
-        self._report_init(end)
+        if self._restoring is None:
+            self._report_init(end)
+        elif end.status is not Status.SUCCESS:
+            raise restoring.refusal(end)
         self.state = step(NEXT, self.state, State.READY)
         self.idle_since = self._clock.monotonic()
         self._freeze.set(self.idle_since + FREEZE_AFTER_S)
+
+    async def _restore(self, restoration: restoring.Restoring) -> InitEnd:
+        self._journal.restore_start(restoration.start)
+        end = await self.domain.initialise(self._surroundings.quotas.restore_limit_s)
+        if not self._runtime_done_told:
+            self._tell_runtime_done(end.status, end.error_type)
+        self._journal.restore_report(restoration.report(end))
+        return end
 
     async def _react(self, signal: Signal) -> None:
         current = self._current

@@ -1,11 +1,17 @@
 """The identity of a new environment: its id, its log stream and its session credentials."""
 
+import base64
+import hmac
+import os
 from datetime import UTC, datetime
 
 from lambent.core import ids
 from lambent.environments import credentials
 from lambent.environments.ports import EnvironmentIdentity
 from lambent.functions.records import FunctionVersion
+from lambent.runtimes.variables import SNAP_START
+
+_SECRET = os.urandom(32)
 
 
 def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool = False) -> EnvironmentIdentity:
@@ -18,7 +24,20 @@ def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool =
             account=version.account, region=version.region, role=version.role, function_name=version.name
         ),
         provisioned=provisioned,
+        credentials_token=_credentials_token(version) if version.has_snapshot else "",
     )
+
+
+def initialization_type(version: FunctionVersion, identity: EnvironmentIdentity) -> str:
+    """AWS_LAMBDA_INITIALIZATION_TYPE."""
+    if version.has_snapshot:
+        return SNAP_START
+    return "provisioned-concurrency" if identity.provisioned else "on-demand"
+
+
+def _credentials_token(version: FunctionVersion) -> str:
+    """The same in all environments of a deployment: it is in the memory that they have in common."""
+    return base64.b64encode(hmac.digest(_SECRET, version.deployment_id.encode(), "sha256")).decode()
 
 
 def log_stream_name(version: FunctionVersion, day: str, unique: str) -> str:

@@ -25,6 +25,7 @@ from lambent.environments.ports import (
     SandboxDriver,
 )
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
+from lambent.environments.snapshot import Snapshots
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
 from lambent.environments.stock import OFF, Limits
@@ -83,6 +84,7 @@ class Pool:
         quotas: Quotas | None = None,
         prewarm: Limits = OFF,
         runtimes: Runtimes | None = None,
+        snapshots: Snapshots | None = None,
         available_memory: Callable[[], float] = capacity.available_memory,
         open_files: Callable[[], int] = capacity.open_files,
         open_files_limit: int | None = None,
@@ -94,9 +96,12 @@ class Pool:
         self.prewarm = Prewarm(
             driver, clock, prewarm, traffic=self._traffic, runtimes=runtimes, available_memory=available_memory
         )
+        self.snapshots = snapshots or Snapshots()
+        self.snapshots.open(driver, journals, lambda: self._surroundings)
         self._gate = StartGate(clock, emptied=self.prewarm.look_again)
         self._surroundings = Surroundings(
             prewarm=self.prewarm,
+            restore=self.snapshots.restore,
             cold_starts=self.cold_starts,
             programs=programs,
             clock=clock,
@@ -218,6 +223,7 @@ class Pool:
             for environment in list(self._environments):
                 environment.stop()
             await self._empty_within(STOP_LIMIT_S)
+        await self.snapshots.close()
 
     async def _empty_within(self, seconds: float) -> bool:
         try:

@@ -292,6 +292,8 @@ class EnvironmentIdentity:
     credentials: SessionCredentials
     provisioned: bool = False
     """Made before anybody asked, by provisioned concurrency."""
+    credentials_token: str = field(default="", repr=False)
+    """Under SnapStart, what a runtime shows to the endpoint of its credentials."""
 
 
 class ProgramSource(Protocol):

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from lambent.aws.errors import ApiError
 from lambent.environments import extension_files
+from lambent.environments.identity import initialization_type
 from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import FunctionVersion
@@ -85,7 +86,8 @@ def process(version: FunctionVersion, identity: EnvironmentIdentity) -> Process:
         access_key_id=credentials.access_key_id,
         secret_access_key=credentials.secret_access_key,
         session_token=credentials.session_token,
-        initialization_type="provisioned-concurrency" if identity.provisioned else "on-demand",
+        credentials_token=identity.credentials_token,
+        initialization_type=initialization_type(version, identity),
         log_format=version.logging.format,
         log_level=version.logging.application_level,
         variables=version.variables or {},

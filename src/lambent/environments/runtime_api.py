@@ -19,7 +19,7 @@ from typing import Protocol
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments import extensions_api, faults, peers
+from lambent.environments import extensions_api, faults, peers, restore_api
 from lambent.environments.extensions_api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
@@ -89,15 +89,27 @@ class RuntimeApi:
         "_parked",
         "_pending",
         "_rest",
+        "_restore",
+        "_restored",
         "_servers",
         "buffered_bytes",
         "request",
         "state",
     )
 
-    def __init__(self, events: RuntimeEvents, max_response_bytes: int, extensions: ExtensionsApi) -> None:
+    def __init__(
+        self,
+        events: RuntimeEvents,
+        max_response_bytes: int,
+        extensions: ExtensionsApi,
+        restore: restore_api.RestoreApi | None = None,
+    ) -> None:
+        """`restore`: under SnapStart."""
         self._events = events
         self._extensions = extensions
+        self._restore = restore
+        self._restored = False
+        """`/restore/next` was asked for."""
         self._max_response_bytes = max_response_bytes
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -139,6 +151,7 @@ class RuntimeApi:
     def restart(self) -> None:
         """Forget the processes that are gone, with their connections and the invocation."""
         self.forget()
+        self._restored = False
         self.state = RuntimeState.STARTED
         for connection in list(self._connections):
             connection.abort()
@@ -205,7 +218,7 @@ class RuntimeApi:
         if self.state is RuntimeState.RUNNING and self.request is not None:
             wanted = path.startswith(_INVOCATION + self.request.request_id.encode())
         else:
-            wanted = self.state is RuntimeState.STARTED and path == _INIT_ERROR
+            wanted = self.state is RuntimeState.STARTED and path in (_INIT_ERROR, restore_api.RESTORE_ERROR)
         return self._max_response_bytes if wanted else self._extensions.body_limit(path)
 
     def handle(self, connection: Connection, request: HttpRequest) -> bytes | None:
@@ -226,8 +239,7 @@ class RuntimeApi:
             return _PONG if request.method == b"GET" else _NOT_ALLOWED
         if path.startswith(extensions_api.PREFIX):
             return self._extensions.handle(connection, request)
-        # Restore routes and the credentials endpoint exist for SnapStart only.
-        return _NOT_FOUND
+        return self._snap_start(connection, request) if self._restore is not None else _NOT_FOUND
 
     # Routes
 
@@ -273,6 +285,24 @@ class RuntimeApi:
         self.state = RuntimeState.INIT_ERROR
         self._events.runtime_init_failed(Answer(request.body, _error_type(request)))
         return _ACCEPTED
+
+    def _snap_start(self, connection: Connection, request: HttpRequest) -> bytes | None:
+        assert self._restore is not None
+        if request.path == restore_api.CREDENTIALS:
+            return self._restore.session(request) if request.method == b"GET" else _NOT_ALLOWED
+        if request.path == restore_api.RESTORE_ERROR:
+            return self._init_error(request) if request.method == b"POST" else _NOT_ALLOWED
+        if request.path != restore_api.RESTORE_NEXT:
+            return _NOT_FOUND
+        if request.method != b"GET":
+            return _NOT_ALLOWED
+        if self.state is not RuntimeState.STARTED or self._restored:
+            return self._refused("RestoreReady")
+        self._restored = True
+        reply = self._restore.next()
+        if reply is None:
+            connection.park()
+        return reply
 
     def _fail(self, fault: FunctionFault) -> None:
         self._events.runtime_answered(Answer(fault.payload, fault.error_type))

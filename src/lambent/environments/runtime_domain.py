@@ -30,6 +30,7 @@ from lambent.environments.ports import (
     Sandbox,
     SandboxSpec,
 )
+from lambent.environments.restore_api import RestoreApi
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
 from lambent.environments.runtime_http import what_was_sent_is_read
 from lambent.environments.shutdown import Reason, shut_down
@@ -77,6 +78,7 @@ class RuntimeDomain:
         events: DomainEvents,
         turns: Turns,
         max_response_bytes: int,
+        restore: RestoreApi | None = None,
     ) -> None:
         self.initialised = False
         """A runtime is up and past its Init."""
@@ -93,7 +95,7 @@ class RuntimeDomain:
             back=self._extensions_ready,
             failed=self._extension_failed,
         )
-        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api)
+        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, restore)
         self.output = Output(sandbox.output_fd, lambda line: journal.output(clock.epoch_ms(), line), turns)
         self._identity = identity
         self._memory_mb = version.memory_mb

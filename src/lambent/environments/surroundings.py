@@ -3,6 +3,7 @@
 It holds and decides nothing: the pool makes it, each environment reads it.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,10 +11,11 @@ from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.output import Turns
 from lambent.environments.ports import AwsEndpoint, ProgramSource
-from lambent.environments.prewarm import Prewarm
+from lambent.environments.prewarm import Obtained, Prewarm
 from lambent.environments.start_gate import StartGate
 from lambent.environments.telemetry.memory import Memory
 from lambent.functions.quotas import Quotas
+from lambent.functions.records import FunctionVersion
 
 if TYPE_CHECKING:
     from lambent.environments.environment import Environment
@@ -27,11 +29,16 @@ class Keeper(Protocol):
     def environment_gone(self, environment: "Environment") -> None: ...
 
 
+Restore = Callable[[FunctionVersion], Awaitable[Obtained | None]]
+"""A sandbox restored from the snapshot of a version; None when there is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What all environments of a machine share."""
 
     prewarm: Prewarm
+    restore: Restore
     cold_starts: ColdStarts
     programs: ProgramSource
     clock: Clock

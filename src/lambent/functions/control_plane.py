@@ -49,10 +49,12 @@ from lambent.functions.ports import (
     AnyRole,
     CodeSource,
     NoProvisioner,
+    NoSnapshots,
     Provisioner,
     Roles,
     RuntimeSupport,
     RuntimeVersionArn,
+    SnapshotTaker,
     Taggable,
     VersionObserver,
     no_runtime_version,
@@ -60,6 +62,7 @@ from lambent.functions.ports import (
 from lambent.functions.provisioned import Wanted, wanted
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
+from lambent.functions.records import FunctionVersion, State
 from lambent.functions.resolve import Resolver
 from lambent.functions.signing import store as signing_store
 from lambent.functions.signing.check import CodeSigningCheck
@@ -109,6 +112,7 @@ class ControlPlane:
         code_source: CodeSource | None = None,
         roles: Roles | None = None,
         provisioner: Provisioner | None = None,
+        snapshots: SnapshotTaker | None = None,
         quotas: Quotas | None = None,
         signing_profiles: Profiles | None = None,
         random: Callable[[], float] = random.random,
@@ -116,6 +120,7 @@ class ControlPlane:
     ) -> None:
         quotas = quotas or Quotas()
         provisioner = provisioner or NoProvisioner()
+        snapshots = snapshots or NoSnapshots()
         self._database = database
         database.carry(**{CARRIED_AS: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
@@ -123,7 +128,9 @@ class ControlPlane:
         self.resolver = Resolver(self.read_model, self.authorizer.admit, random)
         self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
         self._changes = Changes(database, self.read_model, observers)
-        self._transitions = Transitions(self._changes, self.packages, runtime_support, runtime_version_arn, clock)
+        self._transitions = Transitions(
+            self._changes, self.packages, runtime_support, runtime_version_arn, clock, snapshots
+        )
         self._changes.on_applied = provisioner.changed
         self._changes.on_unsettled = self._transitions.settle
         self._unused_code = asyncio.Event()
@@ -148,6 +155,7 @@ class ControlPlane:
             signing=CodeSigningCheck(self._signing_configs, signing_profiles or {}),
             taggables=self.taggables,
             provisioner=provisioner,
+            snapshots=snapshots,
             runtime_version_arn=runtime_version_arn,
             roles=roles or AnyRole(),
             clock=clock,
@@ -174,6 +182,10 @@ class ControlPlane:
     def wanted_environments(self) -> Mapping[str, Wanted]:
         """What provisioned concurrency asks for now, by deployment."""
         return wanted(self.read_model.provisioned_functions())
+
+    def versions_with_snapshots(self) -> Iterator[FunctionVersion]:
+        """Those that are invoked."""
+        return (each for each in self.read_model.versions() if each.has_snapshot and each.state is State.ACTIVE)
 
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""

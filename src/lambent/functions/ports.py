@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from lambent.aws.service import CallContext
+from lambent.functions.records import FunctionVersion
 
 Tags = Mapping[str, str]
 
@@ -68,6 +70,47 @@ class NoProvisioner:
 
     def changed(self) -> None:
         """Nobody to tell."""
+
+
+class Taken(StrEnum):
+    """Whether there is a snapshot."""
+
+    YES = "yes"
+    IMPOSSIBLE = "impossible"
+    """The function is fine, and its environments are initialised one by one."""
+    FAILED = "failed"
+    """Its Init, or a hook before the snapshot, did."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOutcome:
+    taken: Taken
+    reason: str | None = None
+    """One sentence for the user, unless it was taken."""
+    code: str | None = None
+    """Of a failure: a StateReasonCode."""
+
+
+class SnapshotTaker(Protocol):
+    """Who initialises a published version once and keeps the result."""
+
+    async def take(self, version: FunctionVersion) -> SnapshotOutcome:
+        """Takes as long as the Init of the version."""
+        ...
+
+    def status(self, deployment_id: str) -> SnapshotOutcome | None:
+        """None when nobody has tried yet."""
+        ...
+
+
+class NoSnapshots:
+    """For control planes without a machine."""
+
+    async def take(self, version: FunctionVersion) -> SnapshotOutcome:
+        return SnapshotOutcome(Taken.IMPOSSIBLE, "there is no machine to take one on")
+
+    def status(self, deployment_id: str) -> SnapshotOutcome | None:
+        return None
 
 
 class Roles(Protocol):

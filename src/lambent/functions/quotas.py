@@ -52,6 +52,7 @@ class Quotas:
     provisioned_init_limit_s: int = number(
         130, "The same with provisioned concurrency, or the function's Timeout when that is longer"
     )
+    restore_limit_s: int = number(10, "Seconds that after-restore hooks may take")
     max_event_filters: int = number(5, "Filters of an event source mapping; AWS raises it to 10 on request", low=0)
     mappings_page_size: int = number(100, "Event source mappings on one page of a list")
     max_layers: int = number(5, "Layers of a function", low=0)

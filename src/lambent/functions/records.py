@@ -138,6 +138,8 @@ class FunctionVersion:
     last_update_reason: str | None = None
     last_update_reason_code: str | None = None
     image: Image | None = None
+    snap_start: bool = False
+    """ApplyOn is PublishedVersions."""
     runtime_version_arn: str | None = None
     """The build of the runtime that was found when the version settled."""
     published_from: str | None = None
@@ -151,6 +153,11 @@ class FunctionVersion:
     def settled(self) -> bool:
         """Whether no transition is under way."""
         return self.state is not State.PENDING and self.last_update_status is not UpdateStatus.IN_PROGRESS
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether its environments are restored from a snapshot, where that can be taken."""
+        return self.snap_start and self.version != LATEST
 
     @property
     def function_arn(self) -> str:

@@ -60,12 +60,17 @@ def updated(current: FunctionVersion, changes: Mapping[str, Any], now: datetime,
 
 
 def settled(
-    current: FunctionVersion, refusal: Refusal | None, runtime_version_arn: str | None, new_id: NewId
+    current: FunctionVersion,
+    refusal: Refusal | None,
+    runtime_version_arn: str | None,
+    new_id: NewId,
+    note: str | None = None,
 ) -> FunctionVersion:
-    """The end of a creation or of an update: usable, or failed with the reason."""
+    """The end of a creation or of an update: usable, or failed with the reason. `note`: what is missing of it all the
+    same."""
     current = replace(current, runtime_version_arn=runtime_version_arn)
     if current.state is State.PENDING:
-        return _created(current, refusal, new_id)
+        return _created(current, refusal, new_id, note)
     if refusal is not None:
         return replace(
             current,
@@ -86,9 +91,9 @@ def settled(
     )
 
 
-def _created(current: FunctionVersion, refusal: Refusal | None, new_id: NewId) -> FunctionVersion:
+def _created(current: FunctionVersion, refusal: Refusal | None, new_id: NewId, note: str | None) -> FunctionVersion:
     target = State.ACTIVE if refusal is None else State.FAILED
-    reason, code = (None, None) if refusal is None else (refusal.reason, refusal.code)
+    reason, code = (note, None) if refusal is None else (refusal.reason, refusal.code)
     return replace(
         current,
         revision_id=new_id(),
@@ -96,13 +101,14 @@ def _created(current: FunctionVersion, refusal: Refusal | None, new_id: NewId) -
         state_reason=reason,
         state_reason_code=code,
         last_update_status=UpdateStatus.SUCCESSFUL if refusal is None else UpdateStatus.FAILED,
-        last_update_reason=reason,
+        last_update_reason=None if refusal is None else reason,
         last_update_reason_code=code,
     )
 
 
 def published(latest: FunctionVersion, number: int, description: str | None, new_id: NewId) -> FunctionVersion:
-    """An immutable copy of `$LATEST`. Pending while that is on its way, usable at once otherwise."""
+    """An immutable copy of `$LATEST`. Pending while that is on its way or a snapshot is to be taken, usable at once
+    otherwise."""
     version = replace(
         latest,
         version=str(number),
@@ -111,7 +117,7 @@ def published(latest: FunctionVersion, number: int, description: str | None, new
         revision_id=new_id(),
         published_from=fingerprint(latest),
     )
-    if latest.settled:
+    if latest.settled and not version.has_snapshot:
         return version
     return replace(
         version,

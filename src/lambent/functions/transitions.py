@@ -7,7 +7,7 @@ timer. The loop is also recovery: at a start it gets every version that a crash 
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from lambent.functions import revise, store
 from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change, Changes, is_latest
 from lambent.functions.packages import Packages
-from lambent.functions.ports import Refusal, RuntimeSupport, RuntimeVersionArn
+from lambent.functions.ports import Refusal, RuntimeSupport, RuntimeVersionArn, SnapshotTaker, Taken
 from lambent.functions.records import FunctionVersion
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,21 @@ class NoImages:
 
 
 @dataclass(frozen=True, slots=True)
+class NoSnapshot:
+    """The version could not be initialised."""
+
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a check found."""
 
     refusal: Refusal | None
     runtime_version_arn: str | None = None
+    note: str | None = None
+    """What a usable version lacks."""
 
 
 class Transitions:
@@ -65,7 +75,9 @@ class Transitions:
         support: RuntimeSupport,
         runtime_version_arn: RuntimeVersionArn,
         clock: Clock,
+        snapshots: SnapshotTaker,
     ) -> None:
+        self._snapshots = snapshots
         self._changes = changes
         self._packages = packages
         self._support = support
@@ -80,14 +92,18 @@ class Transitions:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(_WORKERS):
-                group.create_task(self._work())
+                group.create_task(self._work(group))
 
     def close(self) -> None:
         self._checks.shutdown(wait=True, cancel_futures=True)
 
-    async def _work(self) -> None:
+    async def _work(self, group: asyncio.TaskGroup) -> None:
         while True:
             version = await self._waiting.get()
+            if version.has_snapshot:
+                # Its Init may take minutes, and others wait.
+                group.create_task(self._settle(version))
+                continue
             try:
                 await self._settle(version)
             except BaseException:
@@ -122,7 +138,19 @@ class Transitions:
             await self._packages.ready_opt([layer.code for layer in version.layers])
         except BadPackage as error:
             return Verdict(BrokenPackage(str(error)))
-        return await asyncio.get_running_loop().run_in_executor(self._checks, self._check, version, code_dir)
+        loop = asyncio.get_running_loop()
+        verdict = await loop.run_in_executor(self._checks, self._check, version, code_dir)
+        return await self._with_snapshot(version, verdict) if version.has_snapshot else verdict
+
+    async def _with_snapshot(self, version: FunctionVersion, verdict: Verdict) -> Verdict:
+        if verdict.refusal is not None:
+            return verdict
+        outcome = await self._snapshots.take(version)
+        if outcome.taken is Taken.FAILED:
+            return Verdict(NoSnapshot(outcome.reason or "", outcome.code or "FunctionError"))
+        if outcome.taken is Taken.IMPOSSIBLE:
+            return replace(verdict, note=f"SnapStart is without effect, there is no snapshot: {outcome.reason}.")
+        return verdict
 
     def _check(self, version: FunctionVersion, code_dir: Path) -> Verdict:
         refusal = self._support.refusal(version.runtime, version.architecture, code_dir)
@@ -144,7 +172,7 @@ def _end(connection: Connection, begun: FunctionVersion, verdict: Verdict) -> Ch
     version = store.load_version(connection, begun.key, begun.version)
     if version is None or not _still(version, begun):
         return Change(key=begun.key)
-    version = revise.settled(version, verdict.refusal, verdict.runtime_version_arn, uuid4)
+    version = revise.settled(version, verdict.refusal, verdict.runtime_version_arn, uuid4, verdict.note)
     store.put_published(connection, version)
     return Change(key=begun.key, published=(version,))
 

@@ -99,6 +99,11 @@ def _refuse_unknown(parameters: Parameters) -> None:
 
 
 def require_active(version: FunctionVersion) -> None:
+    if version.has_snapshot and version.state in (State.PENDING, State.INACTIVE):
+        raise ApiError(
+            "SnapStartNotReadyException",
+            "Lambda is initializing your function. You can invoke the function when the function state becomes Active.",
+        )
     if version.state is not State.ACTIVE:
         raise conflict(
             "The operation cannot be performed at this time. "

@@ -36,6 +36,17 @@ RESERVED = frozenset(
 """A function whose Environment has one of these is refused by CreateFunction and UpdateFunctionConfiguration."""
 
 
+SNAP_START = "snap-start"
+"""An initialization type."""
+_NOT_UNDER_SNAP_START = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """What one runtime process is told of its function and its environment."""
@@ -52,6 +63,8 @@ class Process:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
+    credentials_token: str = field(default="", repr=False)
+    """Under SnapStart, for the endpoint that has the credentials instead of the variables."""
     initialization_type: str = "on-demand"
     log_format: str = "Text"
     log_level: str | None = None
@@ -111,6 +124,20 @@ def extension_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _reserved(process: Process, layout: Layout) -> dict[str, str]:
+    variables = _reserved_without_snapshot(process, layout)
+    if process.initialization_type == SNAP_START:
+        # What differs between two restored environments cannot be in memory that they have in common.
+        for name in _NOT_UNDER_SNAP_START:
+            del variables[name]
+        # SDKs take credentials from loopback addresses alone.
+        api = f"127.0.0.1:{layout.runtime_api.rpartition(':')[2]}"
+        variables["AWS_LAMBDA_RUNTIME_API"] = api
+        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://{api}/2021-04-23/credentials"
+        variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = process.credentials_token
+    return variables
+
+
+def _reserved_without_snapshot(process: Process, layout: Layout) -> dict[str, str]:
     return {
         "_HANDLER": process.handler,
         # Standard output: records and prints keep their order, and `environments.log_frames` tells them apart.

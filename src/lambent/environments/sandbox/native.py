@@ -55,6 +55,9 @@ class NativeSandbox:
         self.extension_output_fd = fds["extension_output"]
         self.network_missing: str | None = None
         """Why it was not connected with the network of its spec."""
+        self.clones: set[NativeSandbox] = set()
+        """Of its runtime, which end with this sandbox."""
+        self._clone_ended = asyncio.Event()
         self._fds = fds
         self._cpu = _versioned(fds, "cpu")
         self._freezer = _versioned(fds, "freezer")
@@ -99,6 +102,10 @@ class NativeSandbox:
         if self._ended is None:
             raise RuntimeError("the runtime process of this sandbox was never started")
         return await asyncio.shield(self._ended)
+
+    def forget_clone(self, clone: "NativeSandbox") -> None:
+        self.clones.discard(clone)
+        self._clone_ended.set()
 
     def end_runtime(self) -> None:
         self._channel.tell({"do": "signal", "name": RUNTIME, "number": signal.SIGKILL})
@@ -201,6 +208,11 @@ class NativeSandbox:
     async def _stop(self) -> None:
         self.limit_cpu(None)
         self.thaw()
+        if self.clones:
+            self.end_runtime()
+        while self.clones:
+            self._clone_ended.clear()
+            await self._clone_ended.wait()
         if self._oom_event is not None:
             asyncio.get_running_loop().remove_reader(self._oom_event)
         for listener in (*self.runtime_api, *self.aws_endpoint):
@@ -352,10 +364,10 @@ def _plug(
 
 class NativeDriver:
     can_prepare = True
-    can_restore = True
 
     def __init__(self, launcher: LauncherClient) -> None:
         self.name = launcher.kind.name
+        self.can_restore = launcher.kind.program is None
         self._sandboxes: set[NativeSandbox | NativePrepared] = set()
         self._launcher = launcher
         self._zygotes = Zygotes(launcher)
@@ -409,8 +421,14 @@ class NativeDriver:
         except BaseException:
             await channel.end()
             raise
-        sandbox = NativeSandbox(spec, channel, fds, self._sandboxes.discard, message["sandbox"])
+
+        def stopped(sandbox: NativeSandbox) -> None:
+            self._sandboxes.discard(sandbox)
+            template.forget_clone(sandbox)
+
+        sandbox = NativeSandbox(spec, channel, fds, stopped, message["sandbox"])
         self._sandboxes.add(sandbox)
+        template.clones.add(sandbox)
         try:
             plugged = _plug(self._launcher, channel, sandbox.number, spec)
             if plugged is not None:

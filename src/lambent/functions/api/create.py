@@ -35,9 +35,11 @@ from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
     architecture_of,
     check_settings,
+    check_snap_start,
     check_tags,
     dead_letter_of,
     logging_of,
+    snap_start_of,
     variables_of,
 )
 from lambent.functions.changes import Change
@@ -57,7 +59,7 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
     if parts.read_model.get(found.key) is not None:
         raise _exists(found.key)
     archive = await archive_of(parts, context, parameters["Code"])
-    return configuration(await to_its_end(_accept(parts, context, found.key, parameters, archive)))
+    return configuration(await to_its_end(_accept(parts, context, found.key, parameters, archive)), parts.snapshots)
 
 
 async def _accept(
@@ -73,6 +75,7 @@ async def _accept(
             await check_layers_signed(parts, key, config_arn, layers or ())
             version = replace(_new_version(parts, key, parameters, code), layers=layers or (), **signing_fields(signed))
             check_unzipped(version, parts.quotas)
+            check_snap_start(version)
             change = await parts.changes.commit(
                 lambda connection: _create(connection, version, tags, publish, config_arn)
             )
@@ -133,6 +136,7 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         variables=variables_of(parameters),
         kms_key_arn=parameters.get("KMSKeyArn") or None,
         dead_letter_arn=dead_letter_of(parameters) or None,
+        snap_start=snap_start_of(parameters) or False,
         left_network=parameters.get("VpcConfig") is not None,
         state=State.PENDING,
         state_reason=revise.CREATING_REASON,

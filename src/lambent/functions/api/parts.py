@@ -21,7 +21,7 @@ from lambent.functions.layers.catalog import Layers
 from lambent.functions.layers.records import LayerKey
 from lambent.functions.layers.use import chosen
 from lambent.functions.packages import Packages
-from lambent.functions.ports import CodeSource, Provisioner, Roles, RuntimeVersionArn, Taggable
+from lambent.functions.ports import CodeSource, Provisioner, Roles, RuntimeVersionArn, SnapshotTaker, Taggable
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, LayerReference, State, UpdateStatus
@@ -43,6 +43,7 @@ class Parts:
     taggables: Mapping[str, Taggable]
     """By kind, as it stands in an ARN."""
     provisioner: Provisioner
+    snapshots: SnapshotTaker
     runtime_version_arn: RuntimeVersionArn
     roles: Roles
     clock: Clock

@@ -35,7 +35,7 @@ async def put_provisioned_concurrency_config(parts: Parts, context: CallContext,
     qualifier = str(found.qualifier)
     config = ProvisionedConcurrency(parameters["ProvisionedConcurrentExecutions"], parts.clock.now())
     # Published versions are looked up in memory: they do not change.
-    _check_qualifier(parts.read_model.get(found.key), found)
+    _check_snap_start(_check_qualifier(parts.read_model.get(found.key), found), qualifier)
 
     def decide(connection: Connection) -> Change:
         function = existing(store.load(connection, found.key), found.key)
@@ -129,6 +129,12 @@ def _check_overlap(function: Function, qualifier: str) -> None:
         raise conflict(
             "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
         )
+
+
+def _check_snap_start(function: Function, qualifier: str) -> None:
+    versions = (function.published.get(number) for number in shares(function, qualifier, 1))
+    if any(version is not None and version.snap_start for version in versions):
+        raise invalid_parameter("Provisioned Concurrency is not supported for SnapStart enabled functions.")
 
 
 def _versions_of(alias: Alias | None) -> set[str]:

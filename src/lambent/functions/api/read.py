@@ -23,7 +23,7 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
     found = target(context, parameters)
     function, version = described(parts, found)
     reply: dict[str, Any] = {
-        "Configuration": configuration(version, arn=found.arn),
+        "Configuration": configuration(version, parts.snapshots, arn=found.arn),
         "Code": code_location(
             version, parts.urls.sign(context.base_url, (*version.key, version.version), version.code.sha256)
         ),
@@ -38,7 +38,7 @@ async def get_function(parts: Parts, context: CallContext, parameters: Parameter
 async def get_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, parameters)
     _, version = described(parts, found)
-    return configuration(version, arn=found.arn)
+    return configuration(version, parts.snapshots, arn=found.arn)
 
 
 async def list_functions(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
@@ -54,7 +54,9 @@ async def list_functions(parts: Parts, context: CallContext, parameters: Paramet
     chosen, marker = page(versions, parameters, parts.quotas, list_key)
     reply: dict[str, Any] = {
         "Functions": [
-            configuration(version, arn=version_arn(version, always_qualified=every_version), listed=True)
+            configuration(
+                version, parts.snapshots, arn=version_arn(version, always_qualified=every_version), listed=True
+            )
             for version in chosen
         ]
     }

@@ -4,11 +4,14 @@ import base64
 from datetime import datetime
 from typing import Any
 
+from lambent.functions.ports import SnapshotTaker, Taken
 from lambent.functions.records import LATEST, CodePackage, FunctionVersion, ImageConfig, LoggingConfig
 from lambent.functions.signing.records import Signed
 
 
-def configuration(version: FunctionVersion, *, arn: str | None = None, listed: bool = False) -> dict[str, Any]:
+def configuration(
+    version: FunctionVersion, snapshots: SnapshotTaker, *, arn: str | None = None, listed: bool = False
+) -> dict[str, Any]:
     """FunctionConfiguration. `arn`: as the caller asked; `listed`: lists leave out state and runtime version."""
     shape: dict[str, Any] = {
         "FunctionName": version.name,
@@ -25,7 +28,7 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         "PackageType": "Zip" if version.image is None else "Image",
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.ephemeral_storage_mb},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+        "SnapStart": _snap_start(version, snapshots),
         "LoggingConfig": _logging(version.logging),
     }
     if version.image is None:
@@ -54,6 +57,14 @@ def configuration(version: FunctionVersion, *, arn: str | None = None, listed: b
         if version.runtime_version_arn is not None:
             shape["RuntimeVersionConfig"] = {"RuntimeVersionArn": version.runtime_version_arn}
     return shape
+
+
+def _snap_start(version: FunctionVersion, snapshots: SnapshotTaker) -> dict[str, str]:
+    outcome = snapshots.status(version.deployment_id) if version.has_snapshot else None
+    return {
+        "ApplyOn": "PublishedVersions" if version.snap_start else "None",
+        "OptimizationStatus": "On" if outcome is not None and outcome.taken is Taken.YES else "Off",
+    }
 
 
 def signing(signed: Signed | None) -> dict[str, Any]:

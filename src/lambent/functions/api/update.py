@@ -45,8 +45,10 @@ from lambent.functions.api.stuck import cancel_if_stuck
 from lambent.functions.api.validation import (
     architecture_of,
     check_settings,
+    check_snap_start,
     dead_letter_of,
     logging_of,
+    snap_start_of,
     variables_of,
 )
 from lambent.functions.api.versions import publish
@@ -87,10 +89,12 @@ async def update_function_code(parts: Parts, context: CallContext, parameters: P
         signed = await parts.signing.of(key, _config_arn(function), archive)
         described = replace(function.latest, **_code(function.latest, code, parameters, signed))
         check_unzipped(described, parts.quotas)
-        return configuration(described, arn=found.arn)
+        return configuration(described, parts.snapshots, arn=found.arn)
     change = await to_its_end(_accept(parts, key, parameters, archive))
     assert change.reply is not None
-    return configuration(change.reply, arn=change.reply.qualified_arn if change.published else found.arn)
+    return configuration(
+        change.reply, parts.snapshots, arn=change.reply.qualified_arn if change.published else found.arn
+    )
 
 
 async def update_function_configuration(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
@@ -110,7 +114,7 @@ async def update_function_configuration(parts: Parts, context: CallContext, para
     await cancel_if_stuck(parts, key)
     change = await to_its_end(_configure(parts, context, key, parameters))
     assert change.reply is not None
-    return configuration(change.reply, arn=found.arn)
+    return configuration(change.reply, parts.snapshots, arn=found.arn)
 
 
 async def _configure(parts: Parts, context: CallContext, key: FunctionKey, parameters: Parameters) -> Change:
@@ -128,6 +132,7 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
             if layers:
                 _refuse_other_config(function, config_arn)
             settings = _settings(parameters, function.latest, runtime_version_arn)
+            check_snap_start(replace(function.latest, **settings))
             if layers is not None:
                 settings["layers"] = layers
             return _begin(connection, function, settings, now, parts.quotas)
@@ -207,6 +212,7 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         "ephemeral_storage_mb": (parameters.get("EphemeralStorage") or {}).get("Size"),
         "variables": variables_of(parameters),
         "logging": logging_of(parameters, current.logging),
+        "snap_start": snap_start_of(parameters),
         # Anything else in it was refused.
         "left_network": None if parameters.get("VpcConfig") is None else True,
     }

@@ -8,7 +8,7 @@ from lambent.aws.arn import Arn
 from lambent.aws.errors import ApiError, invalid_parameter
 from lambent.aws.service import Parameters
 from lambent.functions.quotas import Quotas
-from lambent.functions.records import LoggingConfig
+from lambent.functions.records import FunctionVersion, LoggingConfig
 
 RESERVED_VARIABLES: Final = frozenset(
     {
@@ -29,6 +29,7 @@ SNAP_START_RUNTIMES: Final = frozenset(
     }
 )
 """Those that AWS has snapshots for."""
+SNAP_START_STORAGE_MB: Final = 512
 
 _UNABLE: Final = (
     "Lambda was unable to configure your environment variables because the environment variables you have provided"
@@ -56,7 +57,6 @@ def check_settings(
         check_variables(variables, quotas)
     check_levels(parameters, logging)
     check_dead_letter(parameters)
-    check_snap_start(parameters, runtime)
 
 
 def check_dead_letter(parameters: Parameters) -> None:
@@ -121,10 +121,24 @@ def check_levels(parameters: Parameters, current: LoggingConfig | None) -> None:
         raise invalid_parameter(_LEVEL_NEEDS_JSON)
 
 
-def check_snap_start(parameters: Parameters, runtime: str | None) -> None:
-    wanted = (parameters.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
-    if wanted and runtime and runtime not in SNAP_START_RUNTIMES:
-        raise invalid_parameter(f"{runtime} is not supported for SnapStart enabled functions.")
+def snap_start_of(parameters: Parameters) -> bool | None:
+    """None when the caller did not send SnapStart."""
+    sent = parameters.get("SnapStart")
+    return None if sent is None else sent.get("ApplyOn") == "PublishedVersions"
+
+
+def check_snap_start(version: FunctionVersion) -> None:
+    """Of a function as it will be: what AWS has no snapshots for, and what Lambent has none for."""
+    if not version.snap_start:
+        return
+    if version.image is not None:
+        raise invalid_parameter("SnapStart is not supported for functions created with container images.")
+    if version.runtime not in SNAP_START_RUNTIMES:
+        raise invalid_parameter(f"{version.runtime} is not supported for SnapStart enabled functions.")
+    if version.ephemeral_storage_mb > SNAP_START_STORAGE_MB:
+        raise invalid_parameter(
+            f"EphemeralStorage above {SNAP_START_STORAGE_MB} MB is not supported for SnapStart enabled functions."
+        )
 
 
 def logging_of(parameters: Parameters, current: LoggingConfig) -> LoggingConfig:

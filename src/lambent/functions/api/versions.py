@@ -41,7 +41,7 @@ async def publish_version(parts: Parts, context: CallContext, parameters: Parame
 
     change = await parts.changes.commit(decide)
     assert change.reply is not None
-    return configuration(change.reply, arn=change.reply.qualified_arn)
+    return configuration(change.reply, parts.snapshots, arn=change.reply.qualified_arn)
 
 
 async def list_versions_by_function(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
@@ -50,7 +50,9 @@ async def list_versions_by_function(parts: Parts, context: CallContext, paramete
     versions = [function.latest, *function.published.values()]
     chosen, marker = page(versions, parameters, parts.quotas, list_key)
     reply: dict[str, Any] = {
-        "Versions": [configuration(version, arn=version.qualified_arn, listed=True) for version in chosen]
+        "Versions": [
+            configuration(version, parts.snapshots, arn=version.qualified_arn, listed=True) for version in chosen
+        ]
     }
     return reply if marker is None else reply | {"NextMarker": marker}
 
