@@ -61,6 +61,8 @@ class Agreed(NamedTuple):
     delegated: bool
     """Our cgroup is ours: systemd does not touch what is below it."""
     rootless: bool
+    trusted: frozenset[int] | None
+    """Runtimes that may have a zygote, by number; None: looked at when one is started, as where we stay root."""
     """We are root in a user namespace alone."""
     egress: str
     egress_allow: tuple[str, ...]
@@ -81,7 +83,7 @@ class Launcher:
         self._supervisor = supervisor
         _raise_file_limit()
         self._running: dict[int, Running] = {}
-        self._zygotes = Zygotes()
+        self._zygotes = Zygotes(agreed.trusted)
         self._free_slots: list[int] = []
         self._doubtful: set[int] = set()
         self._next_slot = 0
@@ -415,6 +417,16 @@ def _check_proc() -> None:
         raise OSError(f"{text} (docker run --security-opt systempaths=unconfined)")
 
 
+def _trusted(agreed: Agreed) -> frozenset[int]:
+    """Before the launcher enters a user namespace."""
+    program = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    return frozenset(
+        number
+        for number, runtime in enumerate(agreed.runtimes)
+        if zygote.trusted(runtime, zygote.Places(agreed.prefixes[runtime.prefix], agreed.runtime_entries, program))
+    )
+
+
 def _ids(agreed: Agreed) -> Ids:
     """The numbers of functions, and the way into the namespace where they are ours."""
     if agreed.rootless:
@@ -466,6 +478,7 @@ def main() -> None:
         runtime_entries=received[0]["runtime_entries"],
         delegated=received[0]["delegated"],
         rootless=received[0]["kind"] == "rootless",
+        trusted=None,
         egress=received[0]["egress"],
         egress_allow=tuple(received[0]["egress_allow"]),
         oci=received[0]["oci"],
@@ -476,6 +489,8 @@ def main() -> None:
 
         kind = OciLauncher
     try:
+        if agreed.rootless:
+            agreed = agreed._replace(trusted=_trusted(agreed))
         launcher = kind(agreed, _ids(agreed), supervisor)
     except (NoUserNamespace, OSError) as error:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})

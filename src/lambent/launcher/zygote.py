@@ -39,6 +39,14 @@ class SetUp(NamedTuple):
     runtime: request.Runtime
 
 
+class Places(NamedTuple):
+    """Where the files are that a zygote runs."""
+
+    prefix: str
+    entries: Mapping[str, str]
+    program: str
+
+
 def run(set_up: SetUp, launcher: socket.socket, supervisor: socket.socket) -> None:
     """In a fork of the launcher with a mount namespace of its own: become the interpreter. Never returns."""
     try:
@@ -130,19 +138,24 @@ def _blueprint(set_up: SetUp, message: wire.Message) -> init.Blueprint:
     )
 
 
-def trusted(runtime: request.Runtime) -> bool:
-    """Whether nobody but us can change what a zygote of it would run with our privileges.
+def trusted(runtime: request.Runtime, places: Places | None = None) -> bool:
+    """Whether nobody but us and root can change what a zygote of it would run with our privileges.
 
-    In the launcher, of the files that the interpreter, its library, the bootstrap and this program consist of: their
-    folders, and the first of the files.
+    Of the files that the interpreter, its library, the bootstrap and this program consist of: their folders, and the
+    first of the files. `places` are those of the host, before the launcher has left it: a user namespace cannot tell
+    root's files from other users'.
     """
-    prefix = template.prefix_path(runtime.prefix)
+    if places is None:
+        entries = {name: f"/var/runtime/{name}" for name in ("bootstrap.py", "lambent_runtime")}
+        places = Places(template.prefix_path(runtime.prefix), entries, template.PROGRAM)
+    prefix = places.prefix
     executable = runtime.argv[0].removeprefix("/var/lang/")
     library = f"{prefix}/lib/{os.path.basename(executable)}"
     paths = [prefix, f"{prefix}/{executable}", os.path.dirname(f"{prefix}/{executable}"), library]
     paths += [f"{library}/os.py", f"{library}/lib-dynload", f"{library}/encodings"]
-    paths += ["/var/runtime/bootstrap.py", "/var/runtime/lambent_runtime", "/var/runtime/lambent_runtime/main.py"]
-    paths += [f"{template.PROGRAM}/lambent/launcher", f"{template.PROGRAM}/lambent/launcher/zygote.py"]
+    paths += [places.entries.get(name, "") for name in ("bootstrap.py", "lambent_runtime")]
+    paths += [f"{places.entries.get('lambent_runtime', '')}/main.py"]
+    paths += [f"{places.program}/lambent/launcher", f"{places.program}/lambent/launcher/zygote.py"]
     return all(map(_is_ours, paths))
 
 
@@ -151,6 +164,5 @@ def _is_ours(path: str) -> bool:
         found = os.stat(path)
     except OSError:
         return False
-    return (
-        found.st_uid == os.getuid() and not found.st_mode & 0o002 and (found.st_gid == 0 or not found.st_mode & 0o020)
-    )
+    ours, others = (0, os.getuid()), found.st_mode & 0o002
+    return found.st_uid in ours and not others and (found.st_gid in (0, os.getgid()) or not found.st_mode & 0o020)

@@ -50,8 +50,8 @@ VARIANTS = (
     *(Variant(driver, how) for driver in ("native", "rootless") for how in WAYS),
     *(Variant("oci", how) for how in WAYS if how is not HowStarted.FORKED),
 )
-SOMETIMES = (Variant("rootless", HowStarted.FORKED),)
-"""Only for interpreters of the user's own: a zygote holds privileges, and must not belong to somebody else."""
+SOMETIMES: tuple[Variant, ...] = ()
+"""What need not be there on every machine."""
 
 
 @dataclass(slots=True)
