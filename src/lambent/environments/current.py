@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lambent.environments.events import RuntimeDone, Status
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.runtime_api import Answer
 
@@ -23,3 +24,9 @@ class Current:
     """When the runtime asked for the next one."""
     runtime_done: bool = False
     """Its end is written already: extensions were still at work then."""
+
+    def done(self, time_ms: int, status: Status, error_type: str | None, duration_ms: float) -> RuntimeDone:
+        """The record of the end of the runtime's part."""
+        produced = len(self.answer.body) if self.answer is not None else 0
+        latency_ms = None if self.answered is None else (self.answered - self.started) * 1000
+        return RuntimeDone(time_ms, self.request.request_id, status, error_type, duration_ms, produced, latency_ms)

@@ -21,7 +21,6 @@ from lambent.environments.events import (
     InitStart,
     Phase,
     Report,
-    RuntimeDone,
     Start,
     Status,
 )
@@ -179,7 +178,7 @@ class Environment:
             self._surroundings.cold_starts.complete(self.version, cold_start, duration_ms)
         after_ms = None
         if not current.runtime_done:
-            self._write_runtime_done(current, status, error_type, duration_ms)
+            self._journal.runtime_done(current.done(time_ms, status, error_type, duration_ms))
         elif current.ended is not None:
             after_ms = duration_ms - (current.ended - current.started) * 1000
         init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
@@ -202,15 +201,6 @@ class Environment:
             restored, self._restoring = self._restoring, None
             report = report._replace(restore_duration_ms=restored.duration_ms, billed_restore_ms=restored.billed_ms)
         self._journal.report(report)
-
-    def _write_runtime_done(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
-        current.runtime_done = True
-        produced = len(current.answer.body) if current.answer is not None else 0
-        latency_ms = None if current.answered is None else (current.answered - current.started) * 1000
-        time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
-        self._journal.runtime_done(
-            RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced, latency_ms)
-        )
 
     # DomainEvents: what runtime and extensions did
 
@@ -261,7 +251,7 @@ class Environment:
                 # They may wait for this very record, to send what there is before they ask for the next event.
                 error_type = current.answer.error_type
                 status = Status.ERROR if error_type else Status.SUCCESS
-                self._write_runtime_done(current, status, error_type, (current.ended - current.started) * 1000)
+                self._write_runtime_done(current, status, error_type, current.ended)
 
     def _finish(self, answer: Answer) -> None:
         self._end(Status.ERROR if answer.error_type else Status.SUCCESS, answer.error_type)
@@ -455,10 +445,16 @@ class Environment:
             return
         self._fail(current, Status.FAILURE, self.domain.fault(current.request.request_id))
 
+    def _write_runtime_done(self, current: Current, status: Status, error_type: str | None, at: float) -> None:
+        """Before the report: extensions are still at work."""
+        current.runtime_done = True
+        duration_ms = (at - current.started) * 1000
+        self._journal.runtime_done(current.done(self._clock.epoch_ms(), status, error_type, duration_ms))
+
     def _tell_extensions_of_end(self, current: Current, status: Status, error_type: str) -> None:
         """They get the record before SHUTDOWN, as on AWS; without extensions it comes with the report."""
         if self.domain.extensions.all and not current.runtime_done:
-            self._write_runtime_done(current, status, error_type, (self._clock.monotonic() - current.started) * 1000)
+            self._write_runtime_done(current, status, error_type, self._clock.monotonic())
 
     async def _end_processes(self, reason: Reason) -> None:
         if not await self.domain.end_processes(reason):

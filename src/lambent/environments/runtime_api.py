@@ -54,7 +54,8 @@ class RuntimeState(StrEnum):
     """Its invocation has failed and its processes are about to end: it gets nothing more."""
 
 
-_NOT_AT_OUR_DISPOSAL = frozenset({RuntimeState.RUNNING, RuntimeState.INIT_ERROR, RuntimeState.TERMINATING})
+_NOT_AT_OUR_DISPOSAL = (RuntimeState.RUNNING, RuntimeState.INIT_ERROR, RuntimeState.TERMINATING)
+"""Not a set: the hash of an enum's member is Python, and this is asked for each invocation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,7 +266,7 @@ async def test_on_a_full_disk_idle_environments_go_and_callers_are_throttled() -
         await until(lambda: machine.in_use() == 0)
         waiting = asyncio.create_task(machine.invoke(version=function_version(deployment_id="other")))
         await until(lambda: machine.driver.sandboxes[0].stopped)
-        await clock.advance(2.1)
+        await clock.advance(3.1)
         with pytest.raises(ApiError, match="Rate Exceeded"):
             await within(waiting)
         low[0] = False
