@@ -84,6 +84,7 @@ async def test_the_capability_of_a_template_opens_nothing_but_its_clones(made: S
 
 LIES = {
     "kept a capability": "template._give_up = lambda *_: None",
+    "in the session of its template": "os.setsid = lambda: None",
     "more than one thread": """
         import threading
         def joined(*arguments):

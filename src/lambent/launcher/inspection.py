@@ -1,8 +1,8 @@
 """What a clone of a template really is, looked at from outside while it stands still.
 
 Neither the template nor its clone is believed: their code is the function's. A clone must be the first process of a
-pid namespace of its own below its template's, alone there, with one thread, without capabilities, in its cgroups, and
-must hold nothing through which it could reach its template or another clone.
+pid namespace of its own below its template's, alone there, with one thread, in a session of its own, without
+capabilities, in its cgroups, and must hold nothing through which it could reach its template or another clone.
 """
 
 import os
@@ -121,6 +121,8 @@ def _check_status(status: dict[str, str]) -> None:
             raise NotAClone(f"it has kept a capability ({name} {status[name]})")
     if status["NoNewPrivs"] != "1" or status["Seccomp"] != "2":
         raise NotAClone("it is not confined")
+    if status["NSsid"].split()[-1] != "1" or status["NSpgid"].split()[-1] != "1":
+        raise NotAClone("it is in the session of its template")
     if int(status["Threads"]) != 1:
         raise NotAClone("it has more than one thread")
 

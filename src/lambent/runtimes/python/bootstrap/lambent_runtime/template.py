@@ -144,6 +144,7 @@ def _become(python, identity, descriptors):
 
 
 def _join(python, identity, descriptors):
+    os.setsid()  # A signal to its process group is not for its template and others.
     folder = os.getcwd()
     os.chdir("/")  # It may be below /tmp, which is the template's.
     identity.send(_BORN)
