@@ -5,6 +5,7 @@ gives: Landlock, limits of the process, a process group to kill. Listeners are o
 """
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -119,6 +120,10 @@ class ProcessSandbox:
         running = self._extensions.get(name)
         if running is not None and not running.ended.done():
             raise RuntimeError(f"the extension {name} of this sandbox is still running")
+        program = command(self.layout).argv[0]
+        if not os.access(program, os.X_OK):
+            # The program that confines it would find out, and could only end.
+            raise SandboxError(str(PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)))
         self._extensions[name] = self._start(command(self.layout), self.layout.opt, self._extension_output_write_fd)
 
     async def extension_exited(self, name: str) -> ProcessExit:
