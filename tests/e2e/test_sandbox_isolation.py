@@ -6,11 +6,14 @@ import json
 import os
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lambent.launcher import client, wire
+from lambent.runtimes.python.files import runtime_files
+from tests.e2e import origins
 from tests.e2e.sandbox_kit import DRIVERS, PREFIX, drain, printed, spec
 
 
@@ -139,6 +142,67 @@ async def test_first_process_survives_messages_that_are_none_and_assigns_once(tm
             heard.append(await asyncio.to_thread(wire.receive, control))
         events = [each[0]["event"] for each in heard if each is not None]
         assert events == [*["refused"] * 4, "assigned", *["refused"] * 4]
+    await asyncio.to_thread(launcher.close)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ({"do": "prepare", "runtime": 1}, "runtime must be"),
+        ({"do": "prepare", "runtime": "0"}, "runtime must be"),
+        ({"do": "prepare", "runtime": {"argv": ["/bin/sh"]}}, "runtime must be"),
+        ({"do": "prepare", "zygote": 1}, "no zygote"),
+        ({"do": "prepare", "runtime": 0, "zygote": 1}, "no zygote"),
+        ({"do": "prepare", "runtime": 0, "zygote": -1}, "zygote must be"),
+        ({"do": "prepare", "runtime": 0, "zygote": "1"}, "zygote must be"),
+        ({"do": "zygote"}, "runtime must be"),
+        ({"do": "zygote", "runtime": 7}, "runtime must be"),
+        ({"do": "zygote", "runtime": [0], "argv": ["/bin/sh"]}, "runtime must be"),
+        ({"do": "fork", "runtime": 0}, "not understood"),
+        ({"do": "restore", "template": 0}, "not understood"),
+    ],
+)
+async def test_launcher_starts_no_interpreter_that_was_not_agreed(
+    tmp_path: Path, message: dict[str, object], why: str
+) -> None:
+    runtime = origins.runtime_of()
+    driver = origins.driver_for(tmp_path, runtime)
+    ours, theirs = wire.pair()
+    limits = {"memory_mb": 64, "tmp_mb": 8, "processes": 8}
+    with ours, theirs:
+        wire.send(driver._launcher._channel, limits | message, {"control": theirs.fileno()})
+        ours.settimeout(10)
+        received = await asyncio.to_thread(wire.receive, ours)
+    await driver.close()
+    assert received is not None
+    assert received[0]["event"] == "failed"
+    assert re.search(why, received[0]["reason"])
+
+
+async def test_zygote_of_another_runtime_is_not_used(tmp_path: Path) -> None:
+    """What it runs decides what is inside: the numbers of both must agree."""
+    runtime = origins.runtime_of()
+    other = replace(runtime.start, argv=(*runtime.start.argv, "other"))
+    (tmp_path / "packages").mkdir()
+    launcher = client.start(
+        data_dir=tmp_path,
+        packages_dir=tmp_path / "packages",
+        prefixes=[runtime.prefix],
+        runtimes=[runtime.start, other],
+        runtime_entries=runtime_files(),
+    )
+    zygote = launcher.start_zygote(runtime.start)
+    zygote.settimeout(20)
+    received = await asyncio.to_thread(wire.receive, zygote)
+    assert received is not None
+    number = received[0]["number"]
+    for wrong, wanted in ((number, other), (number + 1, runtime.start)):
+        with launcher.prepare(memory_mb=64, tmp_mb=8, processes=8, runtime=wanted, zygote=wrong) as control:
+            control.settimeout(10)
+            answer = await asyncio.to_thread(wire.receive, control)
+        assert answer is not None
+        assert "no zygote" in answer[0]["reason"]
+    zygote.close()
     await asyncio.to_thread(launcher.close)
 
 
