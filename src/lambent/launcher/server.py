@@ -61,9 +61,9 @@ class Agreed(NamedTuple):
     delegated: bool
     """Our cgroup is ours: systemd does not touch what is below it."""
     rootless: bool
+    """We are root in a user namespace alone."""
     trusted: frozenset[int] | None
     """Runtimes that may have a zygote, by number; None: looked at when one is started, as where we stay root."""
-    """We are root in a user namespace alone."""
     egress: str
     egress_allow: tuple[str, ...]
     """Private networks that functions may reach."""

@@ -46,7 +46,7 @@ def test_file_of_others_is_not_run_with_our_privileges(tmp_path: Path) -> None:
 
 
 def test_there_are_never_more_than_a_few() -> None:
-    zygotes = Zygotes()
+    zygotes = Zygotes(None)
     zygotes._zygotes = dict.fromkeys(range(MOST))  # type: ignore[assignment]
     with pytest.raises(BadRequest, match="more than"):
         zygotes.start(SET_UP, 0, None)  # type: ignore[arg-type]
