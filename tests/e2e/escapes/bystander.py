@@ -1,6 +1,7 @@
 """A process of the host in a network namespace of its own, with listeners where a cloud machine has its metadata."""
 
 import fcntl
+import os
 import signal
 import socket
 import struct
@@ -28,7 +29,7 @@ def add(family: int, address: str, length: int) -> None:
 
 
 def main() -> None:
-    syscalls.unshare(syscalls.CLONE_NEWNET)
+    syscalls.unshare(syscalls.CLONE_NEWNET | (syscalls.CLONE_NEWUSER if os.geteuid() != 0 else 0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("=16sH22x", b"lo", _UP_RUNNING))
     listeners = []

@@ -72,9 +72,9 @@ class Results:
 
     def lacking(self, case: Case, driver: str) -> str | None:
         """Why the case proves nothing on this machine, or None."""
+        if driver not in self.outside:
+            return "only root can try this outside"
         told = self.outside[driver][case.name]
-        if os.geteuid() != 0:
-            return "only root can do most of this outside"
         if case.needs is not None and not _capable(case.needs):
             return f"{case.name}: root has not capability {case.needs} here"
         words = (case.outside or case.attempt).split()
@@ -151,7 +151,8 @@ async def _try(name: str, home: Path, facts: dict[str, str], results: Results) -
     kit = DRIVERS[name](home, runtime.start, **runtime_files())
     async with kit as driver, another(driver, home) as other:
         facts |= {"other_pid": other}
-        results.outside[name] = await outside(home, facts)
+        if os.geteuid() == 0:
+            results.outside[name] = await outside(home, facts)
         lines = [case.attempt.format(**facts) for case in CASES] + ALLOWED
         made = tried(home, runtime, lines)
         for variant in VARIANTS:
@@ -198,7 +199,7 @@ def _pid_of_other() -> str:
         with contextlib.suppress(OSError):
             if f"{MARK}=".encode() in (folder / "environ").read_bytes():
                 return folder.name
-    return "0"  # An ordinary user does not see it: /proc is hidden from the user as well.
+    return "4194303"  # An ordinary user does not see it: /proc is hidden from the user as well. Nobody has this one.
 
 
 def _copy_program(code: Path) -> None:
