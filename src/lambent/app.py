@@ -25,6 +25,8 @@ from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
+from lambent.environments.networks.services import services as services_in_vpcs
+from lambent.environments.networks.vpcs import Vpcs
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
@@ -37,6 +39,7 @@ from lambent.functions.admission import admitted
 from lambent.functions.api import options
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
+from lambent.functions.networks import Ec2
 from lambent.functions.ports import VersionObserver
 from lambent.functions.quotas import configured
 from lambent.functions.signing import profiles as signing_profiles
@@ -149,6 +152,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             stack.push_async_callback(endpoint.close)
         caller = InProcessCaller(elsewhere)
 
+        ec2 = Ec2(caller)
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
         observers: list[VersionObserver] = []
         provisioning = Provisioning()
@@ -162,6 +166,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             observers=observers,
             code_source=S3Code(caller, quotas),
             roles=iam,
+            networks=ec2,
             provisioner=provisioning,
             snapshots=snapshots,
             quotas=quotas,
@@ -187,6 +192,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         choice = await choosing
         stack.push_async_callback(choice.driver.close)
         launcher = host.launcher if isinstance(choice.driver, NativeDriver) else None
+        ec2.problem = _no_vpcs(launcher)
+        vpcs = Vpcs(launcher, ec2, clock, services_in_vpcs(settings.vpc_services))
+        stack.push_async_callback(vpcs.close)
         egress = _egress(launcher)
         stack.push_async_callback(egress.close)
         if launcher is not None:
@@ -197,6 +205,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             journals=Journals(logs.sink),
             clock=clock,
             aws_endpoint=SandboxEndpoint(gateway, server, clock),
+            networks=vpcs,
             max_environments=settings.max_environments,
             idle_environment_s=settings.idle_environment_s,
             quotas=quotas,
@@ -261,6 +270,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         stack.callback(eviction.cancel)
         stocked = tasks.detach("prepared sandboxes", tasks.supervise("prepared sandboxes", pool.prewarm.run))
         stack.callback(stocked.cancel)
+        kept_rules = tasks.detach("rules of VPCs", tasks.supervise("rules of VPCs", vpcs.run))
+        stack.callback(kept_rules.cancel)
         provision = partial(provisioning.run, pool, control_plane.wanted_environments)
         kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
         stack.callback(kept.cancel)
@@ -312,6 +323,11 @@ def _egress(launcher: LauncherClient | None) -> Egress:
         # The process sandbox has the network of the host.
         return Egress(lambda: None, {})
     return Egress(launcher.egress_problem, launcher.network_fds)
+
+
+def _no_vpcs(launcher: LauncherClient | None) -> str | None:
+    reason = "it needs the native or the rootless sandbox" if launcher is None else launcher.vpcs_missing
+    return reason and f"This server cannot put functions into a VPC: {reason}."
 
 
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:

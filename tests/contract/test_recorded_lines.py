@@ -65,6 +65,9 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
     "1.3 no zip file": (FUNCTIONS + "test_create.py::test_a_bad_request_is_refused_in_the_words_of_aws",),
     "1.3 contents too large": (ANSWERS + "test_contents_of_250_mb_are_too_large_1_3",),
     "1.3 S3": (FUNCTIONS + "test_code_from_s3.py::test_an_object_that_cannot_be_had_is_named",),
+    "1.3 subnets and security groups": (
+        FUNCTIONS + "test_vpc.py::test_what_ec2_does_not_have_is_refused_in_the_words_of_aws",
+    ),
     "1.3 package types": (FUNCTIONS + "test_images.py::test_code_of_the_other_kind_is_refused",),
     "1.3 an update without a change": (FUNCTIONS + "test_update.py::test_an_update_without_a_change_still_is_one",),
     "1.3 deletion": (
@@ -175,7 +178,6 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 OPEN: Final[Mapping[str, str]] = {
-    "1.3 subnets and security groups": "VpcConfig is refused by its name until functions can be in networks",
     "1.6 list of runtimes": "AWS prints a longer list for ListLayers than for PublishLayerVersion; the model has one",
 }
 

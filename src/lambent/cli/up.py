@@ -32,6 +32,7 @@ from lambent.core.settings import (
     is_endpoint,
     networks,
     prewarm,
+    vpc_services,
 )
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.gateway.hosts import UnsafeBind, check_bind
@@ -63,6 +64,13 @@ UNUSABLE_PATH = frozenset(
     multiple=True,
     metavar="NETWORK",
     help="A private network that functions reach, as 10.1.0.0/16.",
+)
+@click.option(
+    "--vpc-service",
+    "vpc_services",
+    multiple=True,
+    metavar="ADDRESS=TARGET",
+    help="A service that VPCs have, as 10.0.1.10:5432=127.0.0.1:5432.",
 )
 @click.option(
     "--oci-runtime", metavar="PROGRAM", help="Of the oci sandbox: a name or a path.  [default: the first found]"
@@ -135,6 +143,7 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     held = _held() if until_stdin_ends else None
     flags["prewarm"] = _prewarm(flags["prewarm"])
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
+    flags["vpc_services"] = _vpc_services(flags["vpc_services"])
     flags["egress_allow"] = _networks(flags["egress_allow"])
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
@@ -162,6 +171,13 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
 def _networks(given: tuple[str, ...]) -> tuple[str, ...] | None:
     try:
         return networks(given, "--egress-allow") or None
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from None
+
+
+def _vpc_services(given: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:
+    try:
+        return vpc_services(",".join(given), "--vpc-service") if given else None
     except SettingsError as error:
         raise Failure(str(error), USAGE) from None
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -53,6 +53,8 @@ class Settings:
     """Networks and addresses that functions reach although they are private, or this host's own: `10.1.0.0/16`."""
     oci_runtime: str | None = None
     """A name or a path. None: the first of runc, crun, runsc and kata-runtime that is installed."""
+    vpc_services: tuple[tuple[str, str], ...] = ()
+    """Services of this host or its network that VPCs have: (address and port there, where it is)."""
     user: str | None = None
     """Name or number of the user the supervisor becomes when started by root."""
     allow_reset: bool = False
@@ -175,6 +177,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _choice(value, place, EGRESS)
         case "egress_allow":
             return networks(_texts(value, place), place)
+        case "vpc_services":
+            return vpc_services(value, place)
         case "runtime_fallback":
             return _choice(value, place, RUNTIME_FALLBACKS)
         case "log_level":
@@ -265,6 +269,27 @@ def networks(values: tuple[str, ...], place: str) -> tuple[str, ...]:
         return tuple(str(IPv4Network(each)) for each in values)
     except ValueError as error:
         raise SettingsError(f"{place} must be IPv4 networks such as 10.1.0.0/16: {error}") from None
+
+
+def vpc_services(value: object, place: str) -> tuple[tuple[str, str], ...]:
+    """A TOML table `"10.0.1.10:5432" = "127.0.0.1:5432"`, or `10.0.1.10:5432=127.0.0.1:5432,...` in a variable or flag.
+
+    Raises `SettingsError`.
+    """
+    if isinstance(value, str):
+        value = {name.strip(): target.strip() for name, _, target in (part.partition("=") for part in value.split(","))}
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise SettingsError(f"{place} must map addresses in a VPC to addresses here, not {value!r}")
+    for published, target in value.items():
+        host, _, port = str(published).rpartition(":")
+        try:
+            IPv4Address(host)
+            numbers = int(port), int(target.rpartition(":")[2])
+        except ValueError:
+            raise SettingsError(f"{place}: {published}={target} is not as 10.0.1.10:5432=127.0.0.1:5432") from None
+        if not all(0 < each < 65_536 for each in numbers) or not target.rpartition(":")[0]:
+            raise SettingsError(f"{place}: {published}={target} is not as 10.0.1.10:5432=127.0.0.1:5432")
+    return tuple((str(name), str(target)) for name, target in value.items())
 
 
 def _interpreters(value: object, place: str) -> tuple[tuple[str, Path], ...]:

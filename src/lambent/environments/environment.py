@@ -302,7 +302,7 @@ class Environment:
 
     async def _build(self, program: Program) -> None:
         surroundings = self._surroundings
-        spec = sandbox_spec(self.version, self.identity, program)
+        spec = sandbox_spec(self.version, self.identity, program, await surroundings.network_of(self.version))
         began = restoring.Restoring(self._clock, program)
         obtained = await surroundings.restore(self.version)
         if obtained is not None:

@@ -21,6 +21,7 @@ from lambent.environments.identity import new_identity
 from lambent.environments.ports import (
     AwsEndpoint,
     JournalSource,
+    NetworkSource,
     ProgramSource,
     SandboxDriver,
 )
@@ -78,6 +79,7 @@ class Pool:
         programs: ProgramSource,
         journals: JournalSource,
         clock: Clock,
+        networks: NetworkSource | None = None,
         aws_endpoint: AwsEndpoint | None = None,
         max_environments: int | None = None,
         idle_environment_s: float = 600.0,
@@ -108,6 +110,7 @@ class Pool:
             gate=self._gate,
             keeper=self,
             aws_endpoint=aws_endpoint,
+            networks=networks,
             quotas=quotas or Quotas(),
         )
         self._open_files = open_files

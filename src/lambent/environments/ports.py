@@ -33,13 +33,24 @@ class NetworkSpec:
 
     kind: str
     """`none`, `internet` or `vpc`; the rest is for `vpc`."""
+    owner: str = ""
+    """Account and region, as `123456789012/eu-west-1`."""
     vpc_id: str = ""
-    subnet_id: str = ""
     subnet_cidr: str = ""
     security_groups: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        return {"kind": self.kind}
+        """For the launcher."""
+        if self.kind != "vpc":
+            return {"kind": self.kind}
+        name = f"{self.owner}/{self.vpc_id}"
+        return {"kind": "vpc", "vpc": name, "subnet": self.subnet_cidr, "groups": self.security_groups}
+
+
+class NetworkSource(Protocol):
+    async def network_of(self, version: FunctionVersion) -> NetworkSpec:
+        """Where environments of a version are plugged in; it can be had when this returns. Raises ApiError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,7 +299,9 @@ class RuntimeDomain:
                 self._exit.cancel()
 
 
-def sandbox_spec(version: FunctionVersion, identity: EnvironmentIdentity, program: Program) -> SandboxSpec:
+def sandbox_spec(
+    version: FunctionVersion, identity: EnvironmentIdentity, program: Program, network: NetworkSpec
+) -> SandboxSpec:
     return SandboxSpec(
         environment_id=identity.environment_id,
         command=program.command,
@@ -307,7 +309,7 @@ def sandbox_spec(version: FunctionVersion, identity: EnvironmentIdentity, progra
         lang_prefix=program.lang_prefix,
         opt_dir=program.opt_dir,
         account=version.account,
-        network=NetworkSpec(kind="internet"),
+        network=network,
         runtime=program.runtime,
         must_exec=program.must_exec,
         memory_mb=version.memory_mb,

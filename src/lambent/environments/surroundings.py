@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.output import Turns
-from lambent.environments.ports import AwsEndpoint, ProgramSource
+from lambent.environments.ports import AwsEndpoint, NetworkSource, NetworkSpec, ProgramSource
 from lambent.environments.prewarm import Obtained, Prewarm
 from lambent.environments.start_gate import StartGate
 from lambent.environments.telemetry.memory import Memory
@@ -47,4 +47,9 @@ class Surroundings:
     aws_endpoint: AwsEndpoint | None
     quotas: Quotas = field(default_factory=Quotas)
     turns: Turns = field(default_factory=Turns)
+    networks: NetworkSource | None = None
+    """None: all reach the internet."""
     telemetry: Memory = field(default_factory=Memory)
+
+    async def network_of(self, version: FunctionVersion) -> NetworkSpec:
+        return NetworkSpec(kind="internet") if self.networks is None else await self.networks.network_of(version)

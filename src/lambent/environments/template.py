@@ -93,7 +93,9 @@ class Template:
             return Outcome(Taken.IMPOSSIBLE, f"the sandbox {self._driver.name} cannot clone a process")
         if program.extensions:
             return Outcome(Taken.IMPOSSIBLE, EXTENSIONS)
-        self._spec = replace(sandbox_spec(self.version, self._identity, program), template=True, must_exec=True)
+        network = await self._surroundings.network_of(self.version)
+        spec = sandbox_spec(self.version, self._identity, program, network)
+        self._spec = replace(spec, template=True, must_exec=True)
         self._sandbox = await self._driver.create(self._spec)
         surroundings = self._surroundings
         self._domain = RuntimeDomain(

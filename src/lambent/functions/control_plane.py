@@ -44,6 +44,7 @@ from lambent.functions.layers import api as layers
 from lambent.functions.layers import policy_api as layer_policies
 from lambent.functions.layers import store as layer_store
 from lambent.functions.layers.catalog import Layers
+from lambent.functions.networks import Networks, NoNetworks
 from lambent.functions.packages import Packages
 from lambent.functions.ports import (
     AnyRole,
@@ -111,6 +112,7 @@ class ControlPlane:
         observers: Sequence[VersionObserver] = (),
         code_source: CodeSource | None = None,
         roles: Roles | None = None,
+        networks: Networks | None = None,
         provisioner: Provisioner | None = None,
         snapshots: SnapshotTaker | None = None,
         quotas: Quotas | None = None,
@@ -121,6 +123,7 @@ class ControlPlane:
         quotas = quotas or Quotas()
         provisioner = provisioner or NoProvisioner()
         snapshots = snapshots or NoSnapshots()
+        networks = networks or NoNetworks()
         self._database = database
         database.carry(**{CARRIED_AS: Vault(data_dir.secret("variables"))})
         self.read_model = ReadModel()
@@ -129,7 +132,7 @@ class ControlPlane:
         self.packages = Packages(data_dir.packages, Blobs(data_dir.blobs("code")), quotas)
         self._changes = Changes(database, self.read_model, observers)
         self._transitions = Transitions(
-            self._changes, self.packages, runtime_support, runtime_version_arn, clock, snapshots
+            self._changes, self.packages, runtime_support, networks, runtime_version_arn, clock, snapshots
         )
         self._changes.on_applied = provisioner.changed
         self._changes.on_unsettled = self._transitions.settle
@@ -158,6 +161,7 @@ class ControlPlane:
             snapshots=snapshots,
             runtime_version_arn=runtime_version_arn,
             roles=roles or AnyRole(),
+            networks=networks,
             clock=clock,
             quotas=quotas,
             deprecations=deprecations or {},

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from lambent.aws.arn import partition_of
 from lambent.functions.signing.records import Signed
+from lambent.functions.vpc import Vpc
 
 LATEST = "$LATEST"
 
@@ -129,6 +130,7 @@ class FunctionVersion:
     """Of the code, where a code signing configuration had it verified; the job that signed it too."""
     signing_job_arn: str | None = None
     tracing_mode: str = "PassThrough"
+    vpc: Vpc | None = None
     left_network: bool = False
     """Somebody sent a VpcConfig without subnets; replies tell from then on that there is no network."""
     state: State = State.ACTIVE

@@ -18,6 +18,7 @@ from lambent.core.ids import uuid4
 from lambent.functions import revise, store
 from lambent.functions.archive import BadPackage
 from lambent.functions.changes import Change, Changes, is_latest
+from lambent.functions.networks import Networks
 from lambent.functions.packages import Packages
 from lambent.functions.ports import Refusal, RuntimeSupport, RuntimeVersionArn, SnapshotTaker, Taken
 from lambent.functions.records import FunctionVersion
@@ -73,6 +74,7 @@ class Transitions:
         changes: Changes,
         packages: Packages,
         support: RuntimeSupport,
+        networks: Networks,
         runtime_version_arn: RuntimeVersionArn,
         clock: Clock,
         snapshots: SnapshotTaker,
@@ -81,6 +83,7 @@ class Transitions:
         self._changes = changes
         self._packages = packages
         self._support = support
+        self._networks = networks
         self._runtime_version_arn = runtime_version_arn
         self._clock = clock
         self._waiting: asyncio.Queue[FunctionVersion] = asyncio.Queue()
@@ -132,6 +135,8 @@ class Transitions:
     async def _verdict(self, version: FunctionVersion) -> Verdict:
         if version.image is not None:
             return Verdict(NoImages())
+        if version.vpc is not None and (refusal := self._networks.refusal()) is not None:
+            return Verdict(refusal)
         try:
             code_dir = await self._packages.ready(version.code)
             # So that the first invocation need not wait for it.

@@ -124,6 +124,8 @@ class LauncherClient:
         """Guarantee -> why this machine cannot give it."""
         self.egress_missing: str | None = None
         """Why there is no way to the internet; None: there is, or will be as soon as `egress` of `network_fds` says."""
+        self.vpcs_missing: str | None = None
+        """Why there are no VPCs."""
         self.no_egress = True
         """It was switched off, and nobody need be told."""
         self.network_fds: Mapping[str, int] = {}
@@ -156,6 +158,7 @@ class LauncherClient:
             raise LauncherError(message["reason"])
         self.missing = message["missing"]
         self.egress_missing = message["egress"]
+        self.vpcs_missing = message["vpcs"]
         self._channel.settimeout(None)
 
     def prepare(
@@ -226,6 +229,10 @@ class LauncherClient:
             theirs.close()
             finisher.close()
         return ours, link
+
+    def vpc(self, rules: Mapping[str, object]) -> socket.socket:
+        """Make or change a VPC; the answer, with its new listeners, comes on the socket returned."""
+        return self._ask({"do": "vpc", **rules})
 
     def assignment(
         self,

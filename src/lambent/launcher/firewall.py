@@ -28,7 +28,7 @@ NEVER_PUBLIC = tuple(
 )
 """Private, link-local (the metadata services of clouds among them), carrier's, multicast and reserved addresses."""
 
-_REFUSE = ("meta l4proto tcp reject with tcp reset", "reject with icmp admin-prohibited")
+REFUSE = ("meta l4proto tcp reject with tcp reset", "reject with icmp admin-prohibited")
 
 
 def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Address]) -> str:
@@ -37,12 +37,12 @@ def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Ad
     """
     ranges = list(allowed)
     exact = {net.network_address for net in ranges if net.prefixlen == 32}
-    return _table(
-        _set("private", "ipv4_addr", NEVER_PUBLIC, "interval"),
-        _set("allowed", "ipv4_addr", _merged(ranges), "interval"),
-        _set("host", "ipv4_addr", (str(each) for each in sorted(set(host) - exact))),
+    return table(
+        named_set("private", "ipv4_addr", NEVER_PUBLIC, "interval"),
+        named_set("allowed", "ipv4_addr", _merged(ranges), "interval"),
+        named_set("host", "ipv4_addr", (str(each) for each in sorted(set(host) - exact))),
         "set connections { type ipv4_addr; size 65535; flags dynamic; }",
-        _chain(
+        chain(
             "incoming",
             "type filter hook input priority filter; policy drop;",
             "ct state established,related accept",
@@ -50,16 +50,16 @@ def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Ad
             f"iifgroup {{ {SANDBOXES}, {ROUTERS} }} ip daddr {gateway} tcp dport {DNS_PORT} accept",
             f"iifgroup {{ {SANDBOXES}, {ROUTERS} }} jump refused",
         ),
-        _chain(
+        chain(
             "refused",
-            *_REFUSE,
+            *REFUSE,
         ),
-        _chain(
+        chain(
             "counted",
             f"iifgroup {SANDBOXES} add @connections {{ ip saddr ct count over {_CONNECTIONS} }} goto refused",
             "accept",
         ),
-        _chain(
+        chain(
             "passing",
             "type filter hook forward priority filter; policy drop;",
             "ct state established,related accept",
@@ -73,7 +73,7 @@ def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Ad
             "meta l4proto { tcp, udp } goto counted",
             "goto refused",
         ),
-        _masquerade(),
+        masquerade(),
     )
 
 
@@ -94,21 +94,21 @@ def _merged(ranges: Iterable[IPv4Network]) -> list[IPv4Network]:
     return kept
 
 
-def _table(*parts: str) -> str:
+def table(*parts: str) -> str:
     # Declared, deleted, declared: the one way to replace it in a single transaction.
     body = "\n".join(parts)
     return f"table inet {_TABLE} {{ }}\ndelete table inet {_TABLE}\ntable inet {_TABLE} {{\n{body}\n}}\n"
 
 
-def _set(name: str, kind: str, elements: Iterable[object], flags: str = "") -> str:
+def named_set(name: str, kind: str, elements: Iterable[object], flags: str = "") -> str:
     listed = ", ".join(map(str, elements))
     with_flags = f"flags {flags}; " if flags else ""
     return f"set {name} {{ type {kind}; {with_flags}{f'elements = {{ {listed} }}; ' if listed else ''}}}"
 
 
-def _chain(name: str, *rules: str) -> str:
+def chain(name: str, *rules: str) -> str:
     return f"chain {name} {{\n" + "\n".join(rules) + "\n}"
 
 
-def _masquerade() -> str:
-    return _chain("leaving", "type nat hook postrouting priority srcnat;", f'oifname "{UPLINK}" masquerade')
+def masquerade() -> str:
+    return chain("leaving", "type nat hook postrouting priority srcnat;", f'oifname "{UPLINK}" masquerade')

@@ -52,6 +52,8 @@ class Home:
         self._namespace = -1
 
     def leave_host(self) -> None:
+        if self._namespace != -1:
+            return
         syscalls.unshare(syscalls.CLONE_NEWNET)
         with netlink.open_socket() as made:
             self._namespace = netlink.namespace_of(made)

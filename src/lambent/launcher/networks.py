@@ -12,9 +12,10 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from lambent.launcher import firewall, namespaces, pasta
+from lambent.launcher import firewall, namespaces, network_request, pasta
 from lambent.launcher.namespaces import Home, NetworkUnavailable
-from lambent.launcher.router import GATEWAY, Addresses, Port, Router
+from lambent.launcher.router import GATEWAY, UPSTREAM, Addresses, Port, Router
+from lambent.launcher.vpc import Vpc
 
 NONE, AUTO, PASTA = "none", "auto", "pasta"
 SANDBOX_ADDRESSES = IPv4Network("169.254.0.0/18")
@@ -37,33 +38,44 @@ class Networks:
         self._addresses = Addresses(SANDBOX_ADDRESSES, reserved_below=2, reserved_above=1)
         self._plugged: dict[int, list[Port]] = {}
         self._fds: dict[str, int] = {}
+        self._vpcs: dict[str, Vpc] = {}
         self.missing: str | None = None
         """Why there is no way to the internet."""
-        if egress == NONE:
-            self.missing = "switched off (--egress none)"
-            return
         try:
             self._home = Home()
         except OSError as error:
             self.missing = f"network namespaces cannot be worked on: {error}"
 
+    @property
+    def no_vpcs(self) -> str | None:
+        """Why there are no VPCs; None: there are."""
+        if self._home is None:
+            return self.missing
+        return "nft is missing (package nftables)" if namespaces.nft_program() is None else None
+
     def open(self) -> None:
         if self._home is None:
             return
         try:
+            if self._egress == NONE:
+                raise NetworkUnavailable("switched off (--egress none)")
             self._open_internet(self._home)
         except (NetworkUnavailable, OSError) as error:
             self._close_internet()
             self.missing = str(error)
+        try:
+            self._home.leave_host()
+        except OSError as error:
+            self._home, self.missing = None, f"network namespaces cannot be made: {error}"
 
     def _open_internet(self, home: Home) -> None:
         if namespaces.nft_program() is None:
             raise NetworkUnavailable("nft is missing (package nftables)")
         kept = pasta.start(self._pasta_id)
-        home.leave_host()
         self._keeper = kept.keeper
         self._fds["egress"] = kept.status
-        self._internet = Router(kept.namespace, home)
+        home.leave_host()
+        self._internet = Router(kept.namespace, home, (UPSTREAM,))
         host = map(IPv4Address, home.host_addresses())
         self._internet.apply(firewall.internet(GATEWAY, self._allowed, host))
         with home.inside(kept.namespace):
@@ -90,13 +102,39 @@ class Networks:
         with suppress(NetworkUnavailable):  # It was accepted before; the next change tries again.
             self._internet.apply(firewall.host_addresses(self._allowed, host))
 
-    def plug(self, sandbox: int, process: int, _wanted: Any) -> dict[str, Any]:
-        """Connect a sandbox; what it then has. Raises NetworkUnavailable, OSError."""
-        if self._internet is None:
+    def plug(self, sandbox: int, process: int, wanted: Any) -> dict[str, Any]:
+        """Connect a sandbox; what it then has. Raises BadRequest, NetworkUnavailable, OSError."""
+        place = network_request.port(wanted)
+        if place is not None:
+            port = self._vpc(place.vpc).plug(process, place)
+        elif self._internet is not None:
+            port = self._internet.plug(process, self._addresses, firewall.SANDBOXES)
+        else:
             raise NetworkUnavailable(self.missing or "there is no way out")
-        port = self._internet.plug(process, self._addresses, firewall.SANDBOXES)
         self._plugged.setdefault(sandbox, []).append(port)
         return {"address": str(port.address)}
+
+    def _vpc(self, name: str) -> Vpc:
+        try:
+            return self._vpcs[name]
+        except KeyError:
+            raise NetworkUnavailable(f"{name} is not known") from None
+
+    def rule(self, message: dict[str, Any]) -> dict[str, int]:
+        """Make or change a VPC; descriptors of its new listeners. Raises BadRequest, NetworkUnavailable, OSError."""
+        rules = network_request.rules(message)
+        if self._home is None:
+            raise NetworkUnavailable(self.missing or "networks cannot be made here")
+        if self.no_vpcs is not None:
+            raise NetworkUnavailable(self.no_vpcs)
+        vpc = self._vpcs.get(rules.vpc)
+        if vpc is None:
+            if len(self._vpcs) == network_request.MOST_VPCS:
+                raise NetworkUnavailable(f"more than {network_request.MOST_VPCS} VPCs")
+            vpc = self._vpcs[rules.vpc] = Vpc(self._home)
+        if any(each.nat for each in rules.subnets) and self._internet is not None:
+            vpc.connect(self._internet, self._addresses)
+        return vpc.change(rules)
 
     def unplug(self, sandbox: int) -> None:
         """The sandbox has ended, and its interfaces with it."""
@@ -116,4 +154,7 @@ class Networks:
         self._fds.clear()
 
     def close(self) -> None:
+        for vpc in self._vpcs.values():
+            vpc.close()
+        self._vpcs.clear()
         self._close_internet()

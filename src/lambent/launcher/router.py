@@ -15,8 +15,14 @@ from lambent.launcher.namespaces import Home, NetworkUnavailable
 
 GATEWAY = "169.254.64.1"
 """Of every port of every router; names are resolved there."""
+UPSTREAM = "169.254.64.2"
+"""Of the internet's router, for the routers of VPCs, whose own address is the other."""
 _INSIDE, _INSIDE_INDEX = "eth0", 2
 _FIRST_PORT_INDEX = 1000
+
+
+class NoAddress(NetworkUnavailable):
+    """All addresses of a network are taken."""
 
 
 class Addresses:
@@ -83,24 +89,34 @@ class Router:
             return self.plug_into(theirs, pool, group)
 
     def plug_into(
-        self, theirs: socket.socket, pool: Addresses, group: int, name: str = _INSIDE, index: int = _INSIDE_INDEX
+        self,
+        theirs: socket.socket,
+        pool: Addresses,
+        group: int,
+        name: str = _INSIDE,
+        index: int = _INSIDE_INDEX,
+        gateway: str = GATEWAY,
     ) -> Port:
         """The same for the namespace of a netlink socket."""
         address = pool.take()
         if address is None:
-            raise NetworkUnavailable(f"no address of {pool.network} is free")
+            raise NoAddress(f"no address of {pool.network} is free")
         number, self._next_index = self._next_index, self._next_index + 1
         try:
             pair = netlink.veth(
                 name, index, peer=f"port{number}", peer_index=number, peer_namespace=self.namespace, group=group
             )
             requests = (pair, netlink.up_without_ipv6(index), netlink.address(index, str(address)))
-            netlink.transact(theirs, (*requests, netlink.route(index, gateway=GATEWAY)))
+            netlink.transact(theirs, (*requests, netlink.route(index, gateway=gateway)))
             netlink.transact(self._netlink, (netlink.up(number), netlink.route(number, str(address), 32)))
         except OSError:
             pool.give_back(address)
             raise
         return Port(address, pool)
+
+    def request(self, message: bytes) -> None:
+        """Have the kernel do it in there. Raises OSError."""
+        netlink.transact(self._netlink, (message,))
 
     def close(self) -> None:
         self._netlink.close()

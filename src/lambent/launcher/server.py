@@ -211,7 +211,10 @@ class Launcher:
                 if received is None:
                     break
                 message, fds = received
-                if (control := fds.pop("control", None)) is not None:
+                control = fds.pop("control", None)
+                if control is not None and message.get("do") == "vpc":
+                    self._rule(message, socket.socket(fileno=control))
+                elif control is not None:
                     self._obey(message, socket.socket(fileno=control), fds.pop("template", None))
                 elif message.get("do") == "plug":
                     self._plug(message)
@@ -291,6 +294,19 @@ class Launcher:
 
     def _become(self, wanted: request.Prepare, blueprint: init.Blueprint, control: socket.socket) -> NoReturn:
         init.run(blueprint, control)
+
+    def _rule(self, message: dict[str, Any], answer_to: socket.socket) -> None:
+        """Make or change a VPC."""
+        fds: dict[str, int] = {}
+        try:
+            fds = self.networks.rule(message)
+            answer = {"event": "ruled"}
+        except (request.BadRequest, NetworkUnavailable, OSError) as error:
+            answer = {"event": "failed", "reason": str(error)}
+        with answer_to, suppress(OSError):
+            wire.send(answer_to, answer, fds)
+        for fd in fds.values():
+            os.close(fd)
 
     def _plug(self, message: dict[str, Any]) -> None:
         """Connect a sandbox with a network; the answer goes to its control socket, beside its own."""
@@ -497,11 +513,9 @@ def main() -> None:
         return
     addresses = {"runtime_api": network.RUNTIME_API, "aws_endpoint": network.AWS_ENDPOINT}
     fds = launcher.networks.handed_over()
-    wire.send(
-        supervisor,
-        {"event": "ready", "missing": launcher.missing, "egress": launcher.networks.missing, **addresses},
-        fds,
-    )
+    ready: wire.Message = {"event": "ready", "missing": launcher.missing, **addresses}
+    ready |= {"egress": launcher.networks.missing, "vpcs": launcher.networks.no_vpcs}
+    wire.send(supervisor, ready, fds)
     for fd in fds.values():
         os.close(fd)
     # What exists now is shared with every sandbox's first process, page by page: collections would unshare it.

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
+from lambent.functions.networks import Ec2
 from lambent.functions.quotas import Quotas
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
@@ -42,14 +43,20 @@ def neighbours() -> ScriptedCaller:
 
 
 @pytest.fixture
+def ec2(neighbours: ScriptedCaller) -> Ec2:
+    return Ec2(neighbours)
+
+
+@pytest.fixture
 async def plane(
-    tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller
+    tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller, ec2: Ec2
 ) -> AsyncIterator[ControlPlane]:
     async with opened(
         tmp_path / "data",
         support=support,
         runtime_version_arn=runtime_version_arn,
         code_source=S3Code(neighbours, quotas),
+        networks=ec2,
         quotas=quotas,
     ) as server:
         yield server.plane

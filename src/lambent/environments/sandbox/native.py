@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from lambent.aws.errors import ApiError
 from lambent.environments.events import HowStarted
 from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.channel import Channel, SandboxGone
@@ -22,10 +23,15 @@ from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.execute import START_FD
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
+from lambent.launcher.router import NoAddress
 from lambent.launcher.wire import Message
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
 
 LAYOUT = AWS_LAYOUT
+_NO_ADDRESS = (
+    "Lambda was not able to set up VPC access for the Lambda function because one or more configured subnets has no"
+    " available IP addresses."
+)
 _CREATE_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
@@ -248,6 +254,8 @@ async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec) -> str 
     if message["event"] == "plugged":
         return None
     if spec.network is not None and spec.network.kind == "vpc":
+        if message["kind"] == NoAddress.__name__:
+            raise ApiError("SubnetIPAddressLimitReachedException", _NO_ADDRESS, status=502)
         raise SandboxError(f"the network of {spec.network.vpc_id} cannot be had: {message['reason']}")
     return str(message["reason"])
 

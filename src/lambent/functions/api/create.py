@@ -30,6 +30,7 @@ from lambent.functions.api.parts import (
     layers_in_use,
     target,
     to_its_end,
+    vpc_of,
 )
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.validation import (
@@ -69,11 +70,13 @@ async def _accept(
     tags = parameters.get("Tags") or {}
     config_arn = parameters.get("CodeSigningConfigArn") or None
     with layers_in_use(parts, context, parameters) as layers:
+        network = await vpc_of(parts, context, parameters)
         async with accepted(parts, archive) as code:
             check_storage(parts, key, code)
             signed = await parts.signing.of(key, config_arn, archive)
             await check_layers_signed(parts, key, config_arn, layers or ())
-            version = replace(_new_version(parts, key, parameters, code), layers=layers or (), **signing_fields(signed))
+            version = _new_version(parts, key, parameters, code)
+            version = replace(version, layers=layers or (), vpc=network, **signing_fields(signed))
             check_unzipped(version, parts.quotas)
             check_snap_start(version)
             change = await parts.changes.commit(

@@ -52,6 +52,7 @@ EFFECTIVE: Final = frozenset(
         ),
         *("PackageType", "ImageUri", "Code.ImageUri", "ImageConfig", "ImageConfig.EntryPoint", "ImageConfig.Command"),
         *("ImageConfig.WorkingDirectory", "Layers"),
+        *("VpcConfig", "VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"),
         *("LoggingConfig.LogFormat", "LoggingConfig.ApplicationLogLevel", "LoggingConfig.SystemLogLevel"),
     }
 )
@@ -63,7 +64,7 @@ REFUSED: Final[Mapping[str, IsOff]] = {
     "S3ObjectStorageMode": _one_of("COPY"),
     "SourceKMSKeyArn": _empty,
     "PublishTo": _never,
-    "VpcConfig": _all_empty,
+    "VpcConfig.Ipv6AllowedForDualStack": _empty,
     "TracingConfig.Mode": _one_of("PassThrough"),
     "FileSystemConfigs": _empty,
     "TenancyConfig": _never,

@@ -20,6 +20,7 @@ from lambent.functions.deprecation import Deprecations, refuse_deprecated
 from lambent.functions.layers.catalog import Layers
 from lambent.functions.layers.records import LayerKey
 from lambent.functions.layers.use import chosen
+from lambent.functions.networks import Networks, wanted
 from lambent.functions.packages import Packages
 from lambent.functions.ports import CodeSource, Provisioner, Roles, RuntimeVersionArn, SnapshotTaker, Taggable
 from lambent.functions.quotas import Quotas
@@ -27,8 +28,11 @@ from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, CodePackage, Function, FunctionKey, LayerReference, State, UpdateStatus
 from lambent.functions.resolve import Target, address
 from lambent.functions.signing.check import CodeSigningCheck
+from lambent.functions.vpc import Vpc
 
 T = TypeVar("T")
+
+LAMBDA = "lambda.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,7 @@ class Parts:
     snapshots: SnapshotTaker
     runtime_version_arn: RuntimeVersionArn
     roles: Roles
+    networks: Networks
     clock: Clock
     quotas: Quotas
     deprecations: Deprecations
@@ -55,6 +60,12 @@ def check_role(parts: Parts, role_arn: str | None, function_arn: str) -> None:
     """A role that does not exist is accepted."""
     if role_arn and parts.roles.refuses_lambda(role_arn, function_arn):
         raise invalid_parameter("The role defined for the function cannot be assumed by Lambda.")
+
+
+async def vpc_of(parts: Parts, context: CallContext, parameters: Parameters) -> Vpc | None:
+    """What the VpcConfig of a request asks for, as EC2 knows it now."""
+    scope = {"account": context.account, "region": context.region, "principal": LAMBDA}
+    return await wanted(parts.networks, parameters, **scope)
 
 
 def check_runtime(parts: Parts, runtime: str | None) -> None:

@@ -41,7 +41,14 @@ def configuration(
         shape["Environment"] = {"Variables": dict(version.variables)}
     if version.dead_letter_arn is not None:
         shape["DeadLetterConfig"] = {"TargetArn": version.dead_letter_arn}
-    if version.left_network:
+    if version.vpc is not None:
+        shape["VpcConfig"] = {
+            "SubnetIds": [each.id for each in version.vpc.subnets],
+            "SecurityGroupIds": [each.id for each in version.vpc.groups],
+            "VpcId": version.vpc.id,
+            "Ipv6AllowedForDualStack": False,
+        }
+    elif version.left_network:
         shape["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
     if version.layers:
         shape["Layers"] = [

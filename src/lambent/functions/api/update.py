@@ -39,6 +39,7 @@ from lambent.functions.api.parts import (
     refuse_while_in_transition,
     target,
     to_its_end,
+    vpc_of,
 )
 from lambent.functions.api.shapes import configuration
 from lambent.functions.api.stuck import cancel_if_stuck
@@ -122,6 +123,7 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
     revision_id = parameters.get("RevisionId")
     runtime = parameters.get("Runtime")
     runtime_version_arn = None if runtime is None else parts.runtime_version_arn(runtime, key.region)
+    network = await vpc_of(parts, context, parameters)
     with layers_in_use(parts, context, parameters) as layers:
         config_arn = _config_arn(existing(parts.read_model.get(key), key))
         await check_layers_signed(parts, key, config_arn, layers or ())
@@ -135,6 +137,8 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
             check_snap_start(replace(function.latest, **settings))
             if layers is not None:
                 settings["layers"] = layers
+            if parameters.get("VpcConfig") is not None:
+                settings["vpc"] = network
             return _begin(connection, function, settings, now, parts.quotas)
 
         return await parts.changes.commit(update)
@@ -213,7 +217,6 @@ def _settings(parameters: Parameters, current: FunctionVersion, runtime_version_
         "variables": variables_of(parameters),
         "logging": logging_of(parameters, current.logging),
         "snap_start": snap_start_of(parameters),
-        # Anything else in it was refused.
         "left_network": None if parameters.get("VpcConfig") is None else True,
     }
     changes = {name: value for name, value in sent.items() if value is not None}
