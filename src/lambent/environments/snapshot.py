@@ -89,7 +89,8 @@ class Snapshots:
             entry.template.used_at = self._surroundings().clock.monotonic()
         sandbox, entry.spare = entry.spare, None
         if sandbox is None and (await self._outcome(entry)).taken is Taken.YES:
-            sandbox = await self._clone(entry)
+            sandbox, entry.spare = entry.spare, None
+            sandbox = sandbox or await self._clone(entry)
         if sandbox is None:
             return None
         self._refill(entry)
@@ -153,10 +154,10 @@ class Snapshots:
             logger.warning("%s: no snapshot: %s", entry.version.qualified_arn, outcome.reason)
         entry.known = outcome
         if entry.template is template:
-            if outcome.taken is Taken.YES:
-                self._refill(entry)
-            else:
+            if outcome.taken is not Taken.YES:
                 entry.template = None
+            elif (first := template.first()) is not None:
+                entry.spare = first
         return outcome
 
     async def _clone(self, entry: _Entry) -> Sandbox | None:

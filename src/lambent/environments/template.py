@@ -52,6 +52,7 @@ class Template:
         self._sandbox: Sandbox | None = None
         self._domain: RuntimeDomain | None = None
         self._obstacle: str | None = None
+        self._first: Sandbox | None = None
         self._stop = asyncio.Event()
 
     @property
@@ -61,6 +62,11 @@ class Template:
     def stop(self) -> None:
         """End it. Its clones live on."""
         self._stop.set()
+
+    def first(self) -> Sandbox | None:
+        """The clone that was made to see whether that works; whoever takes it owns it."""
+        first, self._first = self._first, None
+        return first
 
     async def clone(self) -> Sandbox:
         """A sandbox around a clone, not started. Raises SandboxError, LauncherError, TimeoutError."""
@@ -117,7 +123,13 @@ class Template:
             ),
         )
         await self._domain.serve(surroundings.aws_endpoint)
-        return self._judge(await self._initialise(self._domain, self._sandbox, program))
+        outcome = self._judge(await self._initialise(self._domain, self._sandbox, program))
+        if outcome.taken is Taken.YES:
+            try:
+                self._first = await self.clone()
+            except SandboxError as error:
+                return Outcome(Taken.IMPOSSIBLE, f"a copy of its process could not be made: {error}")
+        return outcome
 
     async def _initialise(self, domain: RuntimeDomain, sandbox: Sandbox, program: Program) -> InitEnd:
         self._journal.init_start(
@@ -167,6 +179,8 @@ class Template:
         return Outcome(Taken.YES)
 
     async def _close(self) -> None:
+        if (first := self.first()) is not None:
+            await first.stop()
         try:
             if self._domain is not None:
                 await self._domain.close()

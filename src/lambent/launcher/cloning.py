@@ -18,6 +18,7 @@ from lambent.launcher import tmp_image, wire
 READY, CANNOT, CLONE = b"ready", b"cannot ", b"clone"
 _REASON_BYTES = 1000
 _KEPT_ENDS = 256
+_NO_IMAGES = "it has files in /tmp, and this machine has no images for that"
 _NOT_WRITABLE = "a file in /tmp is open for writing"
 
 
@@ -76,7 +77,9 @@ class Cloning:
     def _seal(self) -> str | None:
         """From now on /tmp is as each clone will find it."""
         if self._image is None:
-            return "this machine has no images for /tmp" if os.listdir("/tmp") else None
+            # A tmpfs, which cannot be copied; whoever sees its files is the function alone, but anybody their number.
+            files = os.statvfs("/tmp")
+            return _NO_IMAGES if files.f_files - files.f_ffree > 1 else None
         try:
             tmp_image.seal("/tmp")
         except OSError as error:

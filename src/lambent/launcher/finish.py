@@ -123,8 +123,12 @@ class _Making:
         joined = {"output": output_write, "dead": dead}
         joined |= {f"tasks.{number}": fd for number, fd in enumerate(group.tasks)}
         socket.send_fds(self.identity, [JOIN + seccomp.without_namespaces()], list(joined.values()))
-        listeners = self._network(clone)
-        devices = self._attach_mounts(clone)
+        try:
+            listeners = self._network(clone)
+            devices = self._attach_mounts(clone)
+        except FileNotFoundError:
+            self._said(JOINED)  # It has ended, and may have told why.
+            raise
         self._join_v2(clone, group)
         self._said(JOINED)
         inspection.stop(self.proc, clone)

@@ -71,8 +71,9 @@ class FakeSandbox:
         self.cpus: float | None = None
         self.peak_bytes = 35 * 1024 * 1024
         self.stopped = False
-        self.snapshot_taken: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        """The test decides when a template can be cloned, or why not."""
+        self.was_started = asyncio.Event()
+        self.obstacle: str | None = None
+        """Of a template, which can be cloned once its script hangs: why it cannot."""
         self._process: asyncio.Task[ProcessExit] | None = None
         self._exit: asyncio.Future[ProcessExit] | None = None
 
@@ -85,6 +86,7 @@ class FakeSandbox:
         script = self.scripts[min(self.starts, len(self.scripts) - 1)]
         runtime = ScriptedRuntime(script, self._address, self._output_write)
         self.runtimes.append(runtime)
+        self.was_started.set()
         self._note("runtime starts")
         self._exit = loop.create_future()
         self._process = loop.create_task(runtime.run())
@@ -144,7 +146,9 @@ class FakeSandbox:
             self._process.cancel()
 
     async def snapshot(self) -> str | None:
-        return await self.snapshot_taken
+        await self.was_started.wait()
+        await self.runtimes[-1].hangs.wait()
+        return self.obstacle
 
     async def connect(self, port: int) -> socket.socket:
         connection = socket.socket()
@@ -252,6 +256,10 @@ class FakeDriver:
         """Of all sandboxes, by name."""
         self.order: list[str] = []
         """What extensions and runtimes did, over all sandboxes."""
+        self.obstacle: str | None = None
+        """Of all templates."""
+        self.restore_error: SandboxError | None = None
+        self.restores = 0
         self.sandboxes: list[FakeSandbox] = []
         self.prepared: list[FakePrepared] = []
         self.zygotes: set[tuple[str, str]] = set()
@@ -264,11 +272,15 @@ class FakeDriver:
         return await self.make(spec)
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> FakeSandbox:
+        if self.restore_error is not None:
+            raise self.restore_error
+        self.restores += 1
         return await self.make(spec)
 
     async def make(self, spec: SandboxSpec) -> FakeSandbox:
         scripts = self.scripts(len(self.sandboxes)) if callable(self.scripts) else self.scripts
         sandbox = FakeSandbox(spec, scripts, self.extension_scripts, self.order.append)
+        sandbox.obstacle = self.obstacle
         self.sandboxes.append(sandbox)
         return sandbox
 

@@ -122,6 +122,7 @@ class ScriptedRuntime:
     replies: list[Reply] = field(default_factory=list)
     events: list[Reply] = field(default_factory=list)
     out_of_memory: bool = False
+    hangs: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.StreamReader | None = None
     _writer: asyncio.StreamWriter | None = None
 
@@ -162,6 +163,7 @@ class ScriptedRuntime:
                 self.out_of_memory = action.out_of_memory
                 return ProcessExit(None, action.signal)
             case Hang():
+                self.hangs.set()
                 await asyncio.get_running_loop().create_future()
             case WaitFor():
                 await action.event.wait()
