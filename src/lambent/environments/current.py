@@ -19,7 +19,10 @@ class Current:
     started: float
     deadline: float
     answer: Answer | None = None
+    began_to_answer: float | None = None
+    """When the head of the runtime's answer came; only where somebody wants to know."""
     answered: float | None = None
+    """The same for its end."""
     ended: float | None = None
     """When the runtime asked for the next one."""
     runtime_done: bool = False
@@ -28,5 +31,13 @@ class Current:
     def done(self, time_ms: int, status: Status, error_type: str | None, duration_ms: float) -> RuntimeDone:
         """The record of the end of the runtime's part."""
         produced = len(self.answer.body) if self.answer is not None else 0
-        latency_ms = None if self.answered is None else (self.answered - self.started) * 1000
-        return RuntimeDone(time_ms, self.request.request_id, status, error_type, duration_ms, produced, latency_ms)
+        latency_ms, took_ms = self._answer_times_ms
+        request_id = self.request.request_id
+        return RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced, latency_ms, took_ms)
+
+    @property
+    def _answer_times_ms(self) -> tuple[float | None, float]:
+        """Until the answer began, and from there to its end; None and 0 where nobody took the times."""
+        if self.began_to_answer is None or self.answered is None:
+            return None, 0.0
+        return (self.began_to_answer - self.started) * 1000, (self.answered - self.began_to_answer) * 1000

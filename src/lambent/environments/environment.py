@@ -219,12 +219,17 @@ class Environment:
         else:
             self.domain.output.when_empty(lambda: self._succeed(current))
 
+    def _answer_begun(self) -> None:
+        if self._current is not None:
+            self._current.began_to_answer = self._clock.monotonic()
+
     def runtime_answered(self, answer: Answer) -> None:
         current = self._current
         if current is None:
             return
         current.answer = answer
-        current.answered = self._clock.monotonic()
+        if current.began_to_answer is not None:
+            current.answered = self._clock.monotonic()
         # A caller who wants the log's tail gets it with REPORT, which is written when the runtime asks for more.
         if not current.request.keep_tail and not current.result.done():
             current.result.set_result(InvokeResult(answer.body, answer.error_type))
@@ -343,6 +348,8 @@ class Environment:
         for record in self.domain.extension_records:
             self._journal.extension(record)
         self._journal.init_report(end.report(self._clock.epoch_ms(), self._init_phase))
+        # From here on it is known who reads what invocations tell.
+        self.domain.api.answer_begun = self._answer_begun if self._journal.spans else None
 
     def _tell_runtime_done(self, status: Status, error_type: str | None) -> None:
         self._runtime_done_told = True

@@ -154,7 +154,7 @@ class ExtensionsApi:
     def caller(self, request: HttpRequest) -> Extension | bytes:
         """The extension that a request of another API names, or the reply that refuses it."""
         try:
-            return self._identified(request, "Unknown Lambda-Extension-Identifier")
+            return self._identified(request, "Unknown extension {}")
         except _Refused as refusal:
             reply: bytes = refusal.args[0]
             return reply

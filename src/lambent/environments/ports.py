@@ -328,6 +328,9 @@ class CodePackages(Protocol):
 class Journal(Protocol):
     """What one environment tells of itself, in order. Calls are synchronous and never wait."""
 
+    spans: bool
+    """Whether it tells when the runtime began to answer; nobody takes those times for one that does not."""
+
     def cold_start(self, event: ColdStart) -> None:
         """After the Init, or the restore, that somebody waited for."""
         ...

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -23,6 +23,8 @@ from lambent.environments import extensions_api, faults, peers, restore_api
 from lambent.environments.extensions_api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
+from lambent.environments.telemetry import api as telemetry_api
+from lambent.environments.telemetry.api import TelemetryApi
 
 MAX_CONNECTIONS = 64
 
@@ -93,6 +95,8 @@ class RuntimeApi:
         "_restore",
         "_restored",
         "_servers",
+        "_telemetry",
+        "answer_begun",
         "buffered_bytes",
         "request",
         "state",
@@ -103,11 +107,13 @@ class RuntimeApi:
         events: RuntimeEvents,
         max_response_bytes: int,
         extensions: ExtensionsApi,
+        telemetry: TelemetryApi | None = None,
         restore: restore_api.RestoreApi | None = None,
     ) -> None:
         """`restore`: under SnapStart."""
         self._events = events
         self._extensions = extensions
+        self._telemetry = telemetry
         self._restore = restore
         self._restored = False
         """`/restore/next` was asked for."""
@@ -121,6 +127,8 @@ class RuntimeApi:
         self.request: InvokeRequest | None = None
         self.state = RuntimeState.STARTED
         self.buffered_bytes = 0
+        self.answer_begun: Callable[[], None] | None = None
+        """Called at the head of an answer to the invocation, where somebody wants to know."""
 
     async def serve(self, listeners: Iterable[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
@@ -215,9 +223,11 @@ class RuntimeApi:
     def body_limit(self, method: bytes, path: bytes) -> int:
         """How many bytes of the request's body are worth keeping: none where the request will be refused."""
         if method != b"POST":
-            return 0
+            return telemetry_api.body_limit(method, path)
         if self.state is RuntimeState.RUNNING and self.request is not None:
             wanted = path.startswith(_INVOCATION + self.request.request_id.encode())
+            if wanted and self.answer_begun is not None:
+                self.answer_begun()
         else:
             wanted = self.state is RuntimeState.STARTED and path in (_INIT_ERROR, restore_api.RESTORE_ERROR)
         return self._max_response_bytes if wanted else self._extensions.body_limit(path)
@@ -240,6 +250,8 @@ class RuntimeApi:
             return _PONG if request.method == b"GET" else _NOT_ALLOWED
         if path.startswith(extensions_api.PREFIX):
             return self._extensions.handle(connection, request)
+        if path in telemetry_api.PATHS and self._telemetry is not None:
+            return self._telemetry.handle(request)
         return self._snap_start(connection, request) if self._restore is not None else _NOT_FOUND
 
     # Routes

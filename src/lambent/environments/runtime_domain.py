@@ -34,6 +34,7 @@ from lambent.environments.restore_api import RestoreApi
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
 from lambent.environments.runtime_http import what_was_sent_is_read
 from lambent.environments.shutdown import Reason, shut_down
+from lambent.environments.telemetry.api import TelemetryApi
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
@@ -95,7 +96,8 @@ class RuntimeDomain:
             back=self._extensions_ready,
             failed=self._extension_failed,
         )
-        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, restore)
+        telemetry = TelemetryApi(journal, self.extensions.api.caller)
+        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, telemetry, restore)
         self.output = Output(sandbox.output_fd, lambda line: journal.output(clock.epoch_ms(), line), turns)
         self._identity = identity
         self._memory_mb = version.memory_mb

@@ -82,6 +82,7 @@ class JsonJournal:
         self._about = about
         self._system = Level[system or "INFO"]
         self._application = Level[application or "INFO"]
+        self.spans = self._system <= Level.DEBUG
         self._told = Surrounding()
         self._tail: Tail | None = None
 

@@ -99,12 +99,13 @@ def report_line(event: Report) -> str:
 class TextJournal:
     """Implements `Journal` in the plain text format."""
 
-    __slots__ = ("_early", "_stream", "_tail")
+    __slots__ = ("_early", "_stream", "_tail", "spans")
 
     def __init__(self, stream: LogStream, *, early: bool = False) -> None:
         """`early`: the environment is made before anybody invokes the function."""
         self._stream = stream
         self._early = early
+        self.spans = False
         self._tail: Tail | None = None
 
     def cold_start(self, event: ColdStart) -> None:

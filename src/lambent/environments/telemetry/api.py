@@ -3,12 +3,12 @@
 `PUT /2022-07-01/telemetry` and `PUT /2020-08-15/logs`, for registered extensions, during Init.
 """
 
-import re
 from collections.abc import Callable
 
 import orjson
 
 from lambent.environments.events import SubscriptionKind
+from lambent.environments.extension_states import Extension
 from lambent.environments.runtime_http import HttpRequest, encode, encode_json
 from lambent.environments.telemetry.stream import Stream
 
@@ -20,34 +20,32 @@ PATHS = {
 }
 MAX_REQUEST_BYTES = 64 * 1024
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _API = {SubscriptionKind.TELEMETRY: "Telemetry", SubscriptionKind.LOGS: "Logs"}
 _NOT_ALLOWED = encode(405, b"text/plain", b"")
 
 
+def body_limit(method: bytes, path: bytes) -> int:
+    return MAX_REQUEST_BYTES if method == b"PUT" and path in PATHS else 0
+
+
 class TelemetryApi:
-    def __init__(self, stream: Stream, name_of: Callable[[str], str | None]) -> None:
-        """`name_of` tells the name of the extension that was registered with an identifier."""
+    def __init__(self, stream: Stream, caller: Callable[[HttpRequest], Extension | bytes]) -> None:
+        """`caller` tells which extension a request names, or the reply that refuses it."""
         self._stream = stream
-        self._name_of = name_of
+        self._caller = caller
 
     def handle(self, request: HttpRequest) -> bytes:
         """The reply to a request for one of `PATHS`."""
         if request.method != b"PUT":
             return _NOT_ALLOWED
         kind = PATHS[request.path]
-        header = request.headers.get(b"lambda-extension-identifier", b"").decode("latin-1")
-        if not header:
-            return _forbidden("Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header")
-        if not _UUID.fullmatch(header):
-            return _forbidden("Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
-        name = self._name_of(header)
-        if name is None:
-            return _forbidden("Extension.UnknownExtensionIdentifier", f"Unknown extension {header}")
-        api = _API[kind]
+        caller = self._caller(request)
+        if isinstance(caller, bytes):
+            return caller
         if not self._stream.open:
-            return _forbidden(f"{api}.SubscriptionClosed", f"{api} API subscription is closed already")
-        return self._subscribe(name, kind, request)
+            api = _API[kind]
+            return _error(403, f"{api}.SubscriptionClosed", f"{api} API subscription is closed already")
+        return self._subscribe(caller.name, kind, request)
 
     def _subscribe(self, name: str, kind: SubscriptionKind, request: HttpRequest) -> bytes:
         from lambent.environments.telemetry.subscription import Refused, parse
@@ -66,10 +64,6 @@ def _error_type(kind: SubscriptionKind, name: str) -> str:
     if kind is SubscriptionKind.TELEMETRY and name == "ValidationError":
         return name
     return f"{_API[kind]}.{name}"
-
-
-def _forbidden(error_type: str, message: str) -> bytes:
-    return _error(403, error_type, message)
 
 
 def _error(status: int, error_type: str, message: str) -> bytes:

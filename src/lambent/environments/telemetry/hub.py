@@ -113,7 +113,7 @@ class Hub:
         else:
             events = [(category, self._line(schema, record))]
         time = iso(time_ms)
-        return [orjson.dumps({"time": time, "type": name, "record": value}) for name, value in events]
+        return [_written({"time": time, "type": name, "record": value}) for name, value in events]
 
     def _line(self, schema: Schema, line: str) -> Any:
         if self._about.json_lines and schema.objects and line.startswith("{"):
@@ -170,3 +170,8 @@ class Hub:
             subscriber.backlog.clear()
         self.subscribers = {}
         self.forget_suspended()
+
+
+def _written(event: dict[str, Any]) -> bytes:
+    # A copy, since orjson's own result keeps the 4 KB that it was written in as long as it lives.
+    return memoryview(orjson.dumps(event)).tobytes()

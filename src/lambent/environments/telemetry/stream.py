@@ -132,10 +132,12 @@ class Stream:
     # Readers
 
     def _pass_on(self) -> None:
+        self.spans = self._journal.spans
         for name in (*_PLATFORM, *_LINES):
             setattr(self, name, getattr(self._journal, name))
 
     def _watch(self) -> None:
+        self.spans = True
         for name in _PLATFORM:
             setattr(self, name, self._platform(getattr(self._journal, name)))
         self.output = self._lines("function", self._journal.output)

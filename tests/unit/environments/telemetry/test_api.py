@@ -3,18 +3,34 @@
 import orjson
 import pytest
 
+from lambent.environments.extension_states import Extension
+from lambent.environments.extensions_api import ExtensionsApi, FunctionFacts
 from lambent.environments.runtime_http import HttpRequest
 from lambent.environments.telemetry.api import TelemetryApi
 from tests.unit.environments.telemetry.kit import Told, told
 
-IDENTIFIER = "a1b2c3d4-5678-90ab-cdef-0123456789ab"
 TELEMETRY, LOGS = b"/2022-07-01/telemetry", b"/2020-08-15/logs"
+
+
+class Nobody:
+    """Implements `ExtensionEvents`."""
+
+    def extension_registered(self, extension: Extension) -> None: ...
+
+    def extension_ready(self, extension: Extension) -> None: ...
+
+    def extension_reported(self, extension: Extension) -> None: ...
+
+
+EXTENSIONS = ExtensionsApi(FunctionFacts("000000000000", "thumbnail", "$LATEST", "app.handler"), Nobody())
+EXTENSIONS.begin(["agent"])
+IDENTIFIER = EXTENSIONS.extensions[0].identifier
 
 
 def put(
     it: Told, path: bytes = TELEMETRY, *, identifier: str | None = IDENTIFIER, method: bytes = b"PUT", **body: object
 ) -> tuple[int, object]:
-    api = TelemetryApi(it.stream, {IDENTIFIER: "agent"}.get)
+    api = TelemetryApi(it.stream, EXTENSIONS.caller)
     headers = {} if identifier is None else {b"lambda-extension-identifier": identifier.encode()}
     sent = orjson.dumps({"types": ["platform"], "destination": {"protocol": "TCP", "port": 1}} | body)
     head, _, answer = api.handle(HttpRequest(method, path, headers, sent, {}, False)).partition(b"\r\n\r\n")

@@ -16,7 +16,8 @@ MEMBERS = (
 class Recorder:
     """A `Journal` that keeps what it is told, and the source of itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, spans: bool = True) -> None:
+        self.spans = spans
         self.told: list[tuple[str, Any]] = []
         for name in MEMBERS:
             setattr(self, name, self._keep(name))
@@ -59,6 +60,15 @@ async def test_a_cold_start_is_told_before_the_report_of_its_init_and_that_befor
     done = recorder.events("runtime_done")[0]
     assert done.response_latency_ms is not None
     assert 0 <= done.response_latency_ms <= done.duration_ms
+    assert 0 <= done.response_duration_ms <= done.duration_ms
+
+
+async def test_times_that_nobody_wants_are_not_taken() -> None:
+    recorder = Recorder(spans=False)
+    async with Machine(journals=recorder) as machine:
+        await machine.invoke()
+        await until(lambda: machine.in_use() == 0)
+    assert recorder.events("runtime_done")[0].response_latency_ms is None
 
 
 async def test_an_init_inside_an_invocation_is_told_as_one() -> None:
