@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import pytest
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import client
 from lambent.launcher.client import Egress
-from tests.e2e.sandbox_kit import PREFIX
+from tests.e2e.sandbox_kit import PREFIX, as_ordinary_user, delegated_groups, needs_program
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -141,23 +141,39 @@ def world() -> Iterator[World]:
         made.close()
 
 
+WITH_TUN = 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec "$@"'
+"""Ordinary users may open the device on most hosts, and on some that run tests they may not."""
+
+
 @asynccontextmanager
-async def driver_in(made: World, home: Path, egress: Egress) -> AsyncIterator[NativeDriver]:
-    """A launcher on the "host" of this world, and its driver."""
+async def driver_in(made: World, home: Path, egress: Egress, kind: str = "native") -> AsyncIterator[NativeDriver]:
+    """A launcher on the "host" of this world, and its driver; the rootless one is an ordinary user's."""
     (home / "packages").mkdir(exist_ok=True)
-    with inside(made.host):
-        launcher = client.start(
-            data_dir=home, packages_dir=home / "packages", prefixes=[PREFIX], runtime_entries={}, egress=egress
-        )
-    driver = NativeDriver(launcher)
-    try:
-        await way_out(launcher)
-        yield driver
-    finally:
-        await driver.close()
-        for fd in launcher.network_fds.values():
-            with suppress(OSError):  # A test has taken it over.
-                os.close(fd)
+    through: tuple[str, ...] = ()
+    with delegated_groups() if kind == "rootless" else nullcontext(()) as groups:
+        if kind == "rootless":
+            needs_program("newuidmap", "uidmap")
+            user = as_ordinary_user(home, ids=True, groups=groups)
+            through = ("unshare", "--mount", "sh", "-c", WITH_TUN, "sh", *user)
+        with inside(made.host):
+            launcher = client.start(
+                data_dir=home,
+                packages_dir=home / "packages",
+                prefixes=[PREFIX],
+                runtime_entries={},
+                wanted=kind,
+                through=through,
+                egress=egress,
+            )
+        driver = NativeDriver(launcher)
+        try:
+            await way_out(launcher)
+            yield driver
+        finally:
+            await driver.close()
+            for fd in launcher.network_fds.values():
+                with suppress(OSError):  # A test has taken it over.
+                    os.close(fd)
 
 
 async def way_out(launcher: client.LauncherClient) -> None:

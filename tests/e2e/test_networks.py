@@ -62,8 +62,9 @@ async def results(driver: NativeDriver, home: Path, attempts: list[list[Any]]) -
     return await found_by(sandbox)
 
 
+@pytest.mark.parametrize("kind", ["native", "rootless"])
 async def test_a_sandbox_reaches_the_internet_and_neither_the_host_nor_private_networks(
-    made: World, tmp_path: Path
+    made: World, tmp_path: Path, kind: str
 ) -> None:
     web = made.serve(made.internet, INTERNET, 0, "internet")
     private = made.serve(made.internet, PRIVATE, 0, "private")
@@ -81,7 +82,7 @@ async def test_a_sandbox_reaches_the_internet_and_neither_the_host_nor_private_n
         ["six", "fe80::1", web],
         ["udp", "224.0.0.1", web],
     ]
-    async with driver_in(made, tmp_path, AUTO) as driver:
+    async with driver_in(made, tmp_path, AUTO, kind) as driver:
         found = await results(driver, tmp_path, [*allowed, *refused])
     assert [found.pop(" ".join(map(str, each))) for each in allowed] == [f"internet {HOST}"] * 2
     assert len(found) == len(refused)

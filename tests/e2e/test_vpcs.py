@@ -80,9 +80,9 @@ def no_leftovers() -> Iterator[Census]:
 
 @asynccontextmanager
 async def vpcs_on(
-    made: World, home: Path, groups: Groups, *services: VpcService
+    made: World, home: Path, groups: Groups, *services: VpcService, kind: str = "native"
 ) -> AsyncIterator[tuple[NativeDriver, Vpcs]]:
-    async with driver_in(made, home, Egress("auto")) as driver:
+    async with driver_in(made, home, Egress("auto"), kind) as driver:
         vpcs = Vpcs(driver._launcher, groups, SystemClock(), services)
         try:
             yield driver, vpcs
@@ -113,14 +113,15 @@ async def found(driver: NativeDriver, home: Path, network: NetworkSpec, *attempt
         await sandbox.stop()
 
 
-async def test_security_groups_decide_who_reaches_whom_in_a_vpc(made: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["native", "rootless"])
+async def test_security_groups_decide_who_reaches_whom_in_a_vpc(made: World, tmp_path: Path, kind: str) -> None:
     web = made.serve(made.internet, INTERNET, 0, "internet")
     clients = SecurityGroup("sg-clients", (), OUT)
     database = SecurityGroup("sg-db", (Rule(protocol="tcp", ports=(7000, 7000), group="sg-clients"),), OUT)
     strangers = SecurityGroup("sg-strangers", (), OUT)
     mute = SecurityGroup("sg-mute", (), ())
     groups = Groups(clients, database, strangers, mute)
-    async with vpcs_on(made, tmp_path, groups) as (driver, vpcs):
+    async with vpcs_on(made, tmp_path, groups, kind=kind) as (driver, vpcs):
         serving, address = await server(driver, tmp_path, await vpcs.place_in(vpc("vpc-1", database), ME))
         allowed = await vpcs.place_in(vpc("vpc-1", clients), ME)
         attempts = (["tcp", address, 7000], ["tcp", address, 7001], ["tcp", INTERNET, web], ["own", address, 0])

@@ -187,6 +187,7 @@ def _make_tun() -> None:
     except PermissionError:
         os.close(os.open(_DEVICE, os.O_WRONLY | os.O_CREAT, 0o644))
         syscalls.mount(TUN, _DEVICE, None, syscalls.MS_BIND)
+        os.close(os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC))  # To say so now where pasta may not.
 
 
 def _last_line(log: int) -> str:

@@ -1,0 +1,29 @@
+"""Name servers of the host, and the answer where there is none."""
+
+from pathlib import Path
+
+from lambent.environments.networks.dns import NameServers, failed, parse
+
+
+def test_name_servers_are_read_from_resolv_conf() -> None:
+    assert parse("# x\nsearch a\nnameserver 10.0.0.1\nnameserver ::1\nnameserver\n") == ("10.0.0.1", "::1")
+    assert parse("options x\n") == ("127.0.0.1",)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    servers = NameServers(path)
+    assert servers() == ()
+    path.write_text("nameserver 10.0.0.1\n")
+    assert servers() == ("10.0.0.1",)
+    (tmp_path / "new").write_text("nameserver 10.0.0.22\n")
+    (tmp_path / "new").rename(path)
+    assert servers() == ("10.0.0.22",)
+
+
+def test_a_question_that_nobody_answers_is_a_failure_of_the_server() -> None:
+    question = b"\x12\x34\x01\x00\x00\x01" + bytes(20)
+    answer = failed(question)
+    assert answer[:2] == question[:2]
+    assert answer[2:4] == b"\x81\x82"
+    assert answer[4:] == question[4:]
