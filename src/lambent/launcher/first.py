@@ -85,8 +85,11 @@ class First:
             # Their numbers will be files of the function.
             self._control.detach()
             raise
-        if not stay:
-            self._waiting.await_ready()
+
+    def await_ready(self) -> None:
+        """Until the interpreter has imported what it can. Raises NotStarted."""
+        assert self._waiting is not None
+        self._waiting.await_ready()
 
     def serve(self) -> None:
         """Until the supervisor closes its end."""

@@ -68,21 +68,25 @@ def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
 def _live(blueprint: Blueprint, control: socket.socket) -> int:
     limits = blueprint.limits
     group = cgroups.create(blueprint.parents, blueprint.slot, first.cgroup_limits(limits))
+    mounts.proc()
+    output_read, output_write = output_pipe(blueprint.host_id)
+    extensions_read, extensions_write = output_pipe(blueprint.host_id)
+    identity = Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter, blueprint.template_filter)
+    outputs = first.Outputs(output_write, extensions_write)
+    tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id)
+    loop = first.First(identity, group, control, outputs, tmp, blueprint.prefixes)
+    if blueprint.runtime is not None:
+        # Before the rest: it works on another CPU meanwhile, and what this process writes to from now on is copied for
+        # this process alone.
+        loop.prepare(blueprint.runtime, stay=blueprint.stay)
     network.bring_up()
     apis = [network.listen(address) for address in network.RUNTIME_API]
     endpoints = [network.listen(address) for address in network.AWS_ENDPOINT]
     socket.sethostname("sandbox")
-    output_read, output_write = output_pipe(blueprint.host_id)
-    extensions_read, extensions_write = output_pipe(blueprint.host_id)
-    mounts.proc()
-    tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id)
     tmp.mount(limits.tmp_mb)
-    identity = Identity(blueprint.host_id, blueprint.user_namespace, blueprint.filter, blueprint.template_filter)
     first.before_assign(identity)
-    outputs = first.Outputs(output_write, extensions_write)
-    loop = first.First(identity, group, control, outputs, tmp, blueprint.prefixes)
     if blueprint.runtime is not None and not blueprint.stay:
-        loop.prepare(blueprint.runtime, stay=False)
+        loop.await_ready()
     fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
     fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
     fds |= {"output": output_read, "extension_output": extensions_read, **group.control}
@@ -91,9 +95,6 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
         each.close()
     for fd in (output_read, extensions_read, *group.control.values()):
         os.close(fd)
-    if blueprint.runtime is not None and blueprint.stay:
-        # After the answer: it confines itself while this process is assigned.
-        loop.prepare(blueprint.runtime, stay=True)
     loop.serve()
     with suppress(OSError):
         tmp.discard()
