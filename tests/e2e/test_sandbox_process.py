@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.ports import ProcessExit
-from lambent.environments.sandbox.process import ProcessDriver, ProcessSandbox
+from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.process import MISSING, ProcessDriver, ProcessSandbox
+from lambent.launcher import landlock
 from tests.e2e.sandbox_kit import drain, printed, run, spec, until
 
 
@@ -156,5 +158,24 @@ asyncio.run(main())
     await until(lambda: not Path(f"/proc/{pid}").exists())
 
 
-def test_a_process_sandbox_promises_nothing() -> None:
+def test_a_process_sandbox_promises_nothing_that_was_not_seen() -> None:
     assert not any(ProcessDriver.guarantees.values())
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="without Landlock it keeps nothing apart")
+async def test_landlock_and_the_filter_are_seen_from_inside(driver: ProcessDriver, tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    assert (await probe.examine(driver, tmp_path / "packages")).keys() == MISSING.keys()
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="without Landlock it keeps nothing apart")
+async def test_the_servers_own_processes_cannot_be_read(driver: ProcessDriver, tmp_path: Path) -> None:
+    script = f"""
+        for name in ("environ", "cmdline", "maps", "mem"):
+            try: print(name, len(open("/proc/{os.getpid()}/" + name, "rb").read(1)))
+            except OSError as error: print(name, error.errno)
+        print("self", len(open("/proc/self/environ").read()) > 0)
+        """
+    sandbox = await make(driver, tmp_path, script)
+    assert await run(sandbox) == "environ 13\ncmdline 13\nmaps 13\nmem 13\nself True\n"
+    await sandbox.stop()

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from lambent.launcher import capabilities, cgroups, first, init, landlock, request, syscalls, user_end, wire
+from lambent.launcher import capabilities, cgroups, first, init, landlock, request, syscalls, user_end, view, wire
 from lambent.launcher.forks import Identity
 from lambent.launcher.tmp_folder import TmpFolder
 
@@ -29,14 +29,6 @@ _KEPT = (
     capabilities.SETUID,
     capabilities.SETPCAP,
 )
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/sys/devices/system/cpu", "/sys/fs/cgroup")
-_ETC = (
-    *("passwd", "group", "hosts", "nsswitch.conf", "resolv.conf", "host.conf", "gai.conf", "services", "protocols"),
-    *("localtime", "timezone", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl", "pki"),
-    *("ca-certificates", "ca-certificates.conf", "mime.types", "os-release"),
-)
-_PROC = ("cpuinfo", "meminfo", "stat", "uptime", "loadavg", "version", "filesystems", "sys", "sysvipc")
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
 class Place(NamedTuple):
@@ -151,11 +143,8 @@ class ContainedFirst(first.First):
     def _walls(self) -> None:
         """Called in the process that becomes the runtime or an extension."""
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        readable = [*_SYSTEM, *self._place.readable, *self._own, f"/proc/{os.getpid()}"]
-        readable += [f"/etc/{name}" for name in _ETC] + [f"/proc/{name}" for name in _PROC]
-        writable = [f"{self._home}/tmp", *(f"/dev/{name}" for name in _DEVICES)]
-        rules = [(path, landlock.READ) for path in readable]
-        rules += [(path, landlock.READ | landlock.WRITE) for path in writable]
+        rules = [(path, landlock.READ) for path in (*view.readable(), *self._place.readable, *self._own)]
+        rules += [(path, landlock.READ | landlock.WRITE) for path in (f"{self._home}/tmp", *view.writable())]
         landlock.restrict(
             handled=landlock.READ | landlock.WRITE,
             rules=rules,

@@ -21,8 +21,10 @@ async def test_auto_without_a_launcher_is_the_process_sandbox_and_says_why(tmp_p
     choice = await choose(tmp_path, "auto")
     assert choice.driver.name == "process"
     assert choice.reason == "native sandboxes need root"
-    assert choice.missing.keys() == GUARANTEES.keys()
-    assert choice.as_json()["guarantees"] == dict.fromkeys(GUARANTEES, False)
+    # Landlock and a filter are not on every machine; the rest a plain process never has.
+    assert GUARANTEES.keys() - choice.missing.keys() <= {"filesystem", "syscalls"}
+    told = choice.as_json()["guarantees"]
+    assert told == {name: name not in choice.missing for name in GUARANTEES}
     await choice.driver.close()
 
 

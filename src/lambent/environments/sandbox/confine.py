@@ -1,9 +1,10 @@
 """Run as a program: confine this process, then become the runtime. Used by the process driver alone.
 
 A program of its own and not a hook between fork and exec, because the supervisor has threads. Reads one JSON object
-from stdin: argv, variables, cwd, parent, max_open_files, readable, writable.
+from stdin: argv, variables, cwd, parent, max_open_files, readable, writable, filter (of system calls, as base64).
 """
 
+import base64
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from lambent.launcher import landlock
+from lambent.launcher import landlock, seccomp, syscalls, view
 
 _PR_SET_PDEATHSIG = 1
 
@@ -26,14 +27,17 @@ def main() -> None:
     soft_limit(resource.RLIMIT_NOFILE, wish["max_open_files"])
     landlock.restrict(
         handled=landlock.READ | landlock.WRITE,
-        rules=[(path, landlock.READ) for path in wish["readable"]]
-        + [(path, landlock.READ | landlock.WRITE) for path in wish["writable"]],
+        rules=[(path, landlock.READ) for path in (*view.readable(), *wish["readable"])]
+        + [(path, landlock.READ | landlock.WRITE) for path in (*view.writable(), *wish["writable"])],
         scope=landlock.SCOPE_ABSTRACT_UNIX | landlock.SCOPE_SIGNAL,
     )
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.chdir(wish["cwd"])
+    if wish["filter"] is not None:
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        seccomp.load(base64.b64decode(wish["filter"]))
     os.execve(wish["argv"][0], wish["argv"], wish["variables"])
 
 

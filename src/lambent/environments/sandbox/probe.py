@@ -92,7 +92,11 @@ async def choose(
             raise SandboxUnavailable(f"the {wanted} sandbox cannot be had here: {problem}")
     reason = problem or "the process sandbox was asked for"
     process = ProcessDriver(scratch=scratch, runtime_entries=runtime_entries)
-    return Choice(process, {**missing, **dict.fromkeys(GUARANTEES, "a plain process of the host")}, reason)
+    if not sys.platform.startswith("linux"):
+        return Choice(process, dict.fromkeys(GUARANTEES, "a plain process of the host"), reason)
+    missing = await examine(process, packages_dir, waiting)
+    process.guarantees = {name: name not in missing for name in GUARANTEES}
+    return Choice(process, missing, reason)
 
 
 def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) -> frozenset[str]:
@@ -103,7 +107,9 @@ def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) ->
     return ISOLATION
 
 
-async def examine(driver: NativeDriver, packages_dir: Path, waiting: asyncio.Event | None = None) -> dict[str, str]:
+async def examine(
+    driver: NativeDriver | ProcessDriver, packages_dir: Path, waiting: asyncio.Event | None = None
+) -> dict[str, str]:
     """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why."""
     missing = dict(driver.launcher_missing)
     code, canary = _code(packages_dir), _code(packages_dir)

@@ -1,10 +1,12 @@
 """The `process` driver: a plain process of the host, for development where the native sandbox cannot work.
 
-Works on macOS and without root. It promises nothing (`guarantees` are all False), although it takes what the system
-gives: Landlock, limits of the process, a process group to kill. Listeners are on the host's loopback.
+Works on macOS and without root. It takes what the system gives: Landlock, a filter of system calls, limits of the
+process, a process group to kill. Which of the guarantees that makes true, the probe says; until then none is. Listeners
+are on the host's loopback.
 """
 
 import asyncio
+import base64
 import errno
 import json
 import os
@@ -25,10 +27,10 @@ from lambent.environments.ports import Preparation, ProcessExit, Sandbox, Sandbo
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
 from lambent.environments.sandbox.output import output_pipe
+from lambent.launcher import seccomp
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 
 _CONFINE = Path(__file__).with_name("confine.py")
-_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/dev", "/run/systemd/resolve")
 _LISTEN_BACKLOG = 64
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -51,8 +53,10 @@ class ProcessSandbox:
         home: Path,
         runtime_dir: Path,
         readable: tuple[str, ...],
+        filter: str | None,
         stopped: "Callable[[ProcessSandbox], None]",
     ) -> None:
+        self._filter = filter
         self._spec = spec
         self._closed = stopped
         self._home = home
@@ -95,7 +99,8 @@ class ProcessSandbox:
             "parent": os.getpid(),
             "max_open_files": self._spec.max_open_files,
             "readable": self._readable,
-            "writable": (self.layout.tmp, os.devnull),
+            "writable": (self.layout.tmp,),
+            "filter": self._filter,
         }
         # A file and not a pipe: the child reads it whenever it is ready, and variables never show in a process list.
         with tempfile.TemporaryFile(dir=self._home) as stdin:
@@ -250,6 +255,29 @@ class ProcessPrepared:
         """Nothing to end."""
 
 
+MISSING = {
+    "processes": "a plain process of the host",
+    "end": "a session of its own escapes the group that is killed",
+    "network": "the network of the host",
+    "apis": "other processes of the host reach its ports",
+    "memory": "no control groups",
+    "cpu": "no control groups",
+    "pids": "it would count the user's own processes",
+    "tmp": "/tmp is a folder of the data dir",
+    "user": "the server's own user",
+}
+"""Of the process sandbox, wherever it is: guarantee -> why. The others depend on Landlock and libseccomp."""
+
+
+def _filter() -> str | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return base64.b64encode(seccomp.compile_filter()).decode()
+    except seccomp.SeccompUnavailable:
+        return None
+
+
 class ProcessDriver:
     """`scratch` is a folder of the data dir that belongs to this driver alone; what it holds is deleted at start.
 
@@ -258,12 +286,14 @@ class ProcessDriver:
 
     name = "process"
     guarantees: Mapping[str, bool] = MappingProxyType(nothing())
+    launcher_missing: Mapping[str, str] = MappingProxyType(MISSING)
     can_prepare = False
     can_restore = False
 
     def __init__(self, *, scratch: Path, runtime_entries: Mapping[str, Path]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
         self._sandboxes: set[ProcessSandbox] = set()
+        self._filter = _filter()
         self._scratch = scratch.resolve()
         self._runtime_dir = self._scratch / "runtime"
         self._runtime_dir.mkdir(parents=True)
@@ -281,8 +311,8 @@ class ProcessDriver:
         home = self._scratch / uuid4()
         code, lang = str(spec.code_dir.resolve()), str(spec.lang_prefix.resolve())
         opt = str((spec.opt_dir or home / "opt").resolve())
-        readable = (*_READABLE, *self._readable, str(self._runtime_dir), code, lang, opt)
-        sandbox = ProcessSandbox(spec, home, self._runtime_dir, readable, self._sandboxes.discard)
+        readable = (*self._readable, str(self._runtime_dir), code, lang, opt)
+        sandbox = ProcessSandbox(spec, home, self._runtime_dir, readable, self._filter, self._sandboxes.discard)
         self._sandboxes.add(sandbox)
         return sandbox
 
