@@ -16,15 +16,11 @@ from lambent.environments.alarm import Alarm
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.current import Current
 from lambent.environments.events import (
-    ColdStart,
-    InitRuntimeDone,
-    InitStart,
-    Phase,
     Report,
     Start,
     Status,
 )
-from lambent.environments.init import InitEnd
+from lambent.environments.init_phase import InitPhase
 from lambent.environments.ports import (
     EnvironmentIdentity,
     Journal,
@@ -74,8 +70,6 @@ class Environment:
         """Done after the Init phase, however it ended; an exception when there is no sandbox."""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when everything is gone."""
-        self.init_failed = False
-        """The Init phase of its own did; the next invocation tries again."""
         self._journal = Stream(journal, version, identity, surroundings.clock, surroundings.telemetry)
         self._surroundings = surroundings
         self._clock = surroundings.clock
@@ -85,16 +79,7 @@ class Environment:
         self._sample = Alarm(self._clock, self._sample_memory)
         self._domain: RuntimeDomain | None = None
         self._beginning = beginning
-        self._cold_start: ColdStart | None = None
-        """Until its first invocation is over."""
-        self._init_duration_ms: float | None = None
-        self._restoring: restoring.Restoring | None = None
-        """Until its first invocation is over: it was not initialised here, but restored."""
-        self._runtime_version: str | None = None
-        self._runtime_version_arn: str | None = None
-        self._init_phase = Phase.INIT
-        self._runtime_done_told = False
-        """Of the present Init."""
+        self._init = InitPhase(version, identity, self._journal, surroundings, beginning)
         self._current: Current | None = None
         self._refusal: ApiError | None = None
         self._given_up = False
@@ -106,11 +91,9 @@ class Environment:
         return self._domain
 
     @property
-    def _init_limit_s(self) -> float:
-        quotas = self._surroundings.quotas
-        if not self.identity.provisioned and not self.version.has_snapshot:
-            return quotas.init_limit_s
-        return max(quotas.provisioned_init_limit_s, self.version.timeout_s)
+    def init_failed(self) -> bool:
+        """The Init phase of its own did; the next invocation tries again."""
+        return self._init.failed
 
     @property
     def usable(self) -> bool:
@@ -173,15 +156,11 @@ class Environment:
 
     def _write_end(self, current: Current, status: Status, error_type: str | None, duration_ms: float) -> None:
         time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
-        if self._cold_start is not None:
-            cold_start, self._cold_start = self._cold_start, None
-            self._surroundings.cold_starts.complete(self.version, cold_start, duration_ms)
         after_ms = None
         if not current.runtime_done:
             self._journal.runtime_done(current.done(time_ms, status, error_type, duration_ms))
         elif current.ended is not None:
             after_ms = duration_ms - (current.ended - current.started) * 1000
-        init_duration_ms, self._init_duration_ms = self._init_duration_ms, None
         memory_mb, max_memory_mb = (
             self.version.memory_mb,
             self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
@@ -192,21 +171,20 @@ class Environment:
             status,
             error_type,
             duration_ms,
-            init_duration_ms,
+            None,
             memory_mb,
             max_memory_mb,
             extension_overhead_ms=after_ms,
         )
-        if self._restoring is not None:
-            restored, self._restoring = self._restoring, None
-            report = report._replace(restore_duration_ms=restored.duration_ms, billed_restore_ms=restored.billed_ms)
+        if self._init.unreported:
+            report = self._init.complete(report)
         self._journal.report(report)
 
     # DomainEvents: what runtime and extensions did
 
     def runtime_ready(self) -> None:
         if self.domain.starting is not None:
-            self._tell_runtime_done(Status.SUCCESS, None)
+            self._init.runtime_done(Status.SUCCESS, None)
             self.domain.runtime_ready()
             return
         current = self._current
@@ -293,7 +271,11 @@ class Environment:
                     async with self._surroundings.gate.passing():
                         self._beginning.admitted()
                         await self._build(program)
-                        await self._first_init(program)
+                        await self._init.first(self.domain, program)
+                        self._take_times()
+                    self.state = step(NEXT, self.state, State.READY)
+                    self.idle_since = self._clock.monotonic()
+                    self._freeze.set(self.idle_since + FREEZE_AFTER_S)
                     self.started.set_result(None)
                     while (signal := await self._signals.get()) is not Signal.STOP:
                         await self._react(signal)
@@ -311,7 +293,7 @@ class Environment:
         began = restoring.Restoring(self._clock, program)
         obtained = await surroundings.restore(self.version)
         if obtained is not None:
-            self._restoring = began
+            self._init.restoring = began
         else:
             obtained = await surroundings.prewarm.obtain(spec)
         self._journal.attach(obtained.sandbox.connect)
@@ -330,68 +312,9 @@ class Environment:
         await self._domain.serve(surroundings.aws_endpoint)
         self._beginning.built(obtained.how)
 
-    async def _initialise(self, phase: Phase, limit_s: float) -> InitEnd:
-        self._init_phase, self._runtime_done_told = phase, False
-        self._journal.init_start(
-            InitStart(
-                time_ms=self._clock.epoch_ms(),
-                phase=phase,
-                runtime_version=self._runtime_version,
-                runtime_version_arn=self._runtime_version_arn,
-            )
-        )
-        return await self.domain.initialise(limit_s)
-
-    def _report_init(self, end: InitEnd) -> None:
-        if not self._runtime_done_told:
-            self._tell_runtime_done(end.status, end.error_type)
-        for record in self.domain.extension_records:
-            self._journal.extension(record)
-        self._journal.init_report(end.report(self._clock.epoch_ms(), self._init_phase))
-        # From here on it is known who reads what invocations tell.
+    def _take_times(self) -> None:
+        """Of answers, where somebody reads them: who does is known after each Init."""
         self.domain.api.answer_begun = self._answer_begun if self._journal.spans else None
-
-    def _tell_runtime_done(self, status: Status, error_type: str | None) -> None:
-        self._runtime_done_told = True
-        if self._restoring is not None and not self._restoring.over:
-            self._journal.restore_runtime_done(self._restoring.done(status, error_type))
-            return
-        self._journal.init_runtime_done(
-            InitRuntimeDone(
-                time_ms=self._clock.epoch_ms(), phase=self._init_phase, status=status, error_type=error_type
-            )
-        )
-
-    async def _first_init(self, program: Program) -> None:
-        self._runtime_version, self._runtime_version_arn = program.runtime_version, program.runtime_version_arn
-        if (why := self.domain.network_missing) is not None:
-            self._journal.output(self._clock.epoch_ms(), f"[lambent] No way to the internet: {why}.\n")
-        if self._restoring is not None:
-            end = await self._restore(self._restoring)
-        else:
-            end = await self._initialise(Phase.INIT, self._init_limit_s)
-            self.init_failed = end.status is not Status.SUCCESS
-            if end.status is Status.SUCCESS:
-                self._init_duration_ms = end.duration_ms
-        cold_start = self._beginning.record(self.identity.environment_id, self.version.runtime, end)
-        self._cold_start = cold_start
-        self._surroundings.cold_starts.add(self.version, cold_start)
-        self._journal.cold_start(cold_start)
-        if self._restoring is None:
-            self._report_init(end)
-        elif end.status is not Status.SUCCESS:
-            raise restoring.refusal(end)
-        self.state = step(NEXT, self.state, State.READY)
-        self.idle_since = self._clock.monotonic()
-        self._freeze.set(self.idle_since + FREEZE_AFTER_S)
-
-    async def _restore(self, restoration: restoring.Restoring) -> InitEnd:
-        self._journal.restore_start(restoration.start)
-        end = await self.domain.initialise(self._surroundings.quotas.restore_limit_s)
-        if not self._runtime_done_told:
-            self._tell_runtime_done(end.status, end.error_type)
-        self._journal.restore_report(restoration.report(end))
-        return end
 
     async def _react(self, signal: Signal) -> None:
         current = self._current
@@ -410,8 +333,8 @@ class Environment:
 
     async def _init_inside_invoke(self, current: Current) -> None:
         request = current.request
-        end = await self._initialise(Phase.INVOKE, current.deadline - self._clock.monotonic())
-        self._report_init(end)
+        end = await self._init.again(self.domain, current.deadline - self._clock.monotonic())
+        self._take_times()
         if end.status is Status.SUCCESS:
             self._begin(request, current.deadline - self._clock.monotonic())
             return
