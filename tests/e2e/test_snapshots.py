@@ -1,6 +1,7 @@
 """A template and its clones: what is the same in each, what is new, what forbids cloning, and how everything ends."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -167,3 +168,22 @@ async def test_many_restores_leave_nothing(made: Studio) -> None:
         assert eventually(counted.processes, timeout_s=5) == []
         assert counted.mounts() == []
         assert eventually(counted.loop_devices, timeout_s=5, until=lambda found: found == before) == before
+
+
+async def test_a_clone_ends_with_its_finisher(made: Studio) -> None:
+    source = "print('up')"
+    with census() as counted:
+        template, _ = await made.template(source)
+        before = {each.pid for each in counted.processes()}
+        clone, _ = await made.clone(template, source)
+        (inside,) = clone.processes()
+        # All that came with the clone, but for the clone: its finisher.
+        (finisher,) = {each.pid for each in counted.processes()} - before - {inside}
+        os.kill(finisher, signal.SIGKILL)
+        async with asyncio.timeout(DEADLINE_S):
+            assert await clone.exited() == ProcessExit(None, signal.SIGKILL)
+        assert eventually(lambda: [each for each in counted.processes() if each.pid == inside], timeout_s=5) == []
+        await clone.stop()
+        again, _ = await made.clone(template, source)
+        await again.stop()
+        await template.stop()

@@ -11,6 +11,7 @@ from dataclasses import replace
 import orjson
 
 from lambent.aws.errors import ApiError
+from lambent.environments.alarm import Alarm
 from lambent.environments.events import InitRuntimeDone, InitStart, Phase, Status
 from lambent.environments.identity import new_identity
 from lambent.environments.init import InitEnd
@@ -27,6 +28,8 @@ from lambent.functions.records import FunctionVersion
 from lambent.launcher.client import LauncherError
 from lambent.runtimes.layout import Command, Layout
 
+FREEZE_AFTER_S = 0.1
+"""After a clone. Longer than that one needs to leave the template's cgroups."""
 OTHER_CLIENT = "its runtime client is not the one of Lambent, which alone can be cloned"
 NO_HOOKS = "its runtime asks for events without waiting for a restore"
 EXTENSIONS = "it has extensions"
@@ -53,6 +56,8 @@ class Template:
         self._domain: RuntimeDomain | None = None
         self._obstacle: str | None = None
         self._first: Sandbox | None = None
+        self._cloning = 0
+        self._freeze = Alarm(surroundings.clock, self._freeze_if_quiet)
         self._stop = asyncio.Event()
 
     @property
@@ -70,9 +75,21 @@ class Template:
 
     async def clone(self) -> Sandbox:
         """A sandbox around a clone, not started. Raises SandboxError, LauncherError, TimeoutError."""
+        assert self._domain is not None
         assert self._sandbox is not None
         assert self._spec is not None
-        return await self._driver.restore(self._sandbox, replace(self._spec, template=False, command=_as_it_was))
+        self._cloning += 1
+        self._domain.thaw()
+        try:
+            return await self._driver.restore(self._sandbox, replace(self._spec, template=False, command=_as_it_was))
+        finally:
+            self._cloning -= 1
+            self._freeze.set(self._clock.monotonic() + FREEZE_AFTER_S)
+
+    def _freeze_if_quiet(self) -> None:
+        """What a template still does is not an invocation's, and nothing that its clones wait for."""
+        if self._domain is not None and not self._cloning and not self._stop.is_set():
+            self._domain.freeze()
 
     async def run(self) -> None:
         outcome = Outcome(Taken.IMPOSSIBLE, "the server ends")
@@ -179,6 +196,7 @@ class Template:
         return Outcome(Taken.YES)
 
     async def _close(self) -> None:
+        self._freeze.close()
         if (first := self.first()) is not None:
             await first.stop()
         try:

@@ -16,7 +16,7 @@ class Journals:
             account=version.account, region=version.region, group=identity.log_group, stream=identity.log_stream
         )
         if version.logging.format != "JSON":
-            return TextJournal(stream, early=identity.provisioned)
+            return TextJournal(stream, early=identity.provisioned or version.has_snapshot)
         # Imported where somebody uses it: it brings the schemas of the Telemetry API.
         from lambent.environments.telemetry.schemas import About
         from lambent.invocation.json_report import JsonJournal

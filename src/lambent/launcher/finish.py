@@ -34,6 +34,8 @@ from lambent.launcher.tmp_folder import TmpFolder
 BORN, JOIN, JOINED, GO = b"born", b"join", b"joined", b"go"
 _FAILED = 70
 _STEP_LIMIT_S = 5.0
+_JOIN_WITHIN_MS = 5
+"""A clone that is not told to go on by then waits for a restore, and there is time for what takes long."""
 _SAID_BYTES = 1000
 _CREDENTIALS = struct.Struct("=3i")
 
@@ -286,7 +288,9 @@ class Finisher:
         poll.register(self._template, select.POLLIN)
         killed = False
         while not killed:
-            ready = {fd for fd, _ in poll.poll()}
+            ready = {fd for fd, _ in poll.poll(_JOIN_WITHIN_MS if self._join_later else None)}
+            if not ready:
+                self._join()
             if self._template.fileno() in ready:
                 self._hear_of_end()
                 poll.unregister(self._template)
@@ -340,6 +344,9 @@ class Finisher:
         self._identity = None
         self._tell({"event": "started"}, {"status": status})
         os.close(status)
+        self._join()
+
+    def _join(self) -> None:
         for procs in self._join_later:
             with suppress(ProcessLookupError):
                 os.write(procs, str(self._clone.pid).encode())

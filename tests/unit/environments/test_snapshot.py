@@ -174,3 +174,14 @@ async def test_latest_has_no_snapshot() -> None:
         await machine.invoke(version=function_version(snap_start=True))
         assert names(machine)[0] == "INIT_START"
         assert machine.driver.restores == 0
+
+
+async def test_a_template_stands_still_between_two_restores() -> None:
+    async with Machine(first_is(TEMPLATE)) as machine:
+        await within(machine.pool.snapshots.take(VERSION))
+        template = machine.driver.sandboxes[0]
+        await until(lambda: template.frozen)
+        await machine.invoke(version=VERSION)
+        await until(lambda: machine.driver.restores == 2)
+        await until(lambda: template.frozen)
+        assert template.freezes == 2

@@ -29,6 +29,7 @@ from lambent.environments.events import (
     TelemetrySubscription,
     billed_ms,
 )
+from lambent.environments.identity import initialization_type
 from lambent.environments.ports import EnvironmentIdentity
 from lambent.functions.records import LATEST, FunctionVersion
 
@@ -89,7 +90,7 @@ class About:
         qualifier = "" if version.version == LATEST else f":{version.version}"
         arn = f"arn:{partition_of(version.region)}:lambda:{version.region}:{version.account}:function:{version.name}"
         return cls(
-            initialization_type="provisioned-concurrency" if identity.provisioned else "on-demand",
+            initialization_type=initialization_type(version, identity),
             function_name=version.name,
             function_version=version.version,
             function_arn=arn + qualifier,
