@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 5.0
 """At memory, and at what is not used any more."""
+MEMORY_FOR_S: Final = 0.5
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """After preparations that failed; environments are then made from nothing."""
@@ -119,6 +120,7 @@ class Prewarm:
         self._prepared_at, self._prepare_s = 0.0, 0.0
         self._missing_since: float | None = None
         """When something was taken that is not replaced yet."""
+        self._memory_at, self._memory_share = -math.inf, 1.0
         self._closed = False
 
     # What is asked of it
@@ -243,7 +245,7 @@ class Prewarm:
                 for name, kind in self._kinds.items()
             },
             zygotes={key: zygote.used_at for key, zygote in self._zygotes.items() if zygote.started.done()},
-            available_memory=self._available_memory(),
+            available_memory=self._memory(),
             room=traffic.room,
             invoking=traffic.invoking,
             starting=traffic.starting,
@@ -253,6 +255,13 @@ class Prewarm:
             missing_since=self._missing_since if self._missing_since is not None else -math.inf,
             prepare_s=self._prepare_s,
         )
+
+    def _memory(self) -> float:
+        """Not asked anew at each of a burst of starts."""
+        now = self._clock.monotonic()
+        if now - self._memory_at >= MEMORY_FOR_S:
+            self._memory_at, self._memory_share = now, self._available_memory()
+        return self._memory_share
 
     async def _prepare(self, kind: _Kind) -> None:
         began, runtime = self._clock.monotonic(), kind.runtime
@@ -316,7 +325,7 @@ class Prewarm:
         if self._closed or now < self._no_zygote_before.get(runtime.identifier, 0.0):
             return
         used = {each: zygote.used_at for each, zygote in self._zygotes.items()}
-        may, gone = stock.zygote_to_replace(now, used, self._available_memory(), self._limits)
+        may, gone = stock.zygote_to_replace(now, used, self._memory(), self._limits)
         if gone is not None:
             tasks.detach("end of a zygote", self._end_zygote(gone))
         if may:
