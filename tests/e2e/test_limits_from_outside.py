@@ -1,0 +1,171 @@
+"""Limits as the host sees them: what a function holds, what two functions share (nothing), what is left of it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from tests.e2e.sandbox_kit import DRIVERS, PREFIX, printed, run, spec, until
+
+
+@pytest.fixture(params=DRIVERS)
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NativeDriver]:
+    async with DRIVERS[request.param](tmp_path) as made:
+        yield made
+
+
+async def make(driver: NativeDriver, home: Path, script: str, name: str = "env-1", **more: object) -> NativeSandbox:
+    return await driver.create(spec(home / "packages", script, environment_id=name, **more))  # type: ignore[arg-type]
+
+
+THREADS = """
+    import os, signal, threading
+    never, count = threading.Event(), 0
+    threading.stack_size(65536)
+    try:
+        while True:
+            threading.Thread(target=never.wait, daemon=True).start()
+            count += 1
+    except RuntimeError:
+        print("threads", count, "end", flush=True)
+    signal.pause()
+    """
+
+
+def tasks(sandbox: NativeSandbox) -> int:
+    return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in sandbox.processes())
+
+
+async def test_threads_count_and_two_environments_do_not_share_the_number(driver: NativeDriver, tmp_path: Path) -> None:
+    made = [await make(driver, tmp_path, THREADS, f"env-{n}", max_processes=1024, memory_mb=1024) for n in range(2)]
+    for sandbox in made:  # The second while the first has used up its own.
+        await sandbox.start()
+        assert "threads 1023 end" in await printed(sandbox, "end")
+        if sandbox.processes():
+            assert tasks(sandbox) == 1024
+    for sandbox in made:
+        await sandbox.kill()
+        assert sandbox.processes() == []
+        await sandbox.stop()
+
+
+async def test_what_was_stopped_or_is_nobodys_child_dies_as_well(driver: NativeDriver, tmp_path: Path) -> None:
+    script = """
+        import os, signal, sys, time
+        def detached(action):
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    action()
+                os._exit(0)
+            os.wait()
+        def stop():
+            print("stopped", flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        def deaf():
+            for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(number, signal.SIG_IGN)
+            print("deaf", flush=True)
+            time.sleep(600)
+        detached(stop)
+        detached(deaf)
+        print("both", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        """
+    sandbox = await make(driver, tmp_path, script)
+    await sandbox.start()
+    text = await printed(sandbox, "both")
+    while "stopped" not in text or "deaf" not in text:
+        text += await printed(sandbox, "\n")
+    pids = sandbox.processes()
+    async with asyncio.timeout(10):
+        await sandbox.kill()
+    assert sandbox.processes() == []
+    assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]  # noqa: ASYNC240 - a fact of the kernel
+    await sandbox.stop()
+
+
+async def test_a_fork_bomb_with_full_cpu_is_gone_within_a_second(driver: NativeDriver, tmp_path: Path) -> None:
+    """As in Init, which has no quota. The best of three: another process may have the machine for a while."""
+    if driver.name == "oci":
+        pytest.skip("the first process of a container, which takes the others with it, waits for its turn among them")
+    script = """
+        import os
+        print("bomb", flush=True)
+        while True:
+            try: os.fork()
+            except OSError: pass
+        """
+    took = []
+    for number in range(3):
+        sandbox = await make(driver, tmp_path, script, f"bomb-{number}", max_processes=1024, memory_mb=512)
+        await sandbox.start()
+        await printed(sandbox, "bomb")
+        if sandbox.processes():
+            await until(lambda sandbox=sandbox: len(sandbox.processes()) > 50)  # type: ignore[misc]
+        began = asyncio.get_running_loop().time()
+        await sandbox.kill()
+        took.append(asyncio.get_running_loop().time() - began)
+        assert sandbox.processes() == []
+        await sandbox.stop()
+    assert min(took) < 1.0
+
+
+async def test_tmp_of_ten_gigabytes_takes_no_room_before_it_is_written(driver: NativeDriver, tmp_path: Path) -> None:
+    if "tmp" in driver.launcher_missing:
+        pytest.skip(driver.launcher_missing["tmp"])
+    script = """
+        import os
+        found = os.statvfs("/tmp")
+        with open("/tmp/far", "wb") as file:
+            file.seek(9 << 30)
+            file.write(b"end")
+        print("size", found.f_blocks * found.f_frsize >> 20, os.path.getsize("/tmp/far") >> 20, "end")
+        """
+    before = os.statvfs(tmp_path)
+    text = await run(sandbox := await make(driver, tmp_path, script, tmp_mb=10_240))
+    size, written = (int(word) for word in text.split()[1:3])
+    assert 9_900 <= size <= 10_240
+    assert written == 9 << 10
+    taken = (before.f_bavail - os.statvfs(tmp_path).f_bavail) * before.f_frsize
+    assert taken < 2 << 30, "others write to this disk too; but not 9 GB"
+    await sandbox.stop()
+
+
+async def test_multiprocessing_has_no_shared_memory_and_pipes_work(driver: NativeDriver, tmp_path: Path) -> None:
+    script = """
+        import multiprocessing, os
+        for kind in ("Queue", "Lock"):
+            try:
+                getattr(multiprocessing, kind)()
+            except OSError as error:
+                print(kind, error.errno)
+        ours, theirs = multiprocessing.Pipe()
+        child = multiprocessing.Process(target=theirs.send, args=("by pipe",))
+        child.start()
+        print(ours.recv(), os.path.exists("/dev/shm"))
+        child.join()
+        """
+    text = await run(sandbox := await make(driver, tmp_path, script))
+    told = dict(line.split() for line in text.splitlines() if line.startswith(("Queue", "Lock")))
+    # No such file, or not implemented: which of them is the C library's choice.
+    assert set(told) == {"Queue", "Lock"}
+    assert set(told.values()) <= {"2", "38"}
+    assert "by pipe False" in text
+    await sandbox.stop()
+
+
+async def test_of_the_hosts_paths_a_function_learns_only_where_its_own_files_are(
+    driver: NativeDriver, tmp_path: Path
+) -> None:
+    """/proc/self/mountinfo tells the folder of each bind mount: of the package and of the interpreter, nothing else."""
+    script = "print(open('/proc/self/mountinfo').read())\nprint('end')"
+    text = await run(sandbox := await make(driver, tmp_path, script))
+    roots = {line.split()[3] for line in text.splitlines() if " - " in line}
+    home = str(tmp_path)
+    private = {root for root in roots if root.startswith((home, str(PREFIX), "/home", "/root/", "/var"))}
+    assert private <= {f"{home}/packages/code-env-1", str(PREFIX)}
+    await sandbox.stop()
