@@ -136,7 +136,7 @@ async def test_the_answer_does_not_wait_but_the_next_invocation_does(machine: Ma
 
 async def test_a_handler_registers_an_internal_extension(machine: Machine) -> None:
     source = """
-        import http.client, json, os, threading
+        import http.client, json, os, signal, threading
         API = os.environ["AWS_LAMBDA_RUNTIME_API"]
         seen = []
         def call(method, path, headers, body=None):
@@ -152,6 +152,7 @@ async def test_a_handler_registers_an_internal_extension(machine: Machine) -> No
                 reply = call("GET", "/event/next", {"Lambda-Extension-Identifier": mine})
                 seen.append(json.loads(reply.read())["eventType"])
         threading.Thread(target=run, daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: (print("ended kindly", flush=True), os._exit(0)))
         def handler(event, context):
             return [seen, register("late", "INVOKE")[1]["errorType"]]
     """
@@ -162,6 +163,9 @@ async def test_a_handler_registers_an_internal_extension(machine: Machine) -> No
     assert seen in (["INVOKE"], ["INVOKE", "INVOKE"])
     assert late == "Extension.RegistrationClosed"
     assert "EXTENSION\tName: thread\tState: Ready\tEvents: [INVOKE]\n" in machine.log.lines
+    await over(machine)
+    await gone(machine)
+    assert "ended kindly\n" in machine.log.lines
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,8 @@ async def test_after_a_timeout_everything_starts_again_and_tmp_is_kept(machine: 
                 file.write("kept")
             time.sleep(20)
     """
-    function = deploy(machine, {"one": agent()}, source, timeout_s=1)
+    # Long enough for the Init that the second invocation repeats.
+    function = deploy(machine, {"one": agent()}, source, timeout_s=3)
     result = await machine.invoke(function)
     assert result.error_type == "Sandbox.Timedout"
     assert "[one] SHUTDOWN timeout\n" in machine.log.lines

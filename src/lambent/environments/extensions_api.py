@@ -152,7 +152,9 @@ class ExtensionsApi:
             return reply
 
     def caller(self, request: HttpRequest) -> Extension | bytes:
-        """The extension that a request of another API names, or the reply that refuses it."""
+        """The extension that a request of another API names, or the reply that refuses it. Both are off together."""
+        if not self._enabled:
+            return _NOT_FOUND
         try:
             return self._identified(request, "Unknown extension {}")
         except _Refused as refusal:

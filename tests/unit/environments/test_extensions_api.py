@@ -13,6 +13,7 @@ from lambent.core.lifecycle import IllegalTransition, step
 from lambent.environments.extension_states import NEXT, Extension, ExtensionState
 from lambent.environments.extensions_api import MAX_BODY_BYTES, ExtensionsApi, FunctionFacts
 from lambent.environments.runtime_api import Answer, RuntimeApi
+from lambent.environments.runtime_http import HttpRequest
 from lambent.testing.scripted_runtime import Reply
 from tests.unit.environments.kit import request, until, within
 
@@ -359,6 +360,10 @@ async def test_other_methods_and_paths_are_not_there(api: Api, method: str, path
 async def test_an_api_that_is_off_is_not_there(api: Api) -> None:
     api.api.begin(None)
     assert (await api.call("POST", "/register", {"Lambda-Extension-Name": "first"}, b"{}")).status == 404
+    for_telemetry = HttpRequest(b"PUT", b"/2022-07-01/telemetry", {}, b"", {}, False)
+    refused = api.api.caller(for_telemetry)
+    assert isinstance(refused, bytes)
+    assert refused.startswith(b"HTTP/1.1 404 ")
 
 
 async def test_a_body_beyond_reason_is_refused(api: Api) -> None:

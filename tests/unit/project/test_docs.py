@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lambent.cli import quotas
+from lambent.environments import extension_states
 from lambent.environments.states import NEXT, State
 from lambent.event_sources import records as mappings
 from tests.e2e.escapes import proof, suite, table
@@ -38,6 +39,17 @@ def test_the_states_of_an_environment_are_those_of_the_code() -> None:
     order = list(NEXT)
     rows = [
         f"| {state} | {', '.join(sorted(NEXT[state], key=lambda each: order.index(State(each))))} |" for state in order
+    ]
+    assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
+
+
+def test_the_states_of_an_extension_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/extensions.md").read_text()
+    shown = page.partition("<!-- extension states -->\n")[2].partition("<!-- end -->")[0]
+    order = list(extension_states.NEXT)
+    rows = [
+        f"| {state} | {', '.join(each for each in order if each in following)} |"
+        for state, following in extension_states.NEXT.items()
     ]
     assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
 
