@@ -20,6 +20,7 @@ from lambent.launcher import client, landlock
 from lambent.launcher.contained import MISSING
 from lambent.testing.running_server import COMMAND, Server
 from tests.e2e import ordinary_user
+from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
 from tests.e2e.sandbox_kit import PREFIX, contained_driver, in_plain_container, printed, run, spec, until
 
@@ -322,6 +323,10 @@ def test_a_data_dir_that_functions_cannot_reach_is_refused_with_the_folder(tmp_p
         client.start(data_dir=data, wanted="process", through=in_plain_container(), **options)  # type: ignore[arg-type]
 
 
+def only_runtime(names: list[str]) -> bool:
+    return names == ["runtime"]
+
+
 def health(server: Server) -> dict[str, object]:
     with urllib.request.urlopen(f"{server.url}/_lambent/health", timeout=10) as reply:
         told: dict[str, object] = json.load(reply)["sandbox"]
@@ -344,6 +349,10 @@ def test_a_server_in_a_plain_container_runs_functions_and_says_what_it_gives(tmp
         reply = json.loads(lambda_client.invoke(FunctionName="who")["Payload"].read())
         assert reply[0] > 0x4000
         assert reply[1] == "who"
+        assert users_processes(reply[0])
+        server.kill()
+        assert eventually(lambda: users_processes(reply[0]), timeout_s=10) == []
+        assert eventually(lambda: sorted(os.listdir(home / "data" / "contained")), timeout_s=5, until=only_runtime)
 
 
 def test_a_container_without_cap_setuid_gives_landlock_and_the_filter_and_says_so(tmp_path: Path) -> None:

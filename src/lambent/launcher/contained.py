@@ -53,11 +53,14 @@ class ContainedLauncher:
         packages: str,
         prefixes: tuple[str, ...],
         runtime_entries: Mapping[str, str],
+        web: bool,
         supervisor: socket.socket,
     ) -> None:
+        """`web`: functions may reach the ports of the internet that they need."""
         _require()
         self._supervisor = supervisor
         self._prefixes = prefixes
+        self._web = web
         ids = user_namespace.own_range(mark)
         self._first = ids.first
         self._slots = (ids.size - 1) // _NUMBERS_PER_SANDBOX
@@ -180,6 +183,7 @@ class ContainedLauncher:
                 self._folders.packages,
                 self._prefixes,
                 self._readable,
+                self._web,
             )
             contained_first.run(place, wanted.limits, self._filter, control)
         self._running[pid] = _Running(slot, control)

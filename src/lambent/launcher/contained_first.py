@@ -42,6 +42,8 @@ class Place(NamedTuple):
     packages: str
     prefixes: tuple[str, ...]
     readable: tuple[str, ...]
+    web: bool
+    """TCP to the internet's usual ports is allowed."""
 
 
 def run(place: Place, limits: request.Limits, filter: bytes | None, control: socket.socket) -> NoReturn:
@@ -149,7 +151,7 @@ class ContainedFirst(first.First):
             handled=landlock.READ | landlock.WRITE,
             rules=rules,
             scope=landlock.SCOPE_ABSTRACT_UNIX | landlock.SCOPE_SIGNAL,
-            connect=(*self._ports, *_WEB),
+            connect=(*self._ports, *(_WEB if self._place.web else ())),
         )
 
     def _kill_all(self) -> None:

@@ -45,6 +45,7 @@ _FIRST_ID = 0x7000_0000
 _IDS_PER_DATA_DIR = 0x1_0000
 _DATA_DIRS = 0xFFF
 _END_TIMEOUT_S = 5.0
+_NO_NETWORKS = "the process sandbox has no network of its own"
 _PROBE_TMP_MB, _USUAL_TMP_MB = 8, 512
 
 
@@ -463,12 +464,15 @@ def _contained(agreed: wire.Message, supervisor: socket.socket) -> None:
     names = ("data_dir", "mark", "packages", "runtime_entries")
     try:
         launcher = ContainedLauncher(
-            **{name: agreed[name] for name in names}, prefixes=tuple(agreed["prefixes"]), supervisor=supervisor
+            **{name: agreed[name] for name in names},
+            prefixes=tuple(agreed["prefixes"]),
+            web=agreed["egress"] != "none",
+            supervisor=supervisor,
         )
     except OSError as error:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})
         return
-    wire.send(supervisor, {"event": "ready", "missing": launcher.missing, "egress": None})
+    wire.send(supervisor, {"event": "ready", "missing": launcher.missing, "egress": None, "vpcs": _NO_NETWORKS})
     launcher.serve()
 
 

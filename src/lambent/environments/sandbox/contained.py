@@ -81,6 +81,8 @@ class ContainedDriver(NativeDriver):
             raise
         sandbox = ContainedSandbox(spec, channel, fds, self._sandboxes.discard, ready)
         self._sandboxes.add(sandbox)
+        if spec.network is not None and spec.network.kind == "vpc":
+            sandbox.network_missing = "the process sandbox has no network of its own"
         try:
             order = self._launcher.assignment(
                 code_dir=spec.code_dir,
