@@ -212,6 +212,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             prewarm=limits(settings.prewarm, os.cpu_count() or 1),
             runtimes=RuntimesInUse(host.catalog, control_plane.read_model),
             disk_is_low=Disk(data_dir.root).is_low,
+            fork_latest=settings.fork_latest,
             snapshots=snapshots,
         )
         stack.push_async_callback(pool.close, DRAIN_S)

@@ -240,3 +240,19 @@ def test_templates_come_back_after_a_kill_and_go_with_their_version(
         assert gone <= running - 3
         server.terminate()
         assert eventually(lambda: counted.left(), timeout_s=10) == {}
+
+
+def test_latest_is_restored_too_when_the_server_forks_it(start_server: Callable[..., Server]) -> None:
+    server = start_server("--fork-latest")
+    client = server.client("lambda")
+    source = "import boto3\nprint('INIT RAN')\nsts = boto3.client('sts')\n"
+    source += "def handler(event, context): return sts.get_caller_identity()['Arn']"
+    create_function(client, "forked", source, MemorySize=256, Timeout=20)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: server.client("lambda").invoke(FunctionName="forked"), range(3)))
+    assert all("assumed-role" in answer["Payload"].read().decode() for answer in answers)
+    told = eventually(
+        lambda: lines(server, "forked"), timeout_s=5, until=lambda found: _count(found, "REPORT Req") == 3
+    )
+    assert _count(told, "INIT RAN") == 1
+    assert _count(told, "RESTORE_REPORT") >= 1

@@ -115,6 +115,11 @@ UNUSABLE_PATH = frozenset(
     metavar="auto|N|off",
     help="Sandboxes that wait prepared: by demand, N for each runtime in use, none.  [default: auto]",
 )
+@click.option(
+    "--fork-latest/--no-fork-latest",
+    default=None,
+    help="Fork environments of $LATEST from an initialised one, unlike AWS.  [default: no]",
+)
 @click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
 @click.option("--moto-memory-mb", type=click.IntRange(384), help="Of the services that are not ours.  [default: 1024]")
 @click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")

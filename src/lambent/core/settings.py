@@ -73,6 +73,8 @@ class Settings:
     idle_environment_s: float = 600.0
     prewarm: str = "auto"
     """Sandboxes that wait prepared: auto | a number for each runtime in use, 0 for none | off: no zygotes either."""
+    fork_latest: bool = False
+    """Environments of `$LATEST` are forked from one that was initialised, which AWS never does."""
     log_retention_days: int = 30
     """Of log groups without a policy of their own; 0 keeps them for ever."""
     log_disk_mb: int = 1024
@@ -167,7 +169,7 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _seconds(value, place)
         case "prewarm":
             return prewarm(value, place)
-        case "allow_reset":
+        case "allow_reset" | "fork_latest":
             return _boolean(value, place)
         case "data_dir":
             return Path(_text(value, place)).expanduser()

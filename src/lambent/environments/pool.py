@@ -7,7 +7,7 @@ that is the lease that the caller already holds.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
@@ -33,7 +33,7 @@ from lambent.environments.stock import OFF, Limits
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.waiting import Waiter, WaitingLine, no_room
 from lambent.functions.quotas import Quotas
-from lambent.functions.records import FunctionVersion
+from lambent.functions.records import LATEST, FunctionVersion
 
 SWEEP_EVERY_S = 5.0
 STOP_LIMIT_S = 5.0
@@ -87,6 +87,7 @@ class Pool:
         prewarm: Limits = OFF,
         runtimes: Runtimes | None = None,
         snapshots: Snapshots | None = None,
+        fork_latest: bool = False,
         available_memory: Callable[[], float] = capacity.available_memory,
         open_files: Callable[[], int] = capacity.open_files,
         open_files_limit: int | None = None,
@@ -99,6 +100,7 @@ class Pool:
             driver, clock, prewarm, traffic=self._traffic, runtimes=runtimes, available_memory=available_memory
         )
         self.snapshots = snapshots or Snapshots()
+        self._fork_latest = fork_latest
         self.snapshots.open(driver, journals, lambda: self._surroundings)
         self._gate = StartGate(clock, emptied=self.prewarm.look_again)
         self._surroundings = Surroundings(
@@ -288,6 +290,9 @@ class Pool:
     def _launch(
         self, version: FunctionVersion, *, provisioned: bool = False, asked_at: float | None = None
     ) -> Environment:
+        if self._fork_latest and version.version == LATEST and version.runtime.startswith("python"):
+            version = replace(version, fork_latest=True)
+            self.snapshots.expect(version)
         deployment = self._deployments.setdefault(version.deployment_id, _Deployment())
         busy = len(deployment.all)
         cause = self._causes.started(version, busy=busy, provisioned=provisioned)

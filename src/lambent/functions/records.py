@@ -142,6 +142,8 @@ class FunctionVersion:
     image: Image | None = None
     snap_start: bool = False
     """ApplyOn is PublishedVersions."""
+    fork_latest: bool = False
+    """Never stored: its environments come from one that was initialised, although it is not published."""
     runtime_version_arn: str | None = None
     """The build of the runtime that was found when the version settled."""
     published_from: str | None = None
@@ -159,7 +161,7 @@ class FunctionVersion:
     @property
     def has_snapshot(self) -> bool:
         """Whether its environments are restored from a snapshot, where that can be taken."""
-        return self.snap_start and self.version != LATEST
+        return self.fork_latest or (self.snap_start and self.version != LATEST)
 
     @property
     def function_arn(self) -> str:

@@ -35,6 +35,7 @@ UPDATES: Mapping[UpdateStatus, frozenset[UpdateStatus]] = {
 _UNPUBLISHED_FIELDS = frozenset(
     {
         *("version", "deployment_id", "revision_id", "last_modified", "published_from", "left_network"),
+        *("fork_latest",),
         *("state", "state_reason", "state_reason_code", "runtime_version_arn"),
         *("last_update_status", "last_update_reason", "last_update_reason_code"),
     }

@@ -185,3 +185,15 @@ async def test_a_template_stands_still_between_two_restores() -> None:
         await until(lambda: machine.driver.restores == 2)
         await until(lambda: template.frozen)
         assert template.freezes == 2
+
+
+async def test_latest_is_forked_when_the_server_was_told_to() -> None:
+    async with Machine(first_is(TEMPLATE), fork_latest=True) as machine:
+        await machine.invoke(version=function_version())
+        machine.environment.stop()
+        await within(machine.environment.ended)
+        await machine.invoke(version=function_version())
+        assert names(machine).count("INIT_START") == 1
+        assert names(machine).count("RESTORE_START") == 2
+        machine.pool.snapshots.retire(function_version().deployment_id)
+        await until(lambda: machine.driver.sandboxes[0].stopped)
