@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import socket
 import struct
 import threading
@@ -29,7 +30,7 @@ from tests.e2e.network_kit import (
     needs_networks,
     world,
 )
-from tests.e2e.sandbox_kit import printed, run, spec
+from tests.e2e.sandbox_kit import printed, run, spec, until
 
 REFUSED = {"ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EAFNOSUPPORT", "time-out"}
 AUTO = Egress("auto")
@@ -208,3 +209,39 @@ def name_server(made: World) -> Iterator[None]:
         ended.set()
         thread.join()
         sock.close()
+
+
+async def test_the_host_gives_the_way_out_where_it_was_asked_to_and_is_then_as_before(
+    made: World, tmp_path: Path
+) -> None:
+    web = made.serve(made.internet, INTERNET, 0, "internet")
+    on_host = made.serve(made.host, "0.0.0.0", 0, "host")
+    private = made.serve(made.internet, PRIVATE, 0, "private")
+    before = state_of_host(made)
+    attempts: list[list[Any]] = [
+        ["tcp", INTERNET, web],
+        ["udp", INTERNET, web],
+        ["tcp", HOST, on_host],
+        ["tcp", "169.254.65.1", on_host],
+        ["tcp", PRIVATE, private],
+    ]
+    async with driver_in(made, tmp_path, Egress("host-nat")) as driver:
+        tcp, udp, *closed = (await results(driver, tmp_path, attempts)).values()
+        assert (tcp, udp) == (f"internet {HOST}", f"internet {HOST}")
+        assert set(closed) <= REFUSED
+        assert state_of_host(made) != before
+    await until(lambda: state_of_host(made) == before)
+    # A launcher that is killed cannot undo anything, and need not.
+    async with driver_in(made, tmp_path, Egress("host-nat")) as driver:
+        assert state_of_host(made) != before
+        driver._launcher._process.kill()
+        # A socket keeps the namespace that it is in; a server that has lost its launcher ends.
+        for fd in driver._launcher.network_fds.values():
+            os.close(fd)
+        await until(lambda: state_of_host(made) == before)
+
+
+def state_of_host(made: World) -> tuple[str, str, list[str]]:
+    links = made.run(made.host, "ip -o link").splitlines()
+    forwarding = made.run(made.host, "sysctl -n net.ipv4.ip_forward")
+    return made.run(made.host, "nft list tables"), forwarding, sorted(line.split()[1] for line in links)

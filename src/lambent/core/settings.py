@@ -22,7 +22,7 @@ TEST_PREFIX = "LAMBENT_TEST_"
 """Variables of the test suite; a server that it starts inherits them."""
 
 SANDBOXES = ("auto", "native", "rootless", "oci", "process")
-EGRESS = ("auto", "none", "pasta")
+EGRESS = ("auto", "none", "pasta", "host-nat")
 RUNTIME_FALLBACKS = ("none", "nearest")
 MOST_PREPARED = 1000
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -48,7 +48,7 @@ class Settings:
     sandbox: str = "auto"
     """auto | native | rootless | oci | process"""
     egress: str = "auto"
-    """auto | none | pasta: how functions outside a VPC reach the internet. auto: where this machine can."""
+    """auto | none | pasta | host-nat: how functions outside a VPC reach the internet. auto: by pasta, where it is."""
     egress_allow: tuple[str, ...] = ()
     """Networks and addresses that functions reach although they are private, or this host's own: `10.1.0.0/16`."""
     oci_runtime: str | None = None

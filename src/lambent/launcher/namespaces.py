@@ -48,7 +48,8 @@ class Home:
         """Shows the namespace of whoever looks."""
         self.news = netlink.open_socket(netlink.IPV4_ADDRESSES)
         """Readable when addresses of the host have changed."""
-        self._asking = netlink.open_socket()
+        self.on_host = netlink.open_socket()
+        """To the host's network."""
         self._namespace = -1
 
     def leave_host(self) -> None:
@@ -59,7 +60,7 @@ class Home:
             self._namespace = netlink.namespace_of(made)
 
     def host_addresses(self) -> list[str]:
-        return netlink.addresses(self._asking)
+        return netlink.addresses(self.on_host)
 
     @contextmanager
     def inside(self, namespace: int) -> Iterator[None]:
@@ -88,7 +89,7 @@ def become_router(namespace: int, home: Home, addresses: Sequence[str]) -> socke
     """Loopback up with `addresses`, forwarding on, IPv6 off. Returns a netlink socket for what comes later."""
     with home.inside(namespace):
         for name, value in _SETTINGS.items():
-            _set(home.settings, name, value)
+            set_to(home.settings, name, value)
         sock = netlink.open_socket()
     try:
         requests = [netlink.up(_LOOPBACK), *(netlink.address(_LOOPBACK, each) for each in addresses)]
@@ -99,7 +100,16 @@ def become_router(namespace: int, home: Home, addresses: Sequence[str]) -> socke
     return sock
 
 
-def _set(settings: int, name: str, value: str) -> None:
+def setting(settings: int, name: str) -> str:
+    """Of the present network namespace."""
+    file = os.open(f"net/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=settings)
+    try:
+        return os.read(file, 64).decode().strip()
+    finally:
+        os.close(file)
+
+
+def set_to(settings: int, name: str, value: str) -> None:
     try:
         file = os.open(f"net/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=settings)
     except FileNotFoundError:
@@ -113,7 +123,13 @@ def _set(settings: int, name: str, value: str) -> None:
 
 
 def apply(namespace: int, home: Home, rules: str) -> None:
-    """Give `rules` to nft there, as one transaction: 5-7 ms. Raises NetworkUnavailable with what nft said."""
+    """Give `rules` to nft there. Raises NetworkUnavailable with what nft said."""
+    with home.inside(namespace):
+        run_nft(rules)
+
+
+def run_nft(rules: str) -> None:
+    """In the present namespace, as one transaction: 5-7 ms. Raises NetworkUnavailable with what nft said."""
     program = nft_program()
     if program is None:
         raise NetworkUnavailable("nft is missing (package nftables)")
@@ -122,8 +138,7 @@ def apply(namespace: int, home: Home, rules: str) -> None:
         os.write(script, rules.encode())
         os.lseek(script, 0, os.SEEK_SET)
         actions = (*_NULL, (os.POSIX_SPAWN_DUP2, script, 0), (os.POSIX_SPAWN_DUP2, said, 2))
-        with home.inside(namespace):
-            pid = os.posix_spawn(program, [program, "-f", "-"], {}, file_actions=actions)
+        pid = os.posix_spawn(program, [program, "-f", "-"], {}, file_actions=actions)
         _, status = os.waitpid(pid, 0)
         if status != 0:
             reason = os.pread(said, 500, 0).decode(errors="replace").strip()

@@ -12,12 +12,12 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from lambent.launcher import firewall, namespaces, network_request, pasta
+from lambent.launcher import firewall, host_nat, namespaces, network_request, pasta
 from lambent.launcher.namespaces import Home, NetworkUnavailable
 from lambent.launcher.router import GATEWAY, UPSTREAM, Addresses, Port, Router
 from lambent.launcher.vpc import Vpc
 
-NONE, AUTO, PASTA = "none", "auto", "pasta"
+NONE, HOST_NAT = "none", "host-nat"
 SANDBOX_ADDRESSES = IPv4Network("169.254.0.0/18")
 """Of sandboxes in the internet's router. Link-local, as on AWS, so that they hide no address that anybody could mean;
 seen nowhere else."""
@@ -28,10 +28,13 @@ _DNS = (GATEWAY, firewall.DNS_PORT)
 class Networks:
     """Made before the launcher leaves the host's files, opened after."""
 
-    def __init__(self, egress: str, allowed: Sequence[str], pasta_id: int) -> None:
+    def __init__(self, egress: str, allowed: Sequence[str], pasta_id: int, mark: str) -> None:
         self._egress = egress
         self._allowed = [IPv4Network(each) for each in allowed]
         self._pasta_id = pasta_id
+        self._mark = mark
+        self._host: socket.socket | None = None
+        """Until it is closed the host's network is changed for us."""
         self._home: Home | None = None
         self._internet: Router | None = None
         self._keeper: int | None = None
@@ -71,16 +74,26 @@ class Networks:
     def _open_internet(self, home: Home) -> None:
         if namespaces.nft_program() is None:
             raise NetworkUnavailable("nft is missing (package nftables)")
+        router = self._internet = self._way_by_host(home) if self._egress == HOST_NAT else self._way_by_pasta(home)
+        host = map(IPv4Address, home.host_addresses())
+        router.apply(firewall.internet(GATEWAY, self._allowed, host))
+        with home.inside(router.namespace):
+            self._fds["dns_tcp"] = namespaces.listener(_DNS).detach()
+            self._fds["dns_udp"] = namespaces.datagrams(_DNS).detach()
+
+    def _way_by_pasta(self, home: Home) -> Router:
         kept = pasta.start(self._pasta_id)
         self._keeper = kept.keeper
         self._fds["egress"] = kept.status
         home.leave_host()
-        self._internet = Router(kept.namespace, home, (UPSTREAM,))
-        host = map(IPv4Address, home.host_addresses())
-        self._internet.apply(firewall.internet(GATEWAY, self._allowed, host))
-        with home.inside(kept.namespace):
-            self._fds["dns_tcp"] = namespaces.listener(_DNS).detach()
-            self._fds["dns_udp"] = namespaces.datagrams(_DNS).detach()
+        return Router(kept.namespace, home, (UPSTREAM,))
+
+    def _way_by_host(self, home: Home) -> Router:
+        self._host = host_nat.change_host(home, self._mark)
+        home.leave_host()
+        router = Router(home.create(), home, (UPSTREAM,))
+        host_nat.connect(home, router.namespace, self._mark)
+        return router
 
     def handed_over(self) -> dict[str, int]:
         """Descriptors for the supervisor: where names are asked for, and how the way out is. Close them after."""
@@ -149,6 +162,9 @@ class Networks:
             with suppress(ProcessLookupError):
                 os.kill(self._keeper, signal.SIGKILL)
             self._keeper = None
+        if self._host is not None:
+            self._host.close()
+            self._host = None
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()

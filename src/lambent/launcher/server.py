@@ -104,7 +104,7 @@ class Launcher:
         self._template_filter = self._compile_filter(template=True)
         self._hierarchies, self._groups = self._prepare_cgroups()
         # The last of the numbers is no function's.
-        self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1)
+        self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1, agreed.mark)
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._leave_host()
         if agreed.rootless:
