@@ -1,4 +1,4 @@
-"""The way out of the internet's router by the host itself: a pair of interfaces, masquerading, forwarding. Only on demand.
+"""The way out of the internet's router by the host itself: two interfaces, masquerading, forwarding. Only on demand.
 
 The one place that changes the host's network. A process of its own makes the changes and undoes them at the end of the
 launcher, also of one that was killed. What it would have undone is written down, for the next start where it is killed.
