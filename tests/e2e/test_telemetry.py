@@ -112,7 +112,7 @@ async def test_what_is_refused_comes_again(machine: Machine) -> None:
 
 async def test_after_a_reset_the_extension_subscribes_again_and_hears_of_what_was_before(machine: Machine) -> None:
     program = agent(subscription=subscription(8080, types=["platform"]))
-    function = machine.deploy(READER, layers=layer(machine, agent=program), timeout_s=2)
+    function = machine.deploy(READER, layers=layer(machine, agent=program), timeout_s=3)
     await first(machine, function)
     assert (await machine.invoke(function, {"sleep": 30})).error_type == "Sandbox.Timedout"
     await until(lambda: machine.in_use() == 0)

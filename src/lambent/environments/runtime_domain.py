@@ -203,6 +203,8 @@ class RuntimeDomain:
         sandbox is of no more use: they would not end, or it has ended with them."""
         await self._shut_down(reason)
         usable = await self._kill()
+        # Nobody listens until the next Init: what is told meanwhile waits for it.
+        self._journal.freeze()
         self._failure = self.extensions.failure
         self.extensions.forget()
         return usable

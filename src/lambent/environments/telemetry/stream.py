@@ -40,9 +40,7 @@ MAX_KEPT_BYTES = 256 * 1024
 
 _PLATFORM = (
     "init_runtime_done",
-    "restore_start",
     "restore_runtime_done",
-    "restore_report",
     "extension",
     "telemetry_subscription",
     "logs_dropped",
@@ -57,9 +55,7 @@ class Stream:
     """Of one environment, over all its Inits. `subscribe` is for the API inside, the rest for the owner."""
 
     init_runtime_done: Callable[[InitRuntimeDone], None]
-    restore_start: Callable[[RestoreStart], None]
     restore_runtime_done: Callable[[RestoreRuntimeDone], None]
-    restore_report: Callable[[RestoreReport], None]
     extension: Callable[[Extension], None]
     telemetry_subscription: Callable[[TelemetrySubscription], None]
     logs_dropped: Callable[[LogsDropped], None]
@@ -108,16 +104,34 @@ class Stream:
         self._journal.cold_start(event)
 
     def init_start(self, event: InitStart) -> None:
-        self._kept, self._kept_bytes = [], 0
-        if self._hub is not None:
-            self._hub.suspend()
-        self._watch()
+        self._open()
         self._journal.init_start(event)
         self._keep("platform", event.time_ms, event)
 
     def init_report(self, event: InitReport) -> None:
         self._journal.init_report(event)
         self._tell("platform", event.time_ms, event)
+        self._close()
+
+    def restore_start(self, event: RestoreStart) -> None:
+        # The extensions of a restored environment are new processes, and subscribe now.
+        self._open()
+        self._journal.restore_start(event)
+        self._keep("platform", event.time_ms, event)
+
+    def restore_report(self, event: RestoreReport) -> None:
+        self._journal.restore_report(event)
+        self._tell("platform", event.time_ms, event)
+        self._close()
+
+    def _open(self) -> None:
+        self._kept, self._kept_bytes = [], 0
+        if self._hub is not None:
+            self._hub.suspend()
+            self._hub.thaw()
+        self._watch()
+
+    def _close(self) -> None:
         self._kept = None
         if self._hub is not None:
             self._hub.forget_suspended()

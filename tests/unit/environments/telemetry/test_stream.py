@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from lambent.environments.events import ColdStart, Extension, LogsDropped, Status
+from lambent.environments.events import ColdStart, Extension, LogsDropped, RestoreReport, RestoreStart, Status
 from lambent.environments.telemetry.memory import Memory
 from lambent.environments.telemetry.schemas import Schema
 from lambent.environments.telemetry.subscriber import PAUSES_S
@@ -180,6 +180,23 @@ async def test_after_a_reset_who_subscribes_again_gets_what_was_not_delivered() 
         it.stream.close()
 
 
+async def test_what_is_told_after_a_reset_waits_for_the_next_init() -> None:
+    async with listening() as listener:
+        it = told()
+        it.init()
+        it.subscribe(listener.port, types=("function",), timeout_ms=25)
+        it.init_ended()
+        it.stream.freeze()
+        it.stream.output(TIME_MS, "last words\n")
+        await it.clock.advance(60)
+        it.init()
+        it.subscribe(listener.port, types=("function",), timeout_ms=25)
+        await it.clock.advance(0.025)
+        await listener.has(1)
+        assert [event["record"] for event in listener.events] == ["last words\n"]
+        it.stream.close()
+
+
 async def test_after_a_reset_who_does_not_subscribe_again_costs_nothing() -> None:
     memory = Memory()
     it = told(memory=memory)
@@ -191,6 +208,21 @@ async def test_after_a_reset_who_does_not_subscribe_again_costs_nothing() -> Non
     it.init_ended()
     assert memory.used_bytes == 0
     assert it.stream.start == it.stream._journal.start
+
+
+async def test_during_a_restore_one_subscribes_as_during_an_init() -> None:
+    async with listening() as listener:
+        it = told()
+        it.stream.restore_start(RestoreStart(time_ms=TIME_MS, runtime_version=None, runtime_version_arn=None))
+        it.subscribe(listener.port, types=("platform",), timeout_ms=25)
+        it.stream.restore_report(
+            RestoreReport(time_ms=TIME_MS, status=Status.SUCCESS, error_type=None, duration_ms=12.5)
+        )
+        assert not it.stream.open
+        await it.clock.advance(0.025)
+        await listener.has(1)
+        assert listener.types == ["platform.restoreStart", "platform.telemetrySubscription", "platform.restoreReport"]
+        it.stream.close()
 
 
 async def test_what_a_subscriber_did_not_take_is_tried_again_given_up_and_counted() -> None:
