@@ -8,12 +8,16 @@ import json
 import statistics
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambent.testing.running_server import Server
-from tests.e2e.census import resources
+from tests.e2e.census import eventually, resources
 from tests.e2e.packages import create_function
 
 HOSTILE = """
@@ -81,6 +85,27 @@ def addresses(chunked):
     for pid in children:
         os.waitpid(pid, 0)
 
+def flood(chunked):
+    line = b"x" * 1023 + b"\\n"
+    for _ in range(1024):
+        os.write(1, line * 128)
+
+def endpoint(chunked):
+    end = time.time() + SECONDS
+    head = b"POST /2015-03-31/functions HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 100000000000\\r\\n\\r\\n"
+    def one():
+        try:
+            with socket.create_connection(("127.0.0.1", 4566)) as connection:
+                connection.sendall(head)
+                while time.time() < end:
+                    connection.sendall(b"y" * 65536)
+        except OSError:
+            pass
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(20)]
+    for each in threads:
+        each.start()
+    time.sleep(SECONDS + 0.2)
+
 def empty_lines(chunked):
     end = time.time() + SECONDS
     while time.time() < end:
@@ -105,7 +130,8 @@ def functions(server: Server) -> Server:
 
 
 @pytest.mark.parametrize(
-    "attack", ["trailers", "endless_trailer", "tiny_chunks", "pipelines", "addresses", "empty_lines"]
+    "attack",
+    ["trailers", "endless_trailer", "tiny_chunks", "pipelines", "addresses", "empty_lines", "flood", "endpoint"],
 )
 def test_a_hostile_function_hurts_only_itself(functions: Server, attack: str) -> None:
     if functions.sandbox == "process":
@@ -128,6 +154,68 @@ def test_a_hostile_function_hurts_only_itself(functions: Server, attack: str) ->
     assert most["resident_kb"] - before["resident_kb"] < RESIDENT_KB
     assert most["descriptors"] - before["descriptors"] < DESCRIPTORS
     assert statistics.median(took) < TYPICAL_S
+
+
+LARGE = """
+import time
+def handler(event, context):
+    time.sleep(max(0.0, event - time.time()))
+    return "x" * 6_000_000
+"""
+TOGETHER = 16
+
+
+def test_many_large_results_at_one_time_are_held_once_each(functions: Server) -> None:
+    client = functions.client("lambda")
+    create_function(client, "large", LARGE, Timeout=30, MemorySize=256)
+    before = resources(functions.pid)["resident_kb"]
+    together = time.time() + 1.0
+    with ThreadPoolExecutor(TOGETHER) as threads:
+        asked = [threads.submit(invoke, client, "large", together) for _ in range(TOGETHER)]
+        most = before
+        while not all(each.done() for each in asked):
+            most = max(most, resources(functions.pid)["resident_kb"])
+        for each in asked:
+            each.result()
+    # What the runtime sent and what the client is sent: not more copies than that.
+    assert most - before < TOGETHER * 2 * 6_000 + RESIDENT_KB
+
+
+FIRST_FUNCTION = 0x7000_0000
+"""Numbers of users from here on are those of functions."""
+BOMB = """
+import os
+print("bomb", flush=True)
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+
+
+def test_a_fork_bomb_in_init_ends_with_the_time_limit_and_others_are_served(functions: Server) -> None:
+    if functions.sandbox == "process":
+        pytest.skip("the process sandbox promises nothing")
+    client = functions.client("lambda")
+    create_function(client, "bomb", BOMB, Timeout=1, MemorySize=256)
+    bomb = threading.Thread(target=invoke, args=(client, "bomb", 1), daemon=True)
+    bomb.start()
+    took = []
+    while bomb.is_alive():
+        took.append(invoke(client, "neighbour", 1))
+    assert statistics.median(took) < TYPICAL_S
+    client.delete_function(FunctionName="bomb")
+    assert not eventually(bombs, timeout_s=10)
+
+
+def bombs() -> list[int]:
+    """Users of functions who have more than a few processes."""
+    users: Counter[int] = Counter()
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            users[path.stat().st_uid] += 1
+    return [user for user, count in users.items() if user >= FIRST_FUNCTION and count > 20]
 
 
 def invoke(client: Any, name: str, event: Any) -> float:
