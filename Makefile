@@ -11,7 +11,7 @@ BIN := .venv/bin
 FAST := tests/unit tests/contract tests/property
 # Real clients of AWS: Terraform alone takes two minutes.
 NOT_FAST := --ignore=tests/contract/clients
-VM_TESTS := tests/e2e/test_escapes.py tests/e2e/test_escapes_of_identity.py tests/e2e/test_sandbox_limits.py
+VM_TESTS := $(addprefix tests/e2e/test_,escapes.py sandbox_limits.py limits_from_outside.py)
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 help:  ## this list
