@@ -256,3 +256,28 @@ def test_latest_is_restored_too_when_the_server_forks_it(start_server: Callable[
     )
     assert _count(told, "INIT RAN") == 1
     assert _count(told, "RESTORE_REPORT") >= 1
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [("sleep", "Sandbox.Timedout"), ("exit", "Runtime.ExitError"), ("memory", "Runtime.OutOfMemory")],
+)
+def test_a_restored_function_fails_as_any_other_and_the_next_call_is_a_restore(
+    lambda_client: Any, runtime: str, event: str, error: str
+) -> None:
+    source = """
+import os, time
+def handler(event, context):
+    if event == "sleep":
+        time.sleep(60)
+    if event == "exit":
+        os._exit(7)
+    if event == "memory":
+        return len(bytearray(os.urandom(1) * (400 << 20)))
+    return os.listdir("/tmp")
+"""
+    name = f"fails-{event}"
+    publish(lambda_client, name, source, runtime, Timeout=2)
+    reply = lambda_client.invoke(FunctionName=name, Qualifier="1", Payload=json.dumps(event))
+    assert json.loads(reply["Payload"].read())["errorType"] == error
+    assert ask(lambda_client, name) == []

@@ -8,7 +8,6 @@ shared memory and most open descriptors cannot be cloned: then the platform is t
 import ctypes
 import gc
 import os
-import random
 import stat
 import sys
 import time
@@ -235,7 +234,7 @@ def _change_variables(text):
 
 
 def _refresh_randomness():
-    random.seed()
+    """That of the library renews itself after a fork."""
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()
