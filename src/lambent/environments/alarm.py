@@ -24,7 +24,7 @@ class Alarm:
 
     def set(self, at: float) -> None:
         self._at = at
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             if at >= self._wakes_at:
                 return
             self._task.cancel()
@@ -45,9 +45,9 @@ class Alarm:
             rest = at - self._clock.monotonic()
             if rest <= 0:
                 self._at = None
-                self._task = None
+                # Who is rung often sets it anew: that goes on in this task.
                 self._ring()
-                return
+                continue
             self._wakes_at = at
             await self._clock.sleep(rest)
         self._task = None

@@ -37,7 +37,7 @@ from lambent.functions.records import FunctionVersion
 
 SAMPLE_EVERY_S = 0.05
 """Of the memory of a function that runs for longer than this; the longer it runs, the rarer."""
-SAMPLE_SHARE = 0.1
+SAMPLE_SHARE = 0.2
 """Of the time that it runs already: a thousand functions that wait for something must not keep this process busy."""
 SAMPLE_AT_LEAST_EVERY_S = 1.0
 FREEZE_AFTER_S = 0.0075
