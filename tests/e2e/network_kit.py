@@ -146,7 +146,9 @@ WITH_TUN = 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 &
 
 
 @asynccontextmanager
-async def driver_in(made: World, home: Path, egress: Egress, kind: str = "native") -> AsyncIterator[NativeDriver]:
+async def driver_in(
+    made: World, home: Path, egress: Egress, kind: str = "native", *, waits: bool = True
+) -> AsyncIterator[NativeDriver]:
     """A launcher on the "host" of this world, and its driver; the rootless one is an ordinary user's."""
     (home / "packages").mkdir(exist_ok=True)
     through: tuple[str, ...] = ()
@@ -167,7 +169,8 @@ async def driver_in(made: World, home: Path, egress: Egress, kind: str = "native
             )
         driver = NativeDriver(launcher)
         try:
-            await way_out(launcher)
+            if waits:
+                await way_out(launcher)
             yield driver
         finally:
             await driver.close()

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import signal
 import socket
 import struct
 import threading
@@ -19,6 +20,7 @@ from lambent.environments.ports import NetworkSpec, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.launcher.client import Egress
 from tests.e2e.network_kit import (
+    GATEWAY,
     HOST,
     INTERNET,
     PRIVATE,
@@ -209,6 +211,42 @@ def name_server(made: World) -> Iterator[None]:
         ended.set()
         thread.join()
         sock.close()
+
+
+async def test_a_host_that_gets_a_route_later_gives_its_functions_the_internet_then(
+    made: World, tmp_path: Path
+) -> None:
+    web = made.serve(made.internet, INTERNET, 0, "internet")
+    made.run(made.host, "ip route del default")
+    async with driver_in(made, tmp_path, AUTO, waits=False) as driver:
+        await until(lambda: "pasta ended" in (driver._launcher.egress_problem() or ""))
+        sandbox = await driver.create(probing(tmp_path, [["tcp", INTERNET, web]]))
+        assert "pasta ended" in (sandbox.network_missing or "")
+        assert set((await found_by(sandbox)).values()) <= REFUSED
+        made.run(made.host, f"ip route add default via {GATEWAY}")
+        await until(lambda: driver._launcher.egress_problem() is None)
+        assert (await results(driver, tmp_path, [["tcp", INTERNET, web]])).popitem()[1] == f"internet {HOST}"
+
+
+async def test_a_pasta_that_was_killed_is_started_again(made: World, tmp_path: Path) -> None:
+    web = made.serve(made.internet, INTERNET, 0, "internet")
+    async with driver_in(made, tmp_path, AUTO) as driver:
+        for pid in pastas_of(driver):
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: driver._launcher.egress_problem() is not None)
+        await until(lambda: driver._launcher.egress_problem() is None)
+        assert (await results(driver, tmp_path, [["tcp", INTERNET, web]])).popitem()[1] == f"internet {HOST}"
+
+
+def pastas_of(driver: NativeDriver) -> list[int]:
+    """Below the keeper, which is a child of the launcher."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, fields = stat.read_text().rsplit(")", 1)
+            parents[int(stat.parent.name)] = (int(fields.split()[1]), name.partition("(")[2])
+    keepers = {pid for pid, (parent, _) in parents.items() if parent == driver._launcher._process.pid}
+    return [pid for pid, (parent, name) in parents.items() if parent in keepers and name.startswith("pas")]
 
 
 async def test_the_host_gives_the_way_out_where_it_was_asked_to_and_is_then_as_before(

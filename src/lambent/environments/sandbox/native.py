@@ -22,6 +22,7 @@ from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.execute import START_FD
+from lambent.launcher.pasta import STARTING
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
 from lambent.launcher.router import NoAddress
 from lambent.launcher.wire import Message
@@ -247,13 +248,16 @@ async def _connected(connection: socket.socket) -> None:
         raise OSError(code, os.strerror(code))
 
 
-async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec) -> str | None:
+async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec, launcher: LauncherClient) -> str | None:
     """Why it has no network: None when it has. A function in a VPC does not start without."""
     async with asyncio.timeout(_CREATE_TIMEOUT_S):
         message = await answer
+    in_vpc = spec.network is not None and spec.network.kind == "vpc"
     if message["event"] == "plugged":
-        return None
-    if spec.network is not None and spec.network.kind == "vpc":
+        # The router may be without a way out for now.
+        problem = None if in_vpc else launcher.egress_problem()
+        return None if problem == STARTING else problem
+    if spec.network is not None and in_vpc:
         if message["kind"] == NoAddress.__name__:
             raise ApiError("SubnetIPAddressLimitReachedException", _NO_ADDRESS, status=502)
         raise SandboxError(f"the network of {spec.network.vpc_id} cannot be had: {message['reason']}")
@@ -338,7 +342,7 @@ class NativePrepared:
             plugged = _plug(self._launcher, self._channel, self._number, spec)
             await self._channel.ask(order, "assigned", _CREATE_TIMEOUT_S)
             if plugged is not None:
-                sandbox.network_missing = await _plugged(plugged, spec)
+                sandbox.network_missing = await _plugged(plugged, spec, self._launcher)
         except BaseException:
             await sandbox.stop()
             raise
@@ -440,7 +444,7 @@ class NativeDriver:
         try:
             plugged = _plug(self._launcher, channel, sandbox.number, spec)
             if plugged is not None:
-                sandbox.network_missing = await _plugged(plugged, spec)
+                sandbox.network_missing = await _plugged(plugged, spec, self._launcher)
         except BaseException:
             await sandbox.stop()
             raise
