@@ -90,8 +90,6 @@ async def test_what_was_stopped_or_is_nobodys_child_dies_as_well(driver: NativeD
 
 async def test_a_fork_bomb_with_full_cpu_is_gone_within_a_second(driver: NativeDriver, tmp_path: Path) -> None:
     """As in Init, which has no quota. The best of three: another process may have the machine for a while."""
-    if driver.name == "oci":
-        pytest.skip("the first process of a container, which takes the others with it, waits for its turn among them")
     script = """
         import os
         print("bomb", flush=True)

@@ -321,11 +321,19 @@ class OciFirst(first.First):
         if self._container is None:
             return
         (_, pidfd), self._container = self._container, None
+        self._kill_group()
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.close(pidfd)
         self._reap(0)
         self._oci.delete(self._blueprint.name)
+
+    def _kill_group(self) -> None:
+        """All at once, where v2 can (Linux 5.14): the first process alone waits for its turn among those of a bomb."""
+        for hierarchy, folder in self._forks.group.folders:
+            if hierarchy.version == 2:
+                with suppress(OSError), open(f"{folder}/{_INNER}/cgroup.kill", "w", encoding="ascii") as file:
+                    file.write("1")
 
     def end(self) -> None:
         self._kill_all()
