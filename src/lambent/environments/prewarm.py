@@ -115,6 +115,7 @@ class Prewarm:
         self._kinds: dict[str, _Kind] = {}
         self._no_zygote_before: dict[str, float] = {}
         """By runtime, after one that did not start."""
+        self._no_zygote_why: dict[str, str] = {}
         self._zygotes: dict[ZygoteKey, _Zygote] = {}
         self._changed = asyncio.Event()
         self._prepared_at, self._prepare_s = 0.0, 0.0
@@ -336,7 +337,10 @@ class Prewarm:
         try:
             await self._driver.start_zygote(key.account, runtime)
         except (SandboxError, TimeoutError) as error:
-            logger.warning("No zygote of %s could be started: %s", runtime.identifier, error)
+            # Where a runtime can have none, its cold starts go on asking.
+            if self._no_zygote_why.get(runtime.identifier) != str(error):
+                self._no_zygote_why[runtime.identifier] = str(error)
+                logger.warning("No zygote of %s could be started: %s", runtime.identifier, error)
             self._no_zygote_before[runtime.identifier] = self._clock.monotonic() + LONGEST_PAUSE_S
             self._zygotes.pop(key, None)
         self._changed.set()
