@@ -19,6 +19,7 @@ from lambent.launcher import (
     finish,
     init,
     leftovers,
+    making,
     network,
     networks,
     request,
@@ -257,7 +258,7 @@ class Launcher:
             heapq.heappush(self._free_slots, slot)
             raise
         if pid == 0:
-            blueprint = finish.Blueprint(
+            blueprint = making.Blueprint(
                 slot=str(slot),
                 limits=wanted.limits,
                 parents=self._parents,
