@@ -195,4 +195,6 @@ def internet(sandbox: str, egress: str, problem: str | None) -> Finding:
     if egress == "none":
         return Finding("internet", Verdict.OK, "functions do not reach it (--egress none)")
     mend = "sudo apt-get install passt nftables" if "package" in problem else None
+    if "/dev/net/tun" in problem:
+        mend = "sudo modprobe tun && sudo chmod 666 /dev/net/tun"
     return Finding("internet", Verdict.WARN, f"functions do not reach it: {problem}", mend)

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from lambent.cli import diagnosis
-from lambent.cli.diagnosis import Verdict, diagnose
+from lambent.cli.diagnosis import Verdict, diagnose, internet
 from lambent.cli.doctor import render
 from lambent.cli.machine import Machine
 
@@ -145,3 +145,22 @@ def test_the_mending_command_stands_under_the_text() -> None:
     lines = [click.unstyle(line) for line in render(diagnose(replace(GOOD, loop_devices=False)))]
     at = next(i for i, line in enumerate(lines) if "loop devices" in line)
     assert lines[at + 1].index("mend:") == lines[0].index("2 CPUs")
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "egress", "problem", "verdict", "mend"),
+    [
+        ("native", "auto", None, Verdict.OK, None),
+        ("native", "none", "switched off", Verdict.OK, None),
+        ("native", "auto", "pasta is missing (package passt)", Verdict.WARN, "sudo apt-get install passt nftables"),
+        ("rootless", "auto", "Permission denied: '/dev/net/tun'", Verdict.WARN, "sudo modprobe tun"),
+        ("process", "auto", None, Verdict.WARN, None),
+    ],
+)
+def test_whether_functions_reach_the_internet(
+    sandbox: str, egress: str, problem: str | None, verdict: Verdict, mend: str | None
+) -> None:
+    found = internet(sandbox, egress, problem)
+    assert found.verdict is verdict
+    assert (found.mend or "").startswith(mend or "")
+    assert (found.mend is None) == (mend is None)

@@ -163,3 +163,22 @@ def test_endpoints_from_a_table_and_from_a_variable(tmp_path: Path) -> None:
     assert load(environ={}, config=file).endpoints == (("s3", "http://127.0.0.1:9000"),)
     settings = load(environ={"LAMBENT_ENDPOINTS": "s3=http://a:1, sqs=https://b"}, config=file)
     assert settings.endpoints == (("s3", "http://a:1"), ("sqs", "https://b"))
+
+
+def test_networks_and_services_of_vpcs_are_read(tmp_path: Path) -> None:
+    variables = {"LAMBENT_EGRESS_ALLOW": "10.1.0.0/16,192.168.1.20", "LAMBENT_EGRESS": "none"}
+    settings = load({}, variables | {"LAMBENT_VPC_SERVICES": "10.0.1.10:5432=db.lan:5432"})
+    assert settings.egress == "none"
+    assert settings.egress_allow == ("10.1.0.0/16", "192.168.1.20/32")
+    assert settings.vpc_services == (("10.0.1.10:5432", "db.lan:5432"),)
+    for name, value in (
+        ("EGRESS", "all"),
+        ("EGRESS_ALLOW", "10.1.0.5/16"),
+        ("EGRESS_ALLOW", "::/0"),
+        ("VPC_SERVICES", "10.0.1.10=db.lan:5432"),
+        ("VPC_SERVICES", "db:5432=db.lan:5432"),
+        ("VPC_SERVICES", "10.0.1.10:5432=:5432"),
+        ("VPC_SERVICES", "10.0.1.10:5432=db.lan:99999"),
+    ):
+        with pytest.raises(SettingsError):
+            load({}, {f"LAMBENT_{name}": value})
