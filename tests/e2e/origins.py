@@ -108,7 +108,7 @@ async def said(sandbox: NativeSandbox) -> str:
         await until(complete)
     except TimeoutError:
         raise AssertionError(f"it only said {text.decode(errors='replace')}") from None
-    return text.decode().partition(SAID_ONCE)[0]
+    return text.decode(errors="replace").partition(SAID_ONCE)[0]
 
 
 async def begin(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> NativeSandbox:

@@ -118,9 +118,7 @@ CASES: dict[str, dict[str, Any]] = {
     "layers": {"opt": {"python/layer.py": "", "lib/nothing": ""}},
     "instrumentation": {
         "variables": {"PYTHONPATH": "/opt/wrapped:/var/runtime"},
-        "opt": {
-            "wrapped/sitecustomize.py": "import sys\nsys.argv.append('instrumented')\nprint('hello from the layer')"
-        },
+        "opt": {"wrapped/sitecustomize.py": "import logging, sys\nsys.argv.append('x')\nprint('hello from the layer')"},
     },
     "sizes": {"tmp_mb": 1024, "memory_mb": 512},
 }
@@ -168,6 +166,30 @@ async def test_runtime_after_a_reset_is_exec_d(driver: NativeDriver, tmp_path: P
     assert await sandbox.kill()
     second = json.loads(await said(sandbox))
     assert first["environ"] == second["environ"]
+    await sandbox.stop()
+
+
+@pytest.mark.parametrize("how", [HowStarted.POOLED, HowStarted.FORKED])
+async def test_what_most_functions_import_is_there_already(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime, how: HowStarted
+) -> None:
+    source = f"""
+        import sys
+        print("json" in sys.modules, "logging" in sys.modules)
+        found = []
+        sys.addaudithook(lambda event, args: event == "open" and found.append(args[0]))
+        import json, logging
+        found = [name for name in found if isinstance(name, str)]
+        print(found, logging is sys.modules["logging"], logging.getLogger().handlers[0].__class__.__name__)
+        import logging.handlers
+        print(logging.handlers.logging is logging, logging.__spec__.name, logging.__file__)
+        print("{SAID_ONCE}")
+        def handler(event, context): pass
+    """
+    sandbox = await begin(driver, spec_of(tmp_path, runtime, source), how)
+    lines = (await said(sandbox)).splitlines()
+    assert lines[:2] == ["True False", "[] True LambdaLoggerHandler"]
+    assert lines[2].startswith("True logging /var/lang/")
     await sandbox.stop()
 
 

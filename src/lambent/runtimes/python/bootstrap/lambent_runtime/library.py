@@ -19,6 +19,10 @@ _IMPORTED_BY_LAMBDA = frozenset(_NAMES.split())
 _ADAPTED_PACKAGES = frozenset(("boto3", "botocore", "s3transfer", "urllib3")) if sys.version_info < (3, 10) else ()
 
 
+# By name: imported before it was known for whom, and given when they are asked for.
+ready = {}
+
+
 class LibraryFinder:
     """Stands before the finder that looks through `sys.path`."""
 
@@ -35,13 +39,31 @@ class LibraryFinder:
             spec = PathFinder.find_spec(name, self._path, target)
             if name == "logging" and not self._logging_configured:
                 self._logging_configured = True
-                _configure_after(spec.loader)
+                if name in ready:
+                    spec.loader = _Ready(ready.pop(name))
+                else:
+                    _configure_after(spec.loader)
             return spec
         if name.partition(".")[0] in _ADAPTED_PACKAGES:
             from lambent_runtime import python39
 
             return python39.find_spec(name, path, target, self._runtime_dir)
         return None
+
+
+class _Ready:
+    """Loads what is loaded already."""
+
+    def __init__(self, module):
+        self._module = module
+
+    def create_module(self, spec):
+        return self._module
+
+    def exec_module(self, module):
+        from lambent_runtime import log
+
+        log.configure(module)
 
 
 def _configure_after(loader):

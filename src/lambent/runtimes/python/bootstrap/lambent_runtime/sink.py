@@ -41,8 +41,11 @@ class FramedLogSink:
         self.log("\n".join(lines), 40, as_json)
 
 
-_sink = StandardLogSink() if current.log_fd is None else FramedLogSink(current.log_fd)
+_sinks = []
 
 
 def current_sink():
-    return _sink
+    """Made at its first use: a module may be imported before it is known where records go."""
+    if not _sinks:
+        _sinks.append(StandardLogSink() if current.log_fd is None else FramedLogSink(current.log_fd))
+    return _sinks[0]

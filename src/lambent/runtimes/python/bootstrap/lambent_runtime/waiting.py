@@ -5,16 +5,22 @@ again, so that a function finds the same as after an ordinary start. What cannot
 process that waited.
 """
 
-# Lambda's own client has imported these before any code of the function runs. Not log: it looks at the variables.
+# Lambda's own client has imported these before any code of the function runs, and most functions want them.
+import json  # noqa: F401
+import logging  # noqa: F401
 import os
 import sys
 import time
+
+from lambent_runtime import library, log  # noqa: F401
 
 _START_FD = "_LAMBENT_START_FD"
 _COERCED = "LC_CTYPE"
 _PROGRAM = "/.lambent/program"
 
 _kept = []
+# Functions that do not log need no handler, and share the pages of the module.
+library.ready["logging"] = sys.modules.pop("logging")
 
 
 def begin(environ):
@@ -71,6 +77,9 @@ def become(folder, variables):
     if coerced is not None:
         environ.setdefault(_COERCED, coerced)
     path = environ.get("PYTHONPATH", "")
+    if path.split(os.pathsep) != before:
+        # A sitecustomize in there may want it before anybody else.
+        sys.modules["logging"] = library.ready.pop("logging")
     sys.path[1 : 1 + len(before)] = path.split(os.pathsep) if path else ()
     sys.path_importer_cache.clear()
     os.chdir(folder)
