@@ -26,6 +26,7 @@ from tests.e2e.sandbox_kit import DRIVERS, printed, spec, until
 CYCLES = int(os.environ.get("LAMBENT_TEST_SANDBOX_CYCLES", "30"))
 SYSTEMD_COLLECTS = Path(cgroups.SYSTEMD).is_dir()
 """The scope of a launcher, with all that is below, once no process is left in it."""
+LOOP_MAJOR = 7
 SLEEPER = "import os, time\nopen('/tmp/file', 'wb').write(bytes(1 << 20))\nprint('up', flush=True)\ntime.sleep(600)"
 
 
@@ -55,7 +56,8 @@ def loop_devices() -> dict[str, str]:
 
 def tmp_devices(processes: list[int]) -> dict[str, str]:
     """The loop devices that are /tmp of these processes."""
-    numbers = {os.minor(os.stat(f"/proc/{pid}/root/tmp").st_dev) for pid in processes}
+    found = [os.stat(f"/proc/{pid}/root/tmp").st_dev for pid in processes]
+    numbers = {os.minor(device) for device in found if os.major(device) == LOOP_MAJOR}
     return {name: file for name, file in loop_devices().items() if name in {_loop_path(each) for each in numbers}}
 
 
