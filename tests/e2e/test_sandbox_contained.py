@@ -80,6 +80,16 @@ async def test_each_environment_is_a_user_without_capabilities(tmp_path: Path) -
         assert len(users) == 2
 
 
+def test_the_numbers_of_functions_can_be_chosen(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = (*in_plain_container(home), str(COMMAND))
+    with Server.start(home / "data", "--function-users", "300000:9", command=command) as server:
+        create_function(server.client("lambda"), "who", "import os\ndef handler(event, context): return os.getuid()")
+        reply = server.client("lambda").invoke(FunctionName="who")
+        assert json.loads(reply["Payload"].read()) in range(300_000, 300_009)
+
+
 ATTEMPTS = """
     import ctypes, errno, os, socket
     other, home, pid, api, port, abstract = WITH

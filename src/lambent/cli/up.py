@@ -32,6 +32,7 @@ from lambent.core.settings import (
     is_endpoint,
     networks,
     prewarm,
+    user_range,
     vpc_services,
 )
 from lambent.environments.sandbox.guarantees import GUARANTEES
@@ -58,6 +59,11 @@ UNUSABLE_PATH = frozenset(
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]")
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="What isolates functions.  [default: auto]")
 @click.option("--egress", type=click.Choice(EGRESS), help="How functions reach the internet.  [default: auto]")
+@click.option(
+    "--function-users",
+    metavar="START:COUNT",
+    help="In a container: numbers that functions get as users.  [default: the upper half]",
+)
 @click.option(
     "--egress-allow",
     "egress_allow",
@@ -149,6 +155,8 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     flags["prewarm"] = _prewarm(flags["prewarm"])
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
     flags["vpc_services"] = _vpc_services(flags["vpc_services"])
+    if (users := flags["function_users"]) is not None:
+        flags["function_users"] = _user_range(users)
     flags["egress_allow"] = _networks(flags["egress_allow"])
     flags["interpreters"] = tuple(map(_interpreter, flags["interpreters"])) or None
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
@@ -263,6 +271,7 @@ def _start_launcher(
             wanted=settings.sandbox,
             egress=Egress(settings.egress, settings.egress_allow),
             oci_runtime=settings.oci_runtime,
+            function_users=settings.function_users,
         )
     except LauncherError as error:
         if settings.sandbox in ("native", "rootless", "oci"):
@@ -396,6 +405,13 @@ def _interpreter(text: str) -> tuple[str, Path]:
     if not (name and equals and path):
         raise Failure(f"--interpreter takes RUNTIME=PATH, as python3.12=/usr/bin/python3.12, not {text!r}", USAGE)
     return name, Path(path).expanduser()
+
+
+def _user_range(text: str) -> tuple[int, int]:
+    try:
+        return user_range(text, "--function-users")
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def _endpoint(text: str) -> tuple[str, str]:

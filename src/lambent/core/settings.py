@@ -21,6 +21,8 @@ OTHER_VARIABLES = frozenset({"LAMBENT_CONFIG", "LAMBENT_ENDPOINT"})
 TEST_PREFIX = "LAMBENT_TEST_"
 """Variables of the test suite; a server that it starts inherits them."""
 
+FEWEST_FUNCTION_USERS = 3
+"""One sandbox: its user, who ends it, and the group of all."""
 SANDBOXES = ("auto", "native", "rootless", "oci", "process")
 EGRESS = ("auto", "none", "pasta", "host-nat")
 RUNTIME_FALLBACKS = ("none", "nearest")
@@ -71,6 +73,8 @@ class Settings:
     max_environments: int | None = None
     """None: what the machine's memory gives."""
     idle_environment_s: float = 600.0
+    function_users: tuple[int, int] | None = None
+    """The first number and the count of users that functions of a plain container are; None: the upper half of all."""
     prewarm: str = "auto"
     """Sandboxes that wait prepared: auto | a number for each runtime in use, 0 for none | off: no zygotes either."""
     fork_latest: bool = False
@@ -169,6 +173,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _seconds(value, place)
         case "prewarm":
             return prewarm(value, place)
+        case "function_users":
+            return user_range(value, place)
         case "allow_reset" | "fork_latest":
             return _boolean(value, place)
         case "data_dir":
@@ -238,6 +244,16 @@ def _seconds(value: object, place: str) -> float:
     if not 0 < number < float("inf"):
         raise problem
     return number
+
+
+def user_range(value: object, place: str) -> tuple[int, int]:
+    """START:COUNT, as 200000:65536."""
+    start, colon, count = _text(value, place).partition(":")
+    if colon and start.isdecimal() and count.isdecimal():
+        first, size = int(start), int(count)
+        if first > 0 and size >= FEWEST_FUNCTION_USERS and first + size < 1 << 32:
+            return first, size
+    raise SettingsError(f"{place} takes START:COUNT with {FEWEST_FUNCTION_USERS} or more, as 200000:65536")
 
 
 def prewarm(value: object, place: str) -> str:

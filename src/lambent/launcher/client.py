@@ -294,6 +294,7 @@ def start(
     runtimes: Sequence[Starts] = (),
     egress: Egress = NO_EGRESS,
     oci_runtime: str | None = None,
+    function_users: tuple[int, int] | None = None,
 ) -> LauncherClient:
     """`begin`, and wait until it is ready."""
     begun = begin(
@@ -306,6 +307,7 @@ def start(
         runtimes=runtimes,
         egress=egress,
         oci_runtime=oci_runtime,
+        function_users=function_users,
     )
     return begun.await_ready()
 
@@ -321,6 +323,7 @@ def begin(
     runtimes: Sequence[Starts] = (),
     egress: Egress = NO_EGRESS,
     oci_runtime: str | None = None,
+    function_users: tuple[int, int] | None = None,
 ) -> LauncherClient:
     """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
@@ -329,6 +332,7 @@ def begin(
     `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
     `runtimes` are the only interpreters that it starts before it is known for whom; `prefixes` has theirs.
+    `function_users` (first, count) are the numbers of functions in a container without namespaces; None: it chooses.
     `through` is a command that starts the one that follows it, as another user.
     """
     chosen = kind(wanted, oci_runtime)
@@ -347,6 +351,7 @@ def begin(
         "egress": egress.kind,
         "egress_allow": egress.allow,
         "oci": chosen.program,
+        "function_users": function_users,
     }
     program = (*through, *_PROGRAM)
     if wanted == "auto" and rootless and os.geteuid() == 0:

@@ -54,14 +54,16 @@ class ContainedLauncher:
         prefixes: tuple[str, ...],
         runtime_entries: Mapping[str, str],
         web: bool,
+        users: tuple[int, int] | None,
         supervisor: socket.socket,
     ) -> None:
-        """`web`: functions may reach the ports of the internet that they need."""
+        """`web`: functions may reach the ports of the internet that they need. `users`: first and count of their
+        numbers, None for what is far from those of users here."""
         _require()
         self._supervisor = supervisor
         self._prefixes = prefixes
         self._web = web
-        ids = user_namespace.own_range(mark)
+        ids = user_namespace.own_range(mark) if users is None else user_namespace.Ids(*users, None)
         self._first = ids.first
         self._slots = (ids.size - 1) // _NUMBERS_PER_SANDBOX
         self._group = ids.first + ids.size - 1

@@ -468,6 +468,7 @@ def _contained(agreed: wire.Message, supervisor: socket.socket) -> None:
             **{name: agreed[name] for name in names},
             prefixes=tuple(agreed["prefixes"]),
             web=agreed["egress"] != "none",
+            users=agreed["function_users"],
             supervisor=supervisor,
         )
     except OSError as error:
