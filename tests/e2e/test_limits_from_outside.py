@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,30 @@ async def test_of_the_hosts_paths_a_function_learns_only_where_its_own_files_are
     private = {root for root in roots if root.startswith((home, str(PREFIX), "/home", "/root/", "/var"))}
     assert private <= {f"{home}/packages/code-env-1", str(PREFIX)}
     await sandbox.stop()
+
+
+@pytest.fixture
+def dumped(tmp_path: Path) -> Iterator[Path]:
+    """A file that is there once the kernel has sent a core dump to a program. For the whole machine."""
+    if os.environ.get("LAMBENT_TEST_OWN_MACHINE") != "1" or os.geteuid() != 0:
+        pytest.skip("sets where the machine sends core dumps: only in scripts/try-vm")
+    told, program = tmp_path / "told", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho x >>{told}\n")
+    program.chmod(0o755)
+    pattern = Path("/proc/sys/kernel/core_pattern")
+    before = pattern.read_text()
+    pattern.write_text(f"|{program}")
+    yield told
+    pattern.write_text(before)
+
+
+async def test_a_crash_starts_no_program_of_the_host(driver: NativeDriver, tmp_path: Path, dumped: Path) -> None:
+    crash = "import os; os.kill(os.getpid(), 11)"
+    sandbox = await make(driver, tmp_path, crash)
+    await run(sandbox)
+    assert (await sandbox.exited()).signal == 11
+    await sandbox.stop()
+    assert not os.path.exists(dumped)  # noqa: ASYNC240 - a fact of the kernel
+    outside = await asyncio.create_subprocess_exec(sys.executable, "-c", crash)
+    await outside.wait()
+    await until(dumped.exists)

@@ -154,7 +154,8 @@ async def test_peak_memory_counts_children_that_live_at_the_same_time(driver: Na
     text = await printed(sandbox, "child")
     while text.count("child") < 3:
         text += await printed(sandbox, "child")
-    assert sandbox.memory_peak_bytes() > 150 << 20
+    # The kernel adds up what each CPU has counted, now and then.
+    await until(lambda: sandbox.memory_peak_bytes() > 150 << 20)
     await sandbox.stop()
 
 
