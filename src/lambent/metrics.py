@@ -54,6 +54,12 @@ def _environments(pool: Pool) -> Iterator[str]:
     yield from family(
         "lambent_zygotes", "gauge", "Processes that new runtimes are forks of.", [({}, pool.prewarm.zygotes)]
     )
+    yield from family(
+        "lambent_templates",
+        "gauge",
+        "Versions with SnapStart that are kept initialised.",
+        [({}, pool.snapshots.templates)],
+    )
 
 
 def _throttles(pool: Pool, concurrency: Concurrency) -> Iterator[str]:

@@ -8,10 +8,11 @@ snapshot can be taken, environments are initialised one by one, and `status` say
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from lambent.aws.errors import PlatformFault
 from lambent.core import tasks
 from lambent.environments import capacity
 from lambent.environments.events import HowStarted
@@ -69,8 +70,12 @@ class Snapshots:
     # What is asked of it
 
     async def take(self, version: FunctionVersion) -> Outcome:
-        """Initialise `version` once and keep the result. Of a publish: nobody invokes it yet."""
+        """Initialise `version` once and keep the result. Of a publish: nobody invokes it yet.
+
+        Raises PlatformFault when the server ends meanwhile: the same again after its next start."""
         outcome = await self._outcome(self._entry(version))
+        if self._closed:
+            raise PlatformFault("the server ends")
         if outcome.taken is Taken.FAILED:
             self.retire(version.deployment_id)
         return outcome
@@ -95,6 +100,10 @@ class Snapshots:
             return None
         self._refill(entry)
         return Obtained(sandbox, HowStarted.RESTORED)
+
+    @property
+    def templates(self) -> int:
+        return sum(entry.template is not None for entry in self._entries.values())
 
     def expect(self, version: FunctionVersion) -> None:
         """This version is Active and may be invoked."""
@@ -192,7 +201,7 @@ class Snapshots:
 
     def _missing(self) -> _Entry | None:
         """The next template to make: not one that was evicted, which comes back when it is invoked."""
-        if sum(entry.template is not None for entry in self._entries.values()) >= self._most:
+        if self.templates >= self._most:
             return None
         return next((each for each in self._entries.values() if each.template is None and each.known is None), None)
 
@@ -223,12 +232,3 @@ class Snapshots:
 
 
 _BROKEN: Final = Outcome(Taken.IMPOSSIBLE, "the last restore from it failed")
-
-
-def counts(snapshots: Snapshots) -> Mapping[str, int]:
-    """For metrics."""
-    entries = snapshots._entries.values()
-    return {
-        "templates": sum(entry.template is not None for entry in entries),
-        "waiting": sum(entry.spare is not None for entry in entries),
-    }

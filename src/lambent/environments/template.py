@@ -5,6 +5,7 @@ its own for its log stream and its credentials, which no clone has.
 """
 
 import asyncio
+import signal
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from lambent.environments.alarm import Alarm
 from lambent.environments.events import InitRuntimeDone, InitStart, Phase, Status
 from lambent.environments.identity import new_identity
 from lambent.environments.init import InitEnd
-from lambent.environments.ports import JournalSource, Program, Sandbox, SandboxDriver, SandboxSpec
+from lambent.environments.ports import JournalSource, ProcessExit, Program, Sandbox, SandboxDriver, SandboxSpec
 from lambent.environments.restore_api import BEFORE_SNAPSHOT, RestoreApi
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
@@ -65,8 +66,10 @@ class Template:
         return self.outcome.done() and self.outcome.result().taken is Taken.YES and not self._stop.is_set()
 
     def stop(self) -> None:
-        """End it. Its clones live on."""
+        """End it, its Init too if that still runs. Its clones live on."""
         self._stop.set()
+        if self._domain is not None and self._domain.starting is not None:
+            self._domain.starting.exited(ProcessExit(None, signal.SIGKILL))
 
     def first(self) -> Sandbox | None:
         """The clone that was made to see whether that works; whoever takes it owns it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from lambent.aws.errors import ApiError
+from lambent.aws.errors import ApiError, PlatformFault
 from lambent.environments.ports import SandboxError
 from lambent.environments.snapshot import Snapshots
 from lambent.functions.ports import Taken
@@ -197,3 +197,16 @@ async def test_latest_is_forked_when_the_server_was_told_to() -> None:
         assert names(machine).count("RESTORE_START") == 2
         machine.pool.snapshots.retire(function_version().deployment_id)
         await until(lambda: machine.driver.sandboxes[0].stopped)
+
+
+async def test_an_init_that_nobody_wants_any_more_ends_and_one_at_the_end_of_the_server_is_no_failure() -> None:
+    async with Machine(((WaitFor(asyncio.Event()),),)) as machine:
+        taking = asyncio.create_task(machine.pool.snapshots.take(VERSION))
+        await until(lambda: bool(machine.driver.sandboxes) and machine.driver.sandboxes[0].starts == 1)
+        machine.pool.snapshots.retire(VERSION.deployment_id)
+        assert (await within(taking)).taken is Taken.FAILED
+        taking = asyncio.create_task(machine.pool.snapshots.take(VERSION))
+        await until(lambda: len(machine.driver.sandboxes) == 2 and machine.driver.sandboxes[1].starts == 1)
+        await machine.pool.snapshots.close()
+        with pytest.raises(PlatformFault):
+            await within(taking)
