@@ -210,6 +210,8 @@ class Launcher:
                     received = wire.receive(self._supervisor)
                 except (wire.DescriptorsLost, ValueError):
                     continue  # The other end of a lost socket sees its end.
+                except ConnectionResetError:
+                    break  # It ended before it had read that we are ready.
                 if received is None:
                     break
                 message, fds = received
