@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -162,10 +163,22 @@ def test_a_process_sandbox_promises_nothing_that_was_not_seen() -> None:
     assert not any(ProcessDriver.guarantees.values())
 
 
+def commands() -> list[bytes]:
+    """Of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes())
+    return found
+
+
 @pytest.mark.skipif(not landlock.abi(), reason="without Landlock it keeps nothing apart")
 async def test_landlock_and_the_filter_are_seen_from_inside(driver: ProcessDriver, tmp_path: Path) -> None:
     (tmp_path / "packages").mkdir()
     assert (await probe.examine(driver, tmp_path / "packages")).keys() == MISSING.keys()
+    # Nor does the process that it leaves to see whether it is ended.
+    mark = str(tmp_path / "packages").encode()
+    await until(lambda: not any(mark in command for command in commands()))
 
 
 @pytest.mark.skipif(not landlock.abi(), reason="without Landlock it keeps nothing apart")

@@ -106,7 +106,11 @@ def daemon(runtime_api: str) -> None:
             host, port = runtime_api.split(":")
             held = socket.create_connection((host, int(port)), 5)
             held.sendall(b"here")
-            signal.pause()
+            try:
+                held.settimeout(None)
+                held.recv(1)  # Where nothing ends it, the end of the connection does.
+            except OSError:
+                pass
         os._exit(0)
     os.wait()
 
