@@ -124,6 +124,7 @@ def step(iam: Any, account: str, source: random.Random) -> None:
         doing()
 
 
+@pytest.mark.timeout(240)
 def test_what_is_done_again_gives_the_same_state(fresh: World) -> None:
     clients = {account: fresh.client("iam", account=account) for account in ACCOUNTS}
     for account, iam in clients.items():
