@@ -5,6 +5,7 @@ the callers of that moment, and a fresh connection for the next ones. Knows no t
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ class Database:
     @classmethod
     def open(cls, path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Self:
         """Open or make the SQLite file at `path`. `SchemaTooNew` when a newer Lambent wrote it."""
+        _keep_to_owner(path)
         writer = writer_engine(path, busy_timeout_ms=busy_timeout_ms)
         migrations.bring_up_to_date(writer)
         return cls(writer, reader_engine(path, busy_timeout_ms=busy_timeout_ms))
@@ -237,3 +239,9 @@ def _resolve(group: Sequence[_Job[Any]]) -> None:
 def _resolve_all(group: Sequence[_Job[Any]]) -> None:
     for job in group:
         job.resolve()
+
+
+def _keep_to_owner(path: Path) -> None:
+    """Nobody else reads it, wherever the data dir is; what SQLite makes beside it has the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)

@@ -133,3 +133,17 @@ async def test_close_commits_what_was_submitted_and_refuses_the_rest(database: D
         await database.write(lambda c: insert(c, 4))
     with pytest.raises(PlatformFault, match="closed"):
         await database.read(lambda c: None)
+
+
+async def test_the_files_are_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    path.touch(0o644)
+    database = Database.open(path)
+    await database.write(lambda c: c.execute(text("CREATE TABLE things (n INTEGER PRIMARY KEY)")) and None)
+    modes = _modes(tmp_path)
+    await database.close()
+    assert modes == dict.fromkeys(("old.db", "old.db-wal", "old.db-shm"), 0o600)
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
