@@ -1,4 +1,5 @@
 import logging
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lambent.runtimes.catalog import Catalog, Refusal, RuntimeUnavailable
 from lambent.runtimes.identifiers import IDENTIFIERS
 from lambent.runtimes.interpreters import Places
 from lambent.runtimes.layout import Layout
+from lambent.runtimes.python.runtime import WRAPPING
 from lambent.runtimes.variables import Process
 from tests.unit.runtimes.conftest import elf
 
@@ -194,4 +196,26 @@ def test_a_wrapper_gets_the_command_as_its_arguments(tmp_path: Path, install: In
     install(tmp_path / "3.12.4", "3.12", 4)
     runtime = Catalog(Places([], [tmp_path])).find("python3.12")
     command = runtime.command(process(variables={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}))(LAYOUT)
-    assert command.argv == ("/opt/wrap", "/var/lang/bin/python3.12", "-S", "/var/runtime/bootstrap.py")
+    wrapped = ("/opt/wrap", "/var/lang/bin/python3.12", "-S", "/var/runtime/bootstrap.py")
+    assert command.argv == ("/bin/sh", "-c", WRAPPING, *wrapped)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "status", "says"),
+    [
+        (None, 0, 127, "{}: does not exist\n"),
+        ("#!/bin/sh\n", 0o644, 126, "{}: is not an executable\n"),
+        ('#!/bin/sh\necho "wraps $*"\n', 0o755, 0, "wraps python bootstrap.py\n"),
+        ('echo "wraps $*"\n', 0o755, 0, "wraps python bootstrap.py\n"),
+    ],
+)
+def test_a_wrapper_that_cannot_be_started_says_so_as_on_aws(
+    tmp_path: Path, text: str | None, mode: int, status: int, says: str
+) -> None:
+    wrapper = tmp_path / "wrapper of mine"
+    if text is not None:
+        wrapper.write_text(text)
+        wrapper.chmod(mode)
+    argv = ["/bin/sh", "-c", WRAPPING, str(wrapper), "python", "bootstrap.py"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (status, says.format(wrapper))

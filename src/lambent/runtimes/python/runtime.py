@@ -11,6 +11,14 @@ from lambent.runtimes.variables import Process, python_start_variables, python_v
 
 logger = logging.getLogger(__name__)
 
+WRAPPING = """\
+if [ ! -f "$0" ]; then echo "$0: does not exist"; exit 127; fi
+if [ ! -x "$0" ]; then echo "$0: is not an executable"; exit 126; fi
+exec "$0" "$@"
+"""
+"""A program started in the runtime's place is looked at by a shell first, as on AWS: what is wrong with it is a line in
+the function's log and an exit status, and one without `#!` is a script of that shell."""
+
 
 @dataclass(frozen=True, slots=True)
 class PythonRuntime:
@@ -46,7 +54,7 @@ class PythonRuntime:
                 variables["_LAMBENT_WARNING"] = self.warning
             argv = self._argv(layout)
             wrapper = process.variables.get("AWS_LAMBDA_EXEC_WRAPPER")
-            return Command((wrapper, *argv) if wrapper else argv, variables)
+            return Command(("/bin/sh", "-c", WRAPPING, wrapper, *argv) if wrapper else argv, variables)
 
         return render
 
