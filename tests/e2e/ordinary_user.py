@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from lambent.launcher import syscalls
+from lambent.launcher.kernel import syscalls
 
 UID = 41_500
 NAME = "lambent-ordinary"

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from lambent.launcher import capabilities, seccomp, syscalls
+from lambent.launcher.kernel import capabilities, seccomp, syscalls
 from tests.e2e.ordinary_user import show
 
 DOCKER = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)

@@ -16,8 +16,9 @@ from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.contained import ContainedSandbox
-from lambent.launcher import client, landlock
-from lambent.launcher.contained import MISSING
+from lambent.launcher import client
+from lambent.launcher.contained.server import MISSING
+from lambent.launcher.kernel import landlock
 from lambent.testing.running_server import COMMAND, Server
 from tests.e2e import ordinary_user
 from tests.e2e.census import eventually

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from lambent.launcher import landlock, privileges
+from lambent.launcher import privileges
+from lambent.launcher.kernel import landlock
 from tests.e2e import ordinary_user
 from tests.e2e.sandbox_kit import as_ordinary_user, delegated_groups
 

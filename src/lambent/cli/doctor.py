@@ -19,7 +19,7 @@ from lambent.cli.table import aligned
 from lambent.core.settings import Settings
 from lambent.environments.sandbox.probe import SandboxUnavailable, choose
 from lambent.launcher.client import Egress, LauncherClient, LauncherError, start
-from lambent.launcher.pasta import STARTING
+from lambent.launcher.net.pasta import STARTING
 from lambent.store import datadir
 
 _WAY_OUT_S = 3.0

@@ -10,8 +10,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambent.launcher import cgroups, landlock
+from lambent.launcher import cgroups
 from lambent.launcher.cgroups import SYSTEMD
+from lambent.launcher.kernel import landlock
 from lambent.launcher.user_namespace import REFUSING, has_subordinate_ids
 
 SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/bin:/bin"

@@ -129,7 +129,7 @@ class LauncherClient:
         self.no_egress = True
         """It was switched off, and nobody need be told."""
         self.network_fds: Mapping[str, int] = {}
-        """What the supervisor serves and reads of the internet's router; see `launcher.networks`."""
+        """What the supervisor serves and reads of the internet's router; see `launcher.net.networks`."""
 
     def await_ready(self) -> Self:
         """Before the first sandbox. Raises LauncherError, and has ended it then, when it cannot work here."""

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from lambent.launcher import capabilities, seccomp, syscalls
+from lambent.launcher.kernel import capabilities, seccomp, syscalls
 
 _ERROR_FD = 3
 START_FD = 4

@@ -11,9 +11,12 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from lambent.launcher import capabilities, cgroups, cloning, execute, mounts, network, request, syscalls, wire
+from lambent.launcher import cgroups, execute, mounts, request, wire
 from lambent.launcher.execute import Stay
 from lambent.launcher.forks import Forks, Identity, NotStarted, Waiting, waiting
+from lambent.launcher.kernel import capabilities, syscalls
+from lambent.launcher.net import loopback
+from lambent.launcher.restore import cloning
 from lambent.launcher.tmp_folder import TmpFolder
 
 START_VARIABLE = "_LAMBENT_START_FD"
@@ -235,7 +238,7 @@ class First:
 
     def _connect(self, port: int) -> None:
         """The supervisor waits for the connection: who listens inside may never accept it."""
-        code, connection = network.connect(port)
+        code, connection = loopback.connect(port)
         self._tell({"event": "connected", "errno": code}, {} if connection is None else {"connection": connection})
         if connection is not None:
             os.close(connection)

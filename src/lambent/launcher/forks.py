@@ -9,8 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lambent.launcher import cgroups, execute, request, syscalls
-from lambent.launcher import template as base
+from lambent.launcher import base_tree as base
+from lambent.launcher import cgroups, execute, request
+from lambent.launcher.kernel import syscalls
 
 _READY_TIMEOUT_S = 10.0
 

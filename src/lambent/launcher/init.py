@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from lambent.launcher import cgroups, first, mounts, network, request, syscalls, tmp_image, wire
+from lambent.launcher import cgroups, first, mounts, request, tmp_image, wire
 from lambent.launcher.execute import Stay
 from lambent.launcher.forks import Identity, NotStarted
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.net import loopback
 from lambent.launcher.tmp_folder import TmpFolder
 
 _CONTROL_FD = 3
@@ -79,9 +81,9 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
         # Before the rest: it works on another CPU meanwhile, and what this process writes to from now on is copied for
         # this process alone.
         loop.prepare(blueprint.runtime, stay=blueprint.stay)
-    network.bring_up()
-    apis = [network.listen(address) for address in network.RUNTIME_API]
-    endpoints = [network.listen(address) for address in network.AWS_ENDPOINT]
+    loopback.bring_up()
+    apis = [loopback.listen(address) for address in loopback.RUNTIME_API]
+    endpoints = [loopback.listen(address) for address in loopback.AWS_ENDPOINT]
     socket.sethostname("sandbox")
     tmp.mount(limits.tmp_mb)
     first.before_assign(identity)

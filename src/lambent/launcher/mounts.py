@@ -6,7 +6,8 @@ last step the folder of the launcher goes out of reach.
 
 import os
 
-from lambent.launcher import syscalls, template
+from lambent.launcher import base_tree
+from lambent.launcher.kernel import syscalls
 
 PROC_EMPTY = ("kcore", "keys", "kallsyms", "timer_list", "latency_stats", "sched_debug", "sysrq-trigger", "kmsg")
 PROC_HIDDEN = ("acpi", "scsi", "asound")
@@ -31,25 +32,25 @@ def proc() -> None:
 
 
 def interpreter(prefix: int) -> None:
-    attach(syscalls.open_tree(template.prefix_path(prefix)), "/var/lang")
+    attach(syscalls.open_tree(base_tree.prefix_path(prefix)), "/var/lang")
 
 
 def code(path: str, opt: str | None, *, task_at: str = "/var/task", opt_at: str = "/opt") -> None:
-    packages = os.open(template.PACKAGES, os.O_PATH | os.O_CLOEXEC)
+    packages = os.open(base_tree.PACKAGES, os.O_PATH | os.O_CLOEXEC)
     try:
         _attach_package(packages, path, task_at)
         if opt is not None:
             _attach_package(packages, opt, opt_at)
         else:
-            empty = syscalls.open_tree(template.EMPTY)
-            syscalls.set_mount_attributes(empty, template.READ_ONLY, recursive=False)
+            empty = syscalls.open_tree(base_tree.EMPTY)
+            syscalls.set_mount_attributes(empty, base_tree.READ_ONLY, recursive=False)
             attach(empty, opt_at)
     finally:
         os.close(packages)
 
 
 def forget_launcher() -> None:
-    syscalls.umount(template.STAGING)
+    syscalls.umount(base_tree.STAGING)
 
 
 def _attach_package(packages: int, path: str, target: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lambent.launcher import capabilities, landlock, syscalls
+from lambent.launcher.kernel import capabilities, landlock, syscalls
 
 _WRITABLE_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 

@@ -14,24 +14,11 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from lambent.launcher import (
-    cgroups,
-    finish,
-    init,
-    leftovers,
-    making,
-    network,
-    networks,
-    request,
-    seccomp,
-    syscalls,
-    template,
-    tmp_image,
-    user_namespace,
-    wire,
-    zygote,
-)
-from lambent.launcher.namespaces import NetworkUnavailable
+from lambent.launcher import base_tree, cgroups, init, leftovers, request, tmp_image, user_namespace, wire, zygote
+from lambent.launcher.kernel import seccomp, syscalls
+from lambent.launcher.net import loopback, networks
+from lambent.launcher.net.namespaces import NetworkUnavailable
+from lambent.launcher.restore import finish, making
 from lambent.launcher.user_namespace import Ids, NoUserNamespace
 from lambent.launcher.zygotes import Zygotes
 
@@ -145,7 +132,7 @@ class Launcher:
         return hierarchies, folders
 
     def _leave_host(self) -> None:
-        template.enter(
+        base_tree.enter(
             base=self._agreed.data_dir,
             packages=self._agreed.packages,
             images=self._own_folder,
@@ -156,7 +143,7 @@ class Launcher:
         )
         # The folders of our cgroups, as they are now called.
         self._parents = tuple(
-            (hierarchy, template.cgroup_path(index)) for index, hierarchy in enumerate(self._hierarchies)
+            (hierarchy, base_tree.cgroup_path(index)) for index, hierarchy in enumerate(self._hierarchies)
         )
 
     def _probe_user_namespaces(self) -> bool:
@@ -462,7 +449,7 @@ def _raise_file_limit() -> None:
 
 def _contained(agreed: wire.Message, supervisor: socket.socket) -> None:
     # The others, who share each page with their sandboxes, do not need it.
-    from lambent.launcher.contained import ContainedLauncher
+    from lambent.launcher.contained.server import ContainedLauncher
 
     names = ("data_dir", "mark", "packages", "runtime_entries")
     try:
@@ -509,7 +496,7 @@ def main() -> None:
     )
     kind = Launcher
     if agreed.oci is not None:
-        from lambent.launcher.oci import OciLauncher
+        from lambent.launcher.oci.server import OciLauncher
 
         kind = OciLauncher
     try:
@@ -519,7 +506,7 @@ def main() -> None:
     except (NoUserNamespace, OSError) as error:
         wire.send(supervisor, {"event": "failed", "reason": str(error)})
         return
-    addresses = {"runtime_api": network.RUNTIME_API, "aws_endpoint": network.AWS_ENDPOINT}
+    addresses = {"runtime_api": loopback.RUNTIME_API, "aws_endpoint": loopback.AWS_ENDPOINT}
     fds = launcher.networks.handed_over()
     ready: wire.Message = {"event": "ready", "missing": launcher.missing, **addresses}
     ready |= {"egress": launcher.networks.missing, "vpcs": launcher.networks.no_vpcs}

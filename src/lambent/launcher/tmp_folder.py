@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from lambent.launcher import syscalls, tmp_image
+from lambent.launcher import tmp_image
+from lambent.launcher.kernel import syscalls
 
 TARGET = tmp_image.TARGET
 

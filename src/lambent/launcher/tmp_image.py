@@ -13,8 +13,8 @@ import struct
 from contextlib import suppress
 from typing import NamedTuple
 
-from lambent.launcher import syscalls
-from lambent.launcher.template import IMAGES, STAGING
+from lambent.launcher.base_tree import IMAGES, STAGING
+from lambent.launcher.kernel import syscalls
 
 _LOOP_CTL_GET_FREE, _LOOP_CONFIGURE = 0x4C82, 0x4C0A
 _LO_AUTOCLEAR, _LO_DIRECT_IO = 4, 16

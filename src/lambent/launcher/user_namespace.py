@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lambent.launcher import syscalls
+from lambent.launcher.kernel import syscalls
 
 _PROGRAMS = "/usr/bin"
 _PER_DATA_DIR = 4096

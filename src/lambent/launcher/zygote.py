@@ -15,8 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lambent.launcher import cgroups, execute, init, mounts, request, syscalls, template, tmp_image, wire
+from lambent.launcher import base_tree, cgroups, execute, init, mounts, request, tmp_image, wire
 from lambent.launcher.execute import Stay
+from lambent.launcher.kernel import syscalls
 
 VARIABLE = "_LAMBENT_ZYGOTE"
 """Tells the bootstrap what it is to be."""
@@ -147,7 +148,7 @@ def trusted(runtime: request.Runtime, places: Places | None = None) -> bool:
     """
     if places is None:
         entries = {name: f"/var/runtime/{name}" for name in ("bootstrap.py", "lambent_runtime")}
-        places = Places(template.prefix_path(runtime.prefix), entries, template.PROGRAM)
+        places = Places(base_tree.prefix_path(runtime.prefix), entries, base_tree.PROGRAM)
     prefix = places.prefix
     executable = runtime.argv[0].removeprefix("/var/lang/")
     library = f"{prefix}/lib/{os.path.basename(executable)}"
@@ -155,7 +156,8 @@ def trusted(runtime: request.Runtime, places: Places | None = None) -> bool:
     paths += [f"{library}/os.py", f"{library}/lib-dynload", f"{library}/encodings"]
     paths += [places.entries.get(name, "") for name in ("bootstrap.py", "lambent_runtime")]
     paths += [f"{places.entries.get('lambent_runtime', '')}/main.py"]
-    paths += [f"{places.program}/lambent/launcher", f"{places.program}/lambent/launcher/zygote.py"]
+    launcher = f"{places.program}/lambent/launcher"
+    paths += [launcher, f"{launcher}/zygote.py", f"{launcher}/kernel"]
     return all(map(_is_ours, paths))
 
 

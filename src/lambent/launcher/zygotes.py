@@ -5,7 +5,8 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from lambent.launcher import request, syscalls, wire, zygote
+from lambent.launcher import request, wire, zygote
+from lambent.launcher.kernel import syscalls
 
 MOST = 64
 _FORK_TIMEOUT_S = 5.0

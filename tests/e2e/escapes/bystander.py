@@ -6,7 +6,7 @@ import signal
 import socket
 import struct
 
-from lambent.launcher import syscalls
+from lambent.launcher.kernel import syscalls
 
 ADDRESSES = (
     (socket.AF_INET, "169.254.169.254", 32),

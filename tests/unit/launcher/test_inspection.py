@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.launcher import inspection
-from lambent.launcher.inspection import NotAClone, Proc
+from lambent.launcher.restore import inspection
+from lambent.launcher.restore.inspection import NotAClone, Proc
 
 GOOD = {
     **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), "0000000000000000"),

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from lambent.launcher import firewall, network_request, vpc_rules
-from lambent.launcher.network_request import Group, Rule, Rules, Service, Subnet, VpcPort
+from lambent.launcher.net import firewall, vpc_rules
+from lambent.launcher.net import request as network_request
+from lambent.launcher.net.request import Group, Rule, Rules, Service, Subnet, VpcPort
+from lambent.launcher.net.router import Addresses
+from lambent.launcher.net.vpc_rules import Members
 from lambent.launcher.request import BadRequest
-from lambent.launcher.router import Addresses
-from lambent.launcher.vpc_rules import Members
 
 
 def test_an_address_that_was_given_back_is_used_again_last() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from lambent.launcher import landlock, seccomp, syscalls, view
+from lambent.launcher.contained import view
+from lambent.launcher.kernel import landlock, seccomp, syscalls
 
 _PR_SET_PDEATHSIG = 1
 

@@ -22,9 +22,9 @@ from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
 from lambent.launcher.execute import START_FD
-from lambent.launcher.pasta import STARTING
+from lambent.launcher.net.pasta import STARTING
+from lambent.launcher.net.router import NoAddress
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
-from lambent.launcher.router import NoAddress
 from lambent.launcher.wire import Message
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
 

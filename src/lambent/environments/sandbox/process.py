@@ -27,7 +27,7 @@ from lambent.environments.ports import Preparation, ProcessExit, Sandbox, Sandbo
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
 from lambent.environments.sandbox.output import output_pipe
-from lambent.launcher import seccomp
+from lambent.launcher.kernel import seccomp
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 
 _CONFINE = Path(__file__).with_name("confine.py")

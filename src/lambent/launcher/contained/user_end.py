@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from lambent.launcher import syscalls
+from lambent.launcher.kernel import syscalls
 
 _IPC_RMID = 0
 _OWNER_COLUMN = {"shm": 7, "msg": 7, "sem": 4}

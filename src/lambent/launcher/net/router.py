@@ -10,8 +10,9 @@ import socket
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from lambent.launcher import namespaces, netlink
-from lambent.launcher.namespaces import Home, NetworkUnavailable
+from lambent.launcher.kernel import netlink
+from lambent.launcher.net import namespaces
+from lambent.launcher.net.namespaces import Home, NetworkUnavailable
 
 GATEWAY = "169.254.64.1"
 """Of every port of every router; names are resolved there."""

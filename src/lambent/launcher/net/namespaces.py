@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lambent.launcher import netlink, syscalls
+from lambent.launcher.kernel import netlink, syscalls
 
 _NFT = ("/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft")
 _LOOPBACK = 1

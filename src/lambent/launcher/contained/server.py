@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from lambent.launcher import contained_first, landlock, request, seccomp, syscalls, user_end, user_namespace, wire
+from lambent.launcher import request, user_namespace, wire
+from lambent.launcher.contained import first as contained_first
+from lambent.launcher.contained import user_end
+from lambent.launcher.kernel import landlock, seccomp, syscalls
 
 _NEEDED = {"CAP_CHOWN": 0, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8}
 _END_TIMEOUT_S = 5.0

@@ -3,8 +3,8 @@
 import ctypes
 import struct
 
-from lambent.launcher import syscalls
-from lambent.launcher.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.kernel.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
 
 CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, MKNOD, SETFCAP = 0, 2, 5, 6, 7, 8, 21, 27, 31
 

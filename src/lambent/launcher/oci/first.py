@@ -14,22 +14,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from lambent.launcher import (
-    cgroups,
-    execute,
-    first,
-    mounts,
-    network,
-    oci_config,
-    oci_tree,
-    request,
-    syscalls,
-    template,
-    tmp_image,
-    wire,
-)
+from lambent.launcher import base_tree, cgroups, execute, first, mounts, request, tmp_image, wire
 from lambent.launcher.forks import Forked, Identity, Waiting
-from lambent.launcher.oci_runtime import OciError, OciRuntime
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.net import loopback
+from lambent.launcher.oci import config as oci_config
+from lambent.launcher.oci import tree as oci_tree
+from lambent.launcher.oci.runtime import OciError, OciRuntime
 from lambent.launcher.tmp_folder import TmpFolder
 
 _FOLDERS = ("task", "opt", "lang", "tmp", "bundle")
@@ -90,12 +81,12 @@ def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
 def _live(blueprint: Blueprint, control: socket.socket) -> None:
     group = cgroups.create(blueprint.parents, blueprint.slot, first.cgroup_limits(blueprint.limits))
     syscalls.unshare(syscalls.CLONE_NEWNET)
-    network.bring_up()
-    apis = [network.listen(address) for address in network.RUNTIME_API]
-    endpoints = [network.listen(address) for address in network.AWS_ENDPOINT]
+    loopback.bring_up()
+    apis = [loopback.listen(address) for address in loopback.RUNTIME_API]
+    endpoints = [loopback.listen(address) for address in loopback.AWS_ENDPOINT]
     slot = make_slot(blueprint.slot)
     prefix = blueprint.own_prefix if blueprint.runtime is None else blueprint.runtime.prefix
-    mounts.attach(syscalls.open_tree(template.prefix_path(prefix)), f"{slot}/lang")
+    mounts.attach(syscalls.open_tree(base_tree.prefix_path(prefix)), f"{slot}/lang")
     tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id, f"{slot}/tmp")
     output_read, output_write = _pipe(blueprint.host_id)
     extensions_read, extensions_write = _pipe(blueprint.host_id)
@@ -243,7 +234,7 @@ class OciFirst(first.First):
         self._tmp.mount(wanted.limits.tmp_mb)
         mounts.code(wanted.code, wanted.opt, task_at=f"{self._slot}/task", opt_at=f"{self._slot}/opt")
         if self._prefix is None and wanted.prefix != self._blueprint.own_prefix:
-            mounts.attach(syscalls.open_tree(template.prefix_path(wanted.prefix)), f"{self._slot}/lang")
+            mounts.attach(syscalls.open_tree(base_tree.prefix_path(wanted.prefix)), f"{self._slot}/lang")
         self._tell({"event": "assigned"})
 
     def _start(self, wanted: request.Start) -> None:

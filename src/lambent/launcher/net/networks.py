@@ -1,6 +1,6 @@
 """All networks of one launcher: the internet's router, those of VPCs, and which sandbox is plugged in where.
 
-Asked by the supervisor, which is believed only as far as `network_request` checks. What cannot be had is a reason and
+Asked by the supervisor, which is believed only as far as `net.request` checks. What cannot be had is a reason and
 not an error: sandboxes without a network work.
 """
 
@@ -12,10 +12,11 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from lambent.launcher import firewall, host_nat, namespaces, network_request, pasta
-from lambent.launcher.namespaces import Home, NetworkUnavailable
-from lambent.launcher.router import GATEWAY, UPSTREAM, Addresses, Port, Router
-from lambent.launcher.vpc import Vpc
+from lambent.launcher.net import firewall, host_nat, namespaces, pasta
+from lambent.launcher.net import request as network_request
+from lambent.launcher.net.namespaces import Home, NetworkUnavailable
+from lambent.launcher.net.router import GATEWAY, UPSTREAM, Addresses, Port, Router
+from lambent.launcher.net.vpc import Vpc
 
 NONE, HOST_NAT = "none", "host-nat"
 SANDBOX_ADDRESSES = IPv4Network("169.254.0.0/18")

@@ -1,7 +1,7 @@
 """The launcher of the `oci` driver: the same loop, but an OCI runtime (runc, crun, ...) makes the sandboxes.
 
 It stays in the host's tree, where the runtime finds what it needs. Each sandbox has a process of ours outside
-(`oci_first`) in the place of a first process of ours inside.
+(`oci.first`) in the place of a first process of ours inside.
 """
 
 import os
@@ -12,8 +12,11 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
-from lambent.launcher import cgroups, init, leftovers, oci_first, oci_tree, request, seccomp, syscalls, template
-from lambent.launcher.oci_runtime import OciRuntime
+from lambent.launcher import base_tree, cgroups, init, leftovers, request
+from lambent.launcher.kernel import seccomp, syscalls
+from lambent.launcher.oci import first as oci_first
+from lambent.launcher.oci import tree as oci_tree
+from lambent.launcher.oci.runtime import OciRuntime
 from lambent.launcher.server import Launcher, Running
 
 _END_TIMEOUT_S = 5.0
@@ -43,7 +46,7 @@ class OciLauncher(Launcher):
             cgroups=self._groups,
         )
         self._parents = tuple(
-            (hierarchy, template.cgroup_path(index)) for index, hierarchy in enumerate(self._hierarchies)
+            (hierarchy, base_tree.cgroup_path(index)) for index, hierarchy in enumerate(self._hierarchies)
         )
         self._system = oci_tree.system(self._agreed.runtime_entries)
         self._own_prefix = self._agreed.prefixes.index(os.path.realpath(sys.base_prefix))

@@ -11,10 +11,12 @@ import socket
 from contextlib import suppress
 from typing import NoReturn
 
-from lambent.launcher import namespaces, netlink, syscalls, wire
-from lambent.launcher.firewall import UPLINK
-from lambent.launcher.namespaces import Home, NetworkUnavailable
-from lambent.launcher.template import IMAGES
+from lambent.launcher import wire
+from lambent.launcher.base_tree import IMAGES
+from lambent.launcher.kernel import netlink, syscalls
+from lambent.launcher.net import namespaces
+from lambent.launcher.net.firewall import UPLINK
+from lambent.launcher.net.namespaces import Home, NetworkUnavailable
 
 _HOST_END, _ROUTER_END, _PREFIX = "169.254.65.1", "169.254.65.2", 30
 _ROUTER_INDEX = 2

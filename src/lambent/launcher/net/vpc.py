@@ -3,11 +3,12 @@
 import socket
 from ipaddress import IPv4Address, IPv4Network
 
-from lambent.launcher import firewall, namespaces, netlink, vpc_rules
-from lambent.launcher.namespaces import Home, NetworkUnavailable
-from lambent.launcher.network_request import Group, Rules, Service, VpcPort
-from lambent.launcher.router import GATEWAY, UPSTREAM, Addresses, Port, Router
-from lambent.launcher.vpc_rules import Members
+from lambent.launcher.kernel import netlink
+from lambent.launcher.net import firewall, namespaces, vpc_rules
+from lambent.launcher.net.namespaces import Home, NetworkUnavailable
+from lambent.launcher.net.request import Group, Rules, Service, VpcPort
+from lambent.launcher.net.router import GATEWAY, UPSTREAM, Addresses, Port, Router
+from lambent.launcher.net.vpc_rules import Members
 
 _RESERVED_BELOW, _RESERVED_ABOVE = 4, 1
 """Of each subnet, as on AWS."""

@@ -16,10 +16,11 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from lambent.launcher import syscalls, wire
-from lambent.launcher.firewall import UPLINK
-from lambent.launcher.namespaces import NetworkUnavailable
-from lambent.launcher.template import TUN
+from lambent.launcher import wire
+from lambent.launcher.base_tree import TUN
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.net.firewall import UPLINK
+from lambent.launcher.net.namespaces import NetworkUnavailable
 
 STARTING = "pasta is starting"
 _PROGRAMS = ("/usr/bin/pasta", "/bin/pasta", "/usr/local/bin/pasta")

@@ -7,9 +7,10 @@ The host's tree stays where it is, for the OCI runtime, below a root of ours tha
 import os
 from collections.abc import Mapping, Sequence
 
-from lambent.launcher import syscalls, template
-from lambent.launcher.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID
-from lambent.launcher.template import STAGING
+from lambent.launcher import base_tree
+from lambent.launcher.base_tree import STAGING
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.kernel.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID
 
 SLOTS = f"{STAGING}/slots"
 STATE = f"{STAGING}/state"
@@ -23,19 +24,19 @@ def enter(*, base: str, packages: str, images: str, prefixes: Sequence[str], cgr
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     links: dict[str, str] = {}
-    host = template.Trees(whole=True)
+    host = base_tree.Trees(whole=True)
     for name in os.listdir("/"):
         if os.path.islink(f"/{name}"):
             links[name] = os.readlink(f"/{name}")
         elif os.path.isdir(f"/{name}"):
             host.add(f"/{name}", f"/{name}", 0)
-    ours = template.Trees(whole=False)
-    ours.add(packages, template.PACKAGES, template.READ_ONLY)
-    ours.add(images, template.IMAGES, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+    ours = base_tree.Trees(whole=False)
+    ours.add(packages, base_tree.PACKAGES, base_tree.READ_ONLY)
+    ours.add(images, base_tree.IMAGES, ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
     for index, prefix in enumerate(prefixes):
-        ours.add(prefix, template.prefix_path(index), template.READ_ONLY)
+        ours.add(prefix, base_tree.prefix_path(index), base_tree.READ_ONLY)
     for index, folder in enumerate(cgroups):
-        ours.add(folder, template.cgroup_path(index), ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+        ours.add(folder, base_tree.cgroup_path(index), ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
 
     syscalls.mount("lambent", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
     os.umask(0o022)
@@ -48,7 +49,7 @@ def enter(*, base: str, packages: str, images: str, prefixes: Sequence[str], cgr
     ours.attach(base)
     for folder, mode in ((SLOTS, 0o711), (STATE, 0o700), (ROOT, 0o755)):
         os.mkdir(f"{base}{folder}", mode)
-    os.mkdir(f"{base}{template.EMPTY}", 0o755)
+    os.mkdir(f"{base}{base_tree.EMPTY}", 0o755)
     syscalls.mount("slots", f"{base}{SLOTS}", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0711,size=64m")
     os.chdir(base)
     syscalls.pivot_root(".", ".")
@@ -60,22 +61,22 @@ def enter(*, base: str, packages: str, images: str, prefixes: Sequence[str], cgr
 def system(runtime_entries: Mapping[str, str]) -> dict[str, str]:
     """Make the root of containers. Place inside -> folder or file of the host that is mounted there."""
     links, found = {}, {}
-    for name in template.SYSTEM:
+    for name in base_tree.SYSTEM:
         if os.path.islink(f"/{name}"):
             links[name] = os.readlink(f"/{name}")
         elif os.path.isdir(f"/{name}"):
             found[f"/{name}"] = f"/{name}"
-    for name in template.ETC_OF_HOST:
+    for name in base_tree.ETC_OF_HOST:
         if os.path.exists(f"/etc/{name}"):
             found[f"/etc/{name}"] = os.path.realpath(f"/etc/{name}")
     found |= {f"/var/runtime/{name}": os.path.realpath(path) for name, path in runtime_entries.items()}
-    template.skeleton(ROOT, links)
+    base_tree.skeleton(ROOT, links)
     os.mkdir(f"{ROOT}/sys")
     for place, source in found.items():
         _mount_point(f"{ROOT}{place}", folder=os.path.isdir(source))
     if os.path.isdir("/usr/local"):
         # Over what came with /usr.
-        found["/usr/local"] = template.EMPTY
+        found["/usr/local"] = base_tree.EMPTY
     return found
 
 

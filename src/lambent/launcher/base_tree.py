@@ -10,8 +10,8 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
-from lambent.launcher import syscalls
-from lambent.launcher.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY
+from lambent.launcher.kernel import syscalls
+from lambent.launcher.kernel.syscalls import ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY
 
 STAGING = "/.lambent"
 PACKAGES = f"{STAGING}/packages"

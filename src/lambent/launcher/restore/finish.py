@@ -11,9 +11,11 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from lambent.launcher import capabilities, inspection, syscalls, wire
-from lambent.launcher.finisher import Finisher
-from lambent.launcher.making import Blueprint, Failed, Making
+from lambent.launcher import wire
+from lambent.launcher.kernel import capabilities, syscalls
+from lambent.launcher.restore import inspection
+from lambent.launcher.restore.finisher import Finisher
+from lambent.launcher.restore.making import Blueprint, Failed, Making
 
 _FAILED = 70
 

@@ -11,7 +11,7 @@ import signal
 import struct
 from typing import Protocol
 
-from lambent.launcher import syscalls
+from lambent.launcher.kernel import syscalls
 
 _ALLOWED = """
 accept accept4 access alarm arch_prctl bind brk capget capset chdir chmod chown clock_getres clock_gettime

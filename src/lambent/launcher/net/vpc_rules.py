@@ -8,8 +8,8 @@ connection, so rules name only who may begin.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lambent.launcher.firewall import DNS_PORT, REFUSE, UPLINK, chain, masquerade, named_set, table
-from lambent.launcher.network_request import Rule, Rules, Service
+from lambent.launcher.net.firewall import DNS_PORT, REFUSE, UPLINK, chain, masquerade, named_set, table
+from lambent.launcher.net.request import Rule, Rules, Service
 
 _SENT, _TAKEN = 1, 2
 """Bits of the packet's mark: allowed by a group of the sender, of the receiver."""

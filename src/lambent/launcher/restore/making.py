@@ -10,7 +10,10 @@ import socket
 import struct
 from typing import NamedTuple
 
-from lambent.launcher import cgroups, first, init, inspection, mounts, network, request, seccomp, syscalls, wire
+from lambent.launcher import cgroups, first, init, mounts, request, wire
+from lambent.launcher.kernel import seccomp, syscalls
+from lambent.launcher.net import loopback
+from lambent.launcher.restore import inspection
 from lambent.launcher.tmp_folder import TmpFolder
 
 BORN, JOIN, JOINED = b"born", b"join", b"joined"
@@ -140,10 +143,10 @@ class Making:
     def _network(self, clone: inspection.Clone) -> dict[str, int]:
         """Only this once can it be brought up: a clone that is claimed twice fails here."""
         self._enter(clone, "net", syscalls.CLONE_NEWNET)
-        network.bring_up()
-        addresses = {f"runtime_api.{number}": each for number, each in enumerate(network.RUNTIME_API)}
-        addresses |= {f"aws_endpoint.{number}": each for number, each in enumerate(network.AWS_ENDPOINT)}
-        return {name: network.listen(address).detach() for name, address in addresses.items()}
+        loopback.bring_up()
+        addresses = {f"runtime_api.{number}": each for number, each in enumerate(loopback.RUNTIME_API)}
+        addresses |= {f"aws_endpoint.{number}": each for number, each in enumerate(loopback.AWS_ENDPOINT)}
+        return {name: loopback.listen(address).detach() for name, address in addresses.items()}
 
     def _attach_mounts(self, clone: inspection.Clone) -> frozenset[int]:
         """Over those of the template, whose devices are returned: what was mounted there is locked for the clone."""

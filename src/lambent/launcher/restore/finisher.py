@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from lambent.launcher import inspection, network, request, wire
+from lambent.launcher import request, wire
+from lambent.launcher.net import loopback
+from lambent.launcher.restore import inspection
 
 GO = b"go"
 _JOIN_WITHIN_MS = 5
@@ -111,7 +113,7 @@ class Finisher:
         self._join_later.clear()
 
     def _connect(self, port: int) -> None:
-        code, connection = network.connect(port)
+        code, connection = loopback.connect(port)
         self._tell({"event": "connected", "errno": code}, {} if connection is None else {"connection": connection})
         if connection is not None:
             os.close(connection)

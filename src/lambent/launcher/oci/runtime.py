@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from lambent.launcher.oci_tree import STATE
+from lambent.launcher.oci.tree import STATE
 
 _VARIABLES = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 

@@ -12,8 +12,10 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from lambent.launcher import capabilities, cgroups, first, init, landlock, request, syscalls, user_end, view, wire
+from lambent.launcher import cgroups, first, init, request, wire
+from lambent.launcher.contained import user_end, view
 from lambent.launcher.forks import Identity
+from lambent.launcher.kernel import capabilities, landlock, syscalls
 from lambent.launcher.tmp_folder import TmpFolder
 
 _CONTROL_FD = 3

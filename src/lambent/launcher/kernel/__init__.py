@@ -1,0 +1,1 @@
+"""What the kernel offers and Python does not: thin, without state, and without knowing of sandboxes."""

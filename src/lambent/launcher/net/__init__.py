@@ -1,0 +1,1 @@
+"""Networks of sandboxes: loopback with its listeners, routers, VPCs, and the ways out to the internet."""

@@ -1,0 +1,1 @@
+"""Sandboxes that an OCI runtime makes: the same loop and messages, other hands."""

@@ -1,0 +1,1 @@
+"""Restores of SnapStart: a clone of a template, taken apart from it and finished from outside."""
