@@ -124,6 +124,9 @@ def handler(event, context):
         os.write(1, line * 1000)
     return "done"
 """
+FLOOD_KB = 32 * 1024
+"""What a flood may cost the server: 16 MB of lines that the store is late with, and their way into it. A store that
+keeps up leaves 8 MB, with or without subscribers."""
 
 
 def subscription(port: int, **changes: Any) -> dict[str, Any]:

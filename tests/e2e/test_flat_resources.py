@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from lambent.testing.running_server import Server
 from tests.e2e.census import Census, census, eventually, resources
 from tests.e2e.packages import create_function
+from tests.e2e.telemetry_kit import agent, subscription
+from tests.e2e.test_layers import publish
 
 SCALE = int(os.environ.get("LAMBENT_FLAT_SCALE", "1"))
 SETTLE_S = 15.0
@@ -104,6 +106,30 @@ def test_functions_that_come_and_go_leave_nothing(flat: Callable[[Callable[[Any,
             client.delete_function(FunctionName=name)
             with pytest.raises(ClientError, match="ResourceNotFoundException"):
                 client.invoke(FunctionName=name)
+
+    flat(work)
+
+
+def test_environments_with_telemetry_subscribers_leave_nothing(
+    flat: Callable[[Callable[[Any, int], None]], None],
+) -> None:
+    """Subscribers that take all, by HTTP and TCP, and one that takes nothing."""
+    tcp = {"protocol": "TCP", "port": 8081}
+    agents = {
+        "extensions/http": agent(8080, listens="http", subscription=subscription(8080)),
+        "extensions/tcp": agent(8081, listens="tcp", subscription=subscription(8081, destination=tcp)),
+        "extensions/deaf": agent(8082, listens="deaf", subscription=subscription(8082)),
+    }
+
+    def work(client: Any, turn: int) -> None:
+        layer = publish(client, "agents", agents, executable=True)
+        for number in range(3 * SCALE):
+            name = f"subscribed-{turn}-{number}"
+            create_function(client, name, FAULTS, Layers=[layer], MemorySize=512, Timeout=20)
+            assert _invoke(client, name, "print") == "print"
+            assert "errorType" in _invoke(client, name, "exit")
+            assert _invoke(client, name, "print") == "print"
+            client.delete_function(FunctionName=name)
 
     flat(work)
 

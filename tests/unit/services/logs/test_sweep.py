@@ -1,5 +1,7 @@
 """Retention and the disk cap: what is deleted, and when."""
 
+import tracemalloc
+
 from lambent.services.logs.retention import DAY_MS, RETENTION_DAYS, Retention
 from lambent.services.logs.sweep import Sweeper
 from lambent.testing.manual_clock import START
@@ -139,6 +141,24 @@ async def test_small_chunks_are_put_together_without_a_change_to_be_seen(logs: L
     sizes = "SELECT SUM(disk_bytes) FROM log_chunks"
     total = await logs.database.read(lambda connection: connection.exec_driver_sql(sizes).scalar())
     assert total == sweeper(logs).used_bytes
+
+
+async def test_what_compresses_well_is_not_held_in_memory_to_be_put_together(logs: Logs) -> None:
+    stream = logs.open("g", "s")
+    line = "x" * 99 + "\n"
+    for lines in [1000] * 100 + [200] * 140:
+        for _ in range(lines):
+            stream.write(START_MS, line)
+        await logs.service.sink.flush()
+    tracemalloc.start()
+    try:
+        await sweeper(logs).sweep()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 16 << 20
+    # The hundred large ones stay, most of the small ones became three.
+    assert 100 < await chunk_count(logs) < 170
 
 
 async def test_a_deleted_group_is_not_brought_back_by_putting_chunks_together(logs: Logs) -> None:

@@ -1,5 +1,6 @@
 """Putting the small chunks of a stream together: what is read, and how they are replaced in one transaction."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ from lambent.services.logs.store.append import Place, chunk_row, disk_bytes
 from lambent.services.logs.store.tables import chunks
 
 SMALL_BYTES = 16 * 1024
+"""On disk."""
+SMALL_RAW_BYTES = 32 * 1024
+"""Of text. A megabyte of the same line may be small on disk: its row costs nothing beside that, and its events take
+ten times the text in memory."""
+MOST_RAW_BYTES = 64 * SMALL_RAW_BYTES
+"""Put together at one time, which holds all of their events."""
 MOST_CHUNKS = 512
 
 
@@ -17,22 +24,26 @@ MOST_CHUNKS = 512
 class SmallChunk:
     id: int
     disk_bytes: int
+    raw_bytes: int
     body: bytes
 
 
 def small_chunks(connection: Connection, stream_id: int) -> list[SmallChunk]:
     """The oldest small chunks of environment output; those of PutLogEvents carry their own ingestion times."""
     query = (
-        select(chunks.c.id, chunks.c.disk_bytes, chunks.c.body)
+        select(chunks.c.id, chunks.c.disk_bytes, chunks.c.raw_bytes, chunks.c.body)
         .where(
             chunks.c.stream_id == stream_id,
             chunks.c.disk_bytes < SMALL_BYTES,
+            chunks.c.raw_bytes < SMALL_RAW_BYTES,
             chunks.c.ingested_ms.is_(None),
         )
         .order_by(chunks.c.id)
         .limit(MOST_CHUNKS)
     )
-    return [SmallChunk(*row) for row in connection.execute(query)]
+    found = [SmallChunk(*row) for row in connection.execute(query)]
+    sums = itertools.accumulate(chunk.raw_bytes for chunk in found)
+    return [chunk for chunk, so_far in zip(found, sums, strict=True) if so_far <= MOST_RAW_BYTES]
 
 
 def replace(connection: Connection, place: Place, old: Sequence[SmallChunk], new: Sequence[Chunk]) -> int:
