@@ -21,6 +21,12 @@ MAPPINGS: Final = "contract/event_sources/"
 PC: Final = INVOCATION + "test_provisioned_concurrency.py::"
 EVENTS: Final = "unit/invocation/test_event_queue.py::"
 ANSWERS: Final = FUNCTIONS + "test_recorded_answers.py::"
+ENVIRONMENT: Final = "unit/environments/test_environment.py::"
+REPORT: Final = "unit/invocation/test_report.py::"
+SAME_AS_LAMBDA: Final = (
+    "contract/runtimes/test_same_as_awslambdaric.py::test_the_caller_and_the_log_see_what_they_see_with_awslambdaric"
+)
+VARIABLES: Final = "unit/runtimes/test_variables.py::test_a_function_gets_exactly_these_variables"
 REFUSED_MAPPING: Final = MAPPINGS + "test_create.py::test_a_bad_request_is_refused_in_the_words_of_aws"
 
 LINES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -161,6 +167,53 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
     "7 session of a function with one character": (
         "unit/environments/test_parts.py::test_a_session_name_has_two_characters_at_least",
     ),
+    "2.1 neither version nor body": (
+        INVOCATION + "test_invoke.py::test_a_dry_run_is_204_without_version",
+        INVOCATION + "test_events.py::test_an_event_is_accepted_without_version_and_body_and_then_runs",
+    ),
+    "2.1 a payload that is no JSON": (
+        INVOCATION + "test_invoke.py::test_a_payload_that_is_not_json",
+        "unit/invocation/test_payload.py::test_a_refusal_speaks_like_jackson",
+    ),
+    "2.1 a handler that returns nothing": (SAME_AS_LAMBDA,),
+    "2.1 a response that is too large": (
+        ENVIRONMENT + "test_a_response_over_the_limit_is_an_error_and_the_environment_stays_warm",
+    ),
+    "2.1 the ARN in the context is the one that was called": (
+        INVOCATION + "test_invoke.py::test_every_form_of_a_name",
+    ),
+    "2.2 a handler or its module raises": (SAME_AS_LAMBDA,),
+    "2.2 time-out": (
+        ENVIRONMENT + "test_a_timeout_kills_and_resets_but_keeps_the_environment_and_its_log_stream",
+        INVOCATION + "test_invoke.py::test_a_timeout_is_a_function_error",
+    ),
+    "2.2 exits": (
+        ENVIRONMENT + "test_a_runtime_that_ends_is_reported_in_lambdas_words",
+        "e2e/test_invoke_phases.py::test_failures_speak_lambdas_words",
+    ),
+    "2.4 throttles": (
+        INVOCATION + "test_invoke.py::test_throttling_speaks_lambdas_words",
+        INVOCATION + "test_reserved_concurrency.py::test_a_function_with_nothing_reserved_cannot_run",
+    ),
+    "2.4 reserved and provisioned": (PC + "test_what_is_provisioned_is_not_left_to_the_others",),
+    "3.1 the address of the Runtime API": (VARIABLES,),
+    "3.2 variables": (VARIABLES,),
+    "3.4 a Reset keeps /tmp, the environment and its log stream": (
+        "e2e/test_invoke_phases.py::test_after_a_timeout_tmp_is_kept_and_module_state_is_gone",
+        ENVIRONMENT + "test_a_timeout_kills_and_resets_but_keeps_the_environment_and_its_log_stream",
+    ),
+    "4.1 INIT_START, START, END": (REPORT + "test_start_end_and_init_lines",),
+    "4.1 REPORT": (
+        REPORT + "test_a_warm_report_ends_with_a_tab",
+        REPORT + "test_a_cold_report_shows_and_bills_init",
+        REPORT + "test_failures_name_their_status",
+        REPORT + "test_restore_lines_and_the_restore_in_a_report",
+        REPORT + "test_a_trace_that_the_caller_samples_has_a_line_after_the_report",
+    ),
+    "4.1 lines of the function": (
+        SAME_AS_LAMBDA,
+        "e2e/test_invoke_phases.py::test_a_record_of_several_lines_is_one_event_and_prints_keep_their_place",
+    ),
     "6.1 created disabled": (MAPPINGS + "test_create.py::test_a_mapping_created_disabled_is_disabled_at_once",),
     "6.1 StateTransitionReason": (MAPPINGS + "test_create.py::test_the_reply_shows_the_defaults_of_the_source",),
     "6.1 empty filters": (MAPPINGS + "test_create.py::test_empty_filter_criteria_are_not_in_the_reply",),
@@ -178,6 +231,7 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 OPEN: Final[Mapping[str, str]] = {
+    "2.2 errors of Node and Java": "their runtimes are not built",
     "1.6 list of runtimes": "AWS prints a longer list for ListLayers than for PublishLayerVersion; the model has one",
 }
 
@@ -236,7 +290,17 @@ BEHAVIOURS: Final[Mapping[int, tuple[str, ...]]] = {
         "unit/environments/test_environment.py"
         "::test_an_init_of_ten_seconds_times_out_and_then_runs_on_the_functions_time",
     ),
-    29: ("unit/runtimes/test_variables.py::test_a_function_gets_exactly_these_variables",),
+    28: (
+        "unit/environments/test_extensions.py::test_the_time_to_end_depends_on_the_kinds_of_extensions",
+        "unit/environments/test_extensions.py::test_a_timeout_tells_why_and_keeps_the_environment",
+        "unit/environments/test_extensions.py::test_without_extensions_nobody_is_asked_to_end",
+        "e2e/test_extensions.py::test_a_runtime_with_extensions_gets_sigterm_and_one_without_does_not",
+    ),
+    29: (
+        VARIABLES,
+        "unit/environments/test_extensions.py::test_everything_but_the_runtimes_own_variables_is_for_extensions",
+        "e2e/test_snapstart.py::test_a_client_made_in_init_has_the_credentials_of_the_restored_environment",
+    ),
     30: (
         *LINES["1.2 bad name"],
         *LINES["1.2 another region"],
@@ -252,7 +316,6 @@ WAITING: Final[Mapping[int, str]] = {
     23: "the decision is there (unit/event_sources/test_filter.py); deleting the message comes with the poller of SQS",
     24: "records of failed batches come with the pollers of streams",
     25: "splitting of batches comes with the pollers of streams",
-    28: "the Shutdown phase has a budget only with extensions, which are not built",
 }
 
 

@@ -20,7 +20,7 @@ KEPT: Final = 20
 VERSIONS: Final = 1_000
 BUCKETS_MS: Final = (1, 2, 4, 8, 15, 25, 40, 60, 100, 250, 500, 1_000, 2_500, 10_000)
 """Upper bounds of the histogram: the targets of the benchmarks are among them."""
-PHASES: Final = ("queued", "sandbox", "runtime", "init")
+PHASES: Final = ("queued", "sandbox", "runtime", "init", "handler")
 
 
 class Beginning:
@@ -104,6 +104,7 @@ class ColdStarts:
 
     def complete(self, version: FunctionVersion, event: ColdStart, handler_ms: float) -> None:
         """The first invocation in the environment of `event` is over."""
+        self.phases_ms[event.runtime, event.how][PHASES.index("handler")] += handler_ms
         history = self._history.get((version.key, version.version), ())
         if isinstance(history, deque) and event in history:
             history[history.index(event)] = replace(event, handler_ms=handler_ms)

@@ -70,7 +70,9 @@ class InitPhase:
         self._journal.cold_start(self._cold_start)
         if self.restoring is None:
             self._report(domain, end)
-        elif end.status is not Status.SUCCESS:
+            return
+        self._journal.restore_report(self.restoring.report(end))
+        if end.status is not Status.SUCCESS:
             raise restoring.refusal(end)
 
     async def again(self, domain: RuntimeDomain, limit_s: float) -> InitEnd:
@@ -126,5 +128,5 @@ class InitPhase:
         end = await domain.initialise(self._surroundings.quotas.restore_limit_s)
         if not self._runtime_done_told:
             self.runtime_done(end.status, end.error_type)
-        self._journal.restore_report(restoration.report(end))
+        restoration.end(end)
         return end

@@ -29,11 +29,13 @@ class Restoring:
     def done(self, status: Status, error_type: str | None) -> RestoreRuntimeDone:
         return RestoreRuntimeDone(time_ms=self._clock.epoch_ms(), status=status, error_type=error_type)
 
-    def report(self, end: InitEnd) -> RestoreReport:
+    def end(self, end: InitEnd) -> None:
         """`end` is that of the hooks: AWS bills them, and not the time before."""
         self.over = True
         self.duration_ms = (self._clock.monotonic() - self._began) * 1000
         self.billed_ms = math.ceil(round(end.duration_ms, 6))
+
+    def report(self, end: InitEnd) -> RestoreReport:
         return RestoreReport(
             time_ms=self._clock.epoch_ms(), status=end.status, error_type=end.error_type, duration_ms=self.duration_ms
         )

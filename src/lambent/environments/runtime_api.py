@@ -290,9 +290,10 @@ class RuntimeApi:
         self._events.runtime_answered(_trailer_error(request) or Answer(request.body))
         return _ACCEPTED
 
-    def _init_error(self, request: HttpRequest) -> bytes:
+    def _init_error(self, request: HttpRequest, target: str = RuntimeState.INIT_ERROR) -> bytes:
+        """Also of a hook after a restore, which is the same to the environment and has another name."""
         if self.state is not RuntimeState.STARTED:
-            return self._refused(RuntimeState.INIT_ERROR)
+            return self._refused(target)
         if request.oversized:
             return self._too_large()
         self.state = RuntimeState.INIT_ERROR
@@ -304,7 +305,7 @@ class RuntimeApi:
         if request.path == restore_api.CREDENTIALS:
             return self._restore.session(request) if request.method == b"GET" else _NOT_ALLOWED
         if request.path == restore_api.RESTORE_ERROR:
-            return self._init_error(request) if request.method == b"POST" else _NOT_ALLOWED
+            return self._init_error(request, "RestoreError") if request.method == b"POST" else _NOT_ALLOWED
         if request.path != restore_api.RESTORE_NEXT:
             return _NOT_FOUND
         if request.method != b"GET":

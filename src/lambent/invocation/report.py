@@ -96,10 +96,18 @@ def report_line(event: Report) -> str:
     return line + "\n"
 
 
+def xray_line(trace_header: str) -> str:
+    """Of an invocation that the caller traces; its parent is the segment of the function itself. "" of any other."""
+    if "Sampled=1" not in trace_header:
+        return ""
+    parts = dict(part.split("=", 1) for part in trace_header.split(";") if "=" in part)
+    return f"XRAY TraceId: {parts.get('Root', '')}\tSegmentId: {parts.get('Parent', '')}\tSampled: true\t\n"
+
+
 class TextJournal:
     """Implements `Journal` in the plain text format."""
 
-    __slots__ = ("_early", "_stream", "_tail", "spans")
+    __slots__ = ("_early", "_stream", "_tail", "_trace", "spans")
 
     def __init__(self, stream: LogStream, *, early: bool = False) -> None:
         """`early`: the environment is made before anybody invokes the function."""
@@ -107,6 +115,7 @@ class TextJournal:
         self._early = early
         self.spans = False
         self._tail: Tail | None = None
+        self._trace = ""
 
     def cold_start(self, event: ColdStart) -> None:
         """No line of Lambda's tells it."""
@@ -140,6 +149,7 @@ class TextJournal:
 
     def start(self, event: Start) -> None:
         self._tail = Tail() if event.keep_tail else None
+        self._trace = event.trace_header
         self._write(event.time_ms, start_line(event))
 
     def output(self, time_ms: int, line: str) -> None:
@@ -153,7 +163,8 @@ class TextJournal:
 
     def report(self, event: Report) -> None:
         self._write(event.time_ms, end_line(event))
-        self._write(event.time_ms, report_line(event))
+        # One event of two lines where there is a trace, as on AWS.
+        self._write(event.time_ms, report_line(event) + xray_line(self._trace))
 
     def tail(self) -> bytes:
         return self._tail.read() if self._tail is not None else b""

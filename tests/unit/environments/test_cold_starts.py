@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lambent.environments.causes import Causes
-from lambent.environments.cold_starts import ColdStarts
+from lambent.environments.cold_starts import PHASES, ColdStarts
 from lambent.environments.events import Cause, ColdStart, HowStarted, Status
 from lambent.functions.records import FunctionKey
 from lambent.testing.manual_clock import ManualClock
@@ -136,6 +136,8 @@ async def test_the_phases_of_a_start_are_told_once_it_is_over_and_the_handlers_t
         await within(invoked)
         await until(lambda: machine.in_use() == 0)
         (event,) = recorded(machine)
+        counted = machine.pool.cold_starts.phases_ms[event.runtime, HowStarted.EXECUTED]
+        assert (counted[PHASES.index("init")], counted[PHASES.index("handler")]) == (event.init_ms, event.handler_ms)
         assert (event.status, event.how) == (Status.SUCCESS, HowStarted.EXECUTED)
         assert (event.queued_ms, event.sandbox_ms, event.runtime_ms) == (0.0, 0.0, 0.0)
         assert event.init_ms == event.total_ms == 500.0

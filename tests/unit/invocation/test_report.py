@@ -16,6 +16,7 @@ from lambent.environments.events import (
 )
 from lambent.invocation import report
 from lambent.invocation.tail import Tail
+from tests.unit.environments.kit import ListStream
 
 ID = "8f507cfc-2a3f-4f1e-9c0b-1d2e3f405060"
 
@@ -51,6 +52,21 @@ def test_failures_name_their_status() -> None:
     assert report.report_line(a_report(status=Status.TIMEOUT)).endswith("Max Memory Used: 36 MB\tStatus: timeout\n")
     line = report.report_line(a_report(status=Status.FAILURE, error_type="Runtime.ExitError"))
     assert line.endswith("Max Memory Used: 36 MB\tStatus: error\tError Type: Runtime.ExitError\n")
+
+
+def test_a_trace_that_the_caller_samples_has_a_line_after_the_report() -> None:
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=1e267efa23842df4;Sampled=1;Lineage=1:9c6e329c:0"
+    line = "XRAY TraceId: 1-5759e988-bd862e3fe1be46a994272793\tSegmentId: 1e267efa23842df4\tSampled: true\t\n"
+    assert report.xray_line(header) == line
+    assert report.xray_line(header.replace("Sampled=1", "Sampled=0")) == ""
+    stream = ListStream()
+    journal = report.TextJournal(stream)
+    journal.start(Start(0, ID, "1", True, header))
+    journal.report(a_report())
+    journal.start(Start(0, ID, "1", True, ""))
+    journal.report(a_report())
+    assert [message.count("\n") for message in stream.lines] == [1, 1, 2, 1, 1, 1]
+    assert stream.lines[2].endswith(line)
 
 
 def test_an_error_that_the_function_reported_is_an_ordinary_report() -> None:

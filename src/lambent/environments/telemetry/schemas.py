@@ -18,6 +18,7 @@ from lambent.environments.events import (
     InitRuntimeDone,
     InitStart,
     LogsDropped,
+    Phase,
     Report,
     RestoreReport,
     RestoreRuntimeDone,
@@ -136,13 +137,15 @@ def _telemetry(event: Platform, about: About, schema: Schema, told: Surrounding)
             return "platform.initRuntimeDone", _init(event, about) | _end(event)
         case InitReport():
             record = _init(event, about) | _end(event) | {"metrics": {"durationMs": round(event.duration_ms, 3)}}
-            return "platform.initReport", record | _cold_spans(event, told.cold)
+            # Of an Init inside an invocation there is no cold start: the environment was there.
+            return "platform.initReport", record | _cold_spans(told.cold if event.phase is Phase.INIT else None)
         case RestoreStart():
             return "platform.restoreStart", _versions(event) | _instance(about)
         case RestoreRuntimeDone():
             return "platform.restoreRuntimeDone", _end(event)
         case RestoreReport():
-            return "platform.restoreReport", _end(event) | {"metrics": {"durationMs": round(event.duration_ms, 3)}}
+            record = _end(event) | {"metrics": {"durationMs": round(event.duration_ms, 3)}}
+            return "platform.restoreReport", record | _cold_spans(told.cold)
         case Start():
             record = {"requestId": event.request_id, "version": event.version}
             if schema is Schema.TELEMETRY_2025_01_29:
@@ -306,7 +309,7 @@ def _overhead(event: Report) -> dict[str, Any]:
     return {"spans": [_span("extensionOverhead", began, event.extension_overhead_ms)]}
 
 
-def _cold_spans(event: InitReport, cold: ColdStart | None) -> dict[str, Any]:
+def _cold_spans(cold: ColdStart | None) -> dict[str, Any]:
     """The phases of a cold start, in the order in which they were passed; AWS names none."""
     if cold is None:
         return {}

@@ -24,6 +24,7 @@ from lambent.environments.events import (
 from lambent.environments.telemetry.schemas import About, Platform, Schema, Surrounding, iso, platform_events
 from tests.unit.environments.kit import function_version
 from tests.unit.environments.telemetry.kit import ID, IDENTITY, TIME_MS
+from tests.unit.environments.test_cold_starts import cold_start
 
 ABOUT = About.of(function_version(), IDENTITY)
 NEW, OLD, NEWER_OLD = Schema.TELEMETRY_2022_12_13, Schema.LOGS_2020_08_15, Schema.LOGS_2021_03_18
@@ -80,6 +81,17 @@ def test_the_init_phase(schema: Schema) -> None:
     record = {"initializationType": "on-demand", "phase": "init", "status": "success"}
     assert events(runtime, schema) == [("platform.initRuntimeDone", record)]
     assert events(init_report(), schema) == [("platform.initReport", record | {"metrics": {"durationMs": 173.778}})]
+
+
+def test_the_phases_of_a_cold_start_are_spans_of_its_init_or_its_restore_and_of_no_later_init() -> None:
+    told = Surrounding(cold=cold_start())
+    names = ["queued", "sandbox", "runtime", "init"]
+    restored = RestoreReport(time_ms=TIME_MS, status=Status.SUCCESS, error_type=None, duration_ms=3.5)
+    for event in (init_report(), restored):
+        ((_, record),) = platform_events(event, ABOUT, NEW, told)
+        assert [span["name"] for span in record["spans"]] == names
+    again = InitReport(time_ms=TIME_MS, phase=Phase.INVOKE, status=Status.SUCCESS, error_type=None, duration_ms=1.0)
+    assert "spans" not in platform_events(again, ABOUT, NEW, told)[0][1]
 
 
 def test_a_runtime_without_a_version_names_none() -> None:
