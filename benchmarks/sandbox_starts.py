@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Preparation, SandboxSpec
 from lambent.launcher import client
 from lambent.runtimes.interpreters import Interpreter
 from lambent.runtimes.python.files import runtime_files

@@ -32,7 +32,7 @@ from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.native import NativeDriver
-from lambent.environments.snapshot import Snapshots
+from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
 from lambent.functions.admission import admitted

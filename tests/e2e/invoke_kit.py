@@ -16,9 +16,10 @@ from lambent.core import ids
 from lambent.core.clock import SystemClock
 from lambent.environments.environment import Environment
 from lambent.environments.pool import Pool
-from lambent.environments.ports import ProgramSource, SandboxDriver
+from lambent.environments.ports import ProgramSource
 from lambent.environments.program import Programs
 from lambent.environments.request import InvokeResult
+from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.stock import OFF, Limits
 from lambent.functions.records import CodePackage, FunctionVersion, LayerReference
 from lambent.invocation.concurrency import Concurrency

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import Preparation, SandboxSpec
 from lambent.launcher import client
 from lambent.runtimes import interpreters
 from lambent.runtimes.python.files import runtime_files

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import lambent
-from lambent.environments.ports import Sandbox, SandboxSpec
 from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Sandbox, SandboxSpec
 from lambent.launcher import cgroups, client
 from lambent.runtimes.layout import Command, Layout, RuntimeStart
 from tests.e2e import ordinary_user, plain_container

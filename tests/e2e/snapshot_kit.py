@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lambent.environments.ports import SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import SandboxSpec
 from lambent.runtimes.layout import Command, Layout
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.sandbox_kit import PREFIX, PYTHON, drain, native_driver, printed

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lambent.environments.ports import SandboxDriver
+from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.sandbox.process import ProcessDriver
 from lambent.functions.records import FunctionVersion
 from lambent.runtimes.python.files import runtime_files

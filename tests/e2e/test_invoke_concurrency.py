@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import SandboxDriver
+from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.sandbox.process import ProcessDriver
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.invoke_kit import Machine

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from lambent.environments.networks.dns import DnsRelay
-from lambent.environments.ports import NetworkSpec, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import NetworkSpec, SandboxSpec
 from lambent.launcher.client import Egress
 from tests.e2e.network_kit import (
     GATEWAY,

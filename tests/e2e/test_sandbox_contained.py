@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from lambent.environments import peers
-from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox import probe
-from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.contained import ContainedSandbox
+from lambent.environments.sandbox.ports import ProcessExit, SandboxError
 from lambent.launcher import client
 from lambent.launcher.contained.server import MISSING
 from lambent.launcher.kernel import landlock

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxError
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Preparation, SandboxError
 from lambent.launcher import cgroups
 from tests.e2e import origins
 from tests.e2e.sandbox_kit import DRIVERS, printed, spec, until

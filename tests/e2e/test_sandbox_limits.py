@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import ProcessExit
 from tests.e2e.sandbox_kit import DRIVERS, drain, printed, run, spec, until
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import Preparation
 from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.ports import Preparation
 from lambent.launcher import client as launcher
 from lambent.launcher.client import LauncherError
 from lambent.testing.running_server import Server

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import ProcessExit
 from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.ports import ProcessExit
 from lambent.environments.sandbox.process import MISSING, ProcessDriver, ProcessSandbox
 from lambent.launcher.kernel import landlock
 from tests.e2e.sandbox_kit import drain, printed, run, spec, until

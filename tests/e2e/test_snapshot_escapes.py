@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.ports import SandboxError
 from tests.e2e.escapes.suite import ATTEMPTS
 from tests.e2e.escapes.table import CASES
 from tests.e2e.sandbox_kit import drain

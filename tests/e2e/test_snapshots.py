@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.ports import ProcessExit
+from lambent.environments.sandbox.ports import ProcessExit
 from tests.e2e.census import census, eventually
 from tests.e2e.sandbox_kit import DEADLINE_S, drain
 from tests.e2e.snapshot_kit import Studio, studio

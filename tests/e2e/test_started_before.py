@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxError, SandboxSpec
 from lambent.environments.sandbox.memory import processes
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.runtimes.python.runtime import PythonRuntime
 from tests.e2e.origins import SAID_ONCE, begin, children, driver_for, launcher_pid, runtime_of, said, spec_of
 from tests.e2e.sandbox_kit import until

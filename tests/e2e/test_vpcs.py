@@ -13,8 +13,8 @@ from lambent.aws.errors import ApiError
 from lambent.core.clock import SystemClock
 from lambent.environments.networks.services import VpcService
 from lambent.environments.networks.vpcs import Vpcs
-from lambent.environments.ports import NetworkSpec, SandboxSpec
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import NetworkSpec, SandboxSpec
 from lambent.functions.vpc import Rule, SecurityGroup, Subnet, Vpc
 from lambent.launcher.client import Egress
 from lambent.testing.running_server import Server

@@ -11,7 +11,7 @@ from enum import Enum
 
 from lambent.aws.errors import ApiError, FunctionFault, PlatformFault
 from lambent.core.lifecycle import step
-from lambent.environments import faults, restoring
+from lambent.environments import faults
 from lambent.environments.alarm import Alarm
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.current import Current
@@ -30,6 +30,7 @@ from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
 from lambent.environments.shutdown import Reason
+from lambent.environments.snapshots import restoring
 from lambent.environments.states import NEXT, State
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream

@@ -10,7 +10,7 @@ import signal
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments.ports import ProcessExit
+from lambent.environments.sandbox.ports import ProcessExit
 
 _KNOWN_TYPE = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 

@@ -12,9 +12,9 @@ from lambent.aws.errors import FunctionFault
 from lambent.core.clock import Clock
 from lambent.environments import faults
 from lambent.environments.events import InitReport, Phase, Status
-from lambent.environments.extensions import Failure
-from lambent.environments.ports import ProcessExit
+from lambent.environments.extensions.extensions import Failure
 from lambent.environments.runtime_api import Answer
+from lambent.environments.sandbox.ports import ProcessExit
 
 
 @dataclass(frozen=True, slots=True)

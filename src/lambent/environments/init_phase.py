@@ -5,12 +5,12 @@ invocation. How processes start and what decides the end is `runtime_domain` and
 """
 
 from lambent.core.clock import Clock
-from lambent.environments import restoring
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.events import ColdStart, InitRuntimeDone, InitStart, Phase, Report, Status
 from lambent.environments.init import InitEnd
 from lambent.environments.ports import EnvironmentIdentity, Program
 from lambent.environments.runtime_domain import RuntimeDomain
+from lambent.environments.snapshots import restoring
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion

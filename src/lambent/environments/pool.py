@@ -18,15 +18,10 @@ from lambent.environments.cold_starts import Beginning, ColdStarts
 from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
-from lambent.environments.ports import (
-    AwsEndpoint,
-    JournalSource,
-    NetworkSource,
-    ProgramSource,
-    SandboxDriver,
-)
+from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, ProgramSource
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
-from lambent.environments.snapshot import Snapshots
+from lambent.environments.sandbox.ports import SandboxDriver
+from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
 from lambent.environments.stock import OFF, Limits

@@ -16,8 +16,7 @@ from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.environments import capacity, stock
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, Prepared, Sandbox, SandboxDriver, SandboxSpec
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.ports import Preparation, Prepared, Sandbox, SandboxDriver, SandboxError, SandboxSpec
 from lambent.environments.stock import BLANK, Limits, Stats, Use, ZygoteKey
 from lambent.runtimes.layout import RuntimeStart
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from lambent.aws.errors import ApiError
-from lambent.environments import extension_files
+from lambent.environments.extensions import files as extension_files
 from lambent.environments.identity import initialization_type
 from lambent.environments.ports import CodePackages, EnvironmentIdentity, Program
 from lambent.functions.read_model import ReadModel

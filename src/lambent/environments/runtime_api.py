@@ -2,7 +2,7 @@
 
 Owns the parked `/next`, the invocation that was handed out and the caps which make a hostile runtime hurt only
 itself. It decides nothing about time, logs or restarts: it tells its `RuntimeEvents` what the runtime did.
-HTTP itself is in `runtime_http`, the routes of extensions on the same sockets in `extensions_api`. Behaviour: "Lambda
+HTTP itself is in `runtime_http`, the routes of extensions on the same sockets in `extensions.api`. Behaviour: "Lambda
 runtime API" of AWS's guide.
 """
 
@@ -19,10 +19,12 @@ from typing import Protocol
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments import extensions_api, faults, peers, restore_api
-from lambent.environments.extensions_api import ExtensionsApi
+from lambent.environments import faults, peers
+from lambent.environments.extensions import api as extensions_api
+from lambent.environments.extensions.api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
+from lambent.environments.snapshots import restore_api
 from lambent.environments.telemetry import api as telemetry_api
 from lambent.environments.telemetry.api import TelemetryApi
 

@@ -16,24 +16,16 @@ from lambent.core.clock import Clock
 from lambent.environments import faults
 from lambent.environments.alarm import Alarm
 from lambent.environments.events import Extension, Status
-from lambent.environments.extensions import Extensions, Failure
-from lambent.environments.extensions_api import FunctionFacts
+from lambent.environments.extensions.api import FunctionFacts
+from lambent.environments.extensions.extensions import Extensions, Failure
 from lambent.environments.init import InitEnd, Initialisation
 from lambent.environments.output import Output, Turns
-from lambent.environments.ports import (
-    AwsEndpoint,
-    Closer,
-    EnvironmentIdentity,
-    NetworkSpec,
-    ProcessExit,
-    Program,
-    Sandbox,
-    SandboxSpec,
-)
-from lambent.environments.restore_api import RestoreApi
+from lambent.environments.ports import AwsEndpoint, Closer, EnvironmentIdentity, Program
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
 from lambent.environments.runtime_http import what_was_sent_is_read
+from lambent.environments.sandbox.ports import NetworkSpec, ProcessExit, Sandbox, SandboxSpec
 from lambent.environments.shutdown import Reason, shut_down
+from lambent.environments.snapshots.restore_api import RestoreApi
 from lambent.environments.telemetry.api import TelemetryApi
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion

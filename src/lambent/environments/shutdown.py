@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from lambent.core.clock import Clock
-from lambent.environments.extensions import Extensions
-from lambent.environments.ports import Sandbox
+from lambent.environments.extensions.extensions import Extensions
+from lambent.environments.sandbox.ports import Sandbox
 
 INTERNAL_S: Final = 0.5
 EXTERNAL_S: Final = 2.0

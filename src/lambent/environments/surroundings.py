@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.output import Turns
-from lambent.environments.ports import AwsEndpoint, NetworkSource, NetworkSpec, ProgramSource
+from lambent.environments.ports import AwsEndpoint, NetworkSource, ProgramSource
 from lambent.environments.prewarm import Obtained, Prewarm
+from lambent.environments.sandbox.ports import NetworkSpec
 from lambent.environments.start_gate import StartGate
 from lambent.environments.telemetry.memory import Memory
 from lambent.functions.quotas import Quotas

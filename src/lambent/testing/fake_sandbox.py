@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.channel import SandboxGone
+from lambent.environments.sandbox.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 from lambent.testing.scripted_extension import ScriptedExtension, Steps
 from lambent.testing.scripted_runtime import Script, ScriptedRuntime

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambent.environments.ports import ProcessExit
+from lambent.environments.sandbox.ports import ProcessExit
 from lambent.testing.scripted_runtime import Die, Exit, Hang, Reply, Say, WaitFor, write_all
 
 API = "/2020-01-01/extension"

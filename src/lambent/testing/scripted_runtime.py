@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lambent.environments.ports import ProcessExit
+from lambent.environments.sandbox.ports import ProcessExit
 
 API = "/2018-06-01/runtime"
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxSpec
-from lambent.environments.sandbox.channel import SandboxError
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.launcher import cgroups
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places

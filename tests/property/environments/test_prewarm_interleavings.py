@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lambent.environments.capacity import LOW_MEMORY
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.ports import Preparation, SandboxError
 from lambent.environments.stock import BLANK, Limits
 from lambent.runtimes.layout import RuntimeStart
 from lambent.testing.fake_sandbox import FakePrepared

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from lambent.core.clock import Clock, SystemClock
 from lambent.environments.environment import Environment
 from lambent.environments.pool import Pool
-from lambent.environments.ports import EnvironmentIdentity, JournalSource, Program, SandboxError
+from lambent.environments.ports import EnvironmentIdentity, JournalSource, Program
 from lambent.environments.request import InvokeRequest, InvokeResult
+from lambent.environments.sandbox.ports import SandboxError
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.journals import Journals

@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from lambent.environments import extension_files
 from lambent.environments.events import Report
-from lambent.environments.ports import SandboxError
+from lambent.environments.extensions import files as extension_files
+from lambent.environments.sandbox.ports import SandboxError
 from lambent.environments.shutdown import Budget, budget
 from lambent.environments.states import State
 from lambent.runtimes.variables import extension_variables

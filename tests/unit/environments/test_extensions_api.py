@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from lambent.core.lifecycle import IllegalTransition, step
-from lambent.environments.extension_states import NEXT, Extension, ExtensionState
-from lambent.environments.extensions_api import MAX_BODY_BYTES, ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.api import MAX_BODY_BYTES, ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.states import NEXT, Extension, ExtensionState
 from lambent.environments.runtime_api import Answer, RuntimeApi
 from lambent.environments.runtime_http import HttpRequest
 from lambent.testing.scripted_runtime import Reply

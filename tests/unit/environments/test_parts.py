@@ -8,7 +8,7 @@ import pytest
 from lambent.core.lifecycle import IllegalTransition, step
 from lambent.environments import credentials, faults
 from lambent.environments.alarm import Alarm
-from lambent.environments.ports import ProcessExit
+from lambent.environments.sandbox.ports import ProcessExit
 from lambent.environments.states import NEXT, State
 from lambent.testing.manual_clock import ManualClock, settle
 

@@ -7,7 +7,7 @@ import pytest
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.environments.capacity import available_memory, files_for, idle_to_evict, max_environments, open_files
 from lambent.environments.identity import log_stream_name
-from lambent.environments.ports import SandboxSpec
+from lambent.environments.sandbox.ports import SandboxSpec
 from lambent.environments.start_gate import HOLD_S, StartGate
 from lambent.environments.states import State
 from lambent.functions.records import LoggingConfig

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, SandboxSpec
 from lambent.environments.prewarm import FIRST_PAUSE_S, LOOK_EVERY_S, Prewarm, Traffic
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.environments.stock import BLANK, GIVE_WAY_S, RECENT_S, Limits
 from lambent.runtimes.layout import Command, RuntimeStart
 from lambent.testing.fake_sandbox import FakeDriver, FakePrepared

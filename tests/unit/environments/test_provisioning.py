@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambent.environments.ports import SandboxSpec
 from lambent.environments.provisioning import Provisioning
+from lambent.environments.sandbox.ports import SandboxSpec
 from lambent.functions.provisioned import Wanted
 from lambent.testing.fake_sandbox import FakeSandbox
 from tests.unit.environments.kit import Machine, function_version, until

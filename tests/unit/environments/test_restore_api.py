@@ -2,8 +2,8 @@ import json
 from datetime import UTC, datetime
 
 from lambent.environments import credentials
-from lambent.environments.restore_api import BEFORE_SNAPSHOT, CREDENTIALS, RestoreApi
 from lambent.environments.runtime_http import HttpRequest
+from lambent.environments.snapshots.restore_api import BEFORE_SNAPSHOT, CREDENTIALS, RestoreApi
 from lambent.testing.manual_clock import ManualClock
 
 SESSION = credentials.issue(

@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from lambent.environments import runtime_http
-from lambent.environments.extension_states import Extension
-from lambent.environments.extensions_api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.states import Extension
 from lambent.environments.runtime_api import MAX_CONNECTIONS, Answer, RuntimeApi
 from tests.unit.environments.kit import REQUEST_ID, request, until, within
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from lambent.aws.errors import ApiError, PlatformFault
-from lambent.environments.ports import SandboxError
-from lambent.environments.snapshot import Snapshots
+from lambent.environments.sandbox.ports import SandboxError
+from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.functions.ports import Taken
 from lambent.functions.records import FunctionVersion
 from lambent.testing.manual_clock import ManualClock

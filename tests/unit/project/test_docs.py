@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lambent.cli import quotas
-from lambent.environments import extension_states
+from lambent.environments.extensions import states
 from lambent.environments.states import NEXT, State
 from lambent.event_sources import records as mappings
 from tests.e2e.escapes import proof, suite, table
@@ -46,10 +46,10 @@ def test_the_states_of_an_environment_are_those_of_the_code() -> None:
 def test_the_states_of_an_extension_are_those_of_the_code() -> None:
     page = (ROOT / "docs/extensions.md").read_text()
     shown = page.partition("<!-- extension states -->\n")[2].partition("<!-- end -->")[0]
-    order = list(extension_states.NEXT)
+    order = list(states.NEXT)
     rows = [
         f"| {state} | {', '.join(each for each in order if each in following)} |"
-        for state, following in extension_states.NEXT.items()
+        for state, following in states.NEXT.items()
     ]
     assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
 

@@ -19,8 +19,8 @@ from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core.clock import Clock
 from lambent.environments.networks.dns import DnsRelay, NameServers
 from lambent.environments.networks.services import Forwarder, VpcService
-from lambent.environments.ports import NetworkSpec
-from lambent.environments.sandbox.channel import Channel, SandboxError
+from lambent.environments.sandbox.channel import Channel
+from lambent.environments.sandbox.ports import NetworkSpec, SandboxError
 from lambent.functions.records import FunctionVersion
 from lambent.functions.vpc import Rule, SecurityGroup, Subnet, Vpc
 from lambent.launcher.client import LauncherClient, LauncherError

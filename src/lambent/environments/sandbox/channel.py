@@ -10,8 +10,8 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from lambent.environments.ports import ProcessExit
-from lambent.environments.ports import SandboxError as SandboxError
+from lambent.environments.sandbox.ports import ProcessExit
+from lambent.environments.sandbox.ports import SandboxError as SandboxError
 from lambent.launcher import wire
 from lambent.launcher.request import RUNTIME
 

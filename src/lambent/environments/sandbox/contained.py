@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lambent.environments.events import HowStarted
 from lambent.environments.peers import OwnedListener
-from lambent.environments.ports import Preparation, SandboxSpec
-from lambent.environments.sandbox.channel import Channel, SandboxError
+from lambent.environments.sandbox.channel import Channel
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.launcher import wire
 from lambent.runtimes.layout import Layout, RuntimeStart
 

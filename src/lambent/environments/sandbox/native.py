@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lambent.aws.errors import ApiError
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.channel import Channel, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import GONE, PeakMemory, processes
+from lambent.environments.sandbox.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient

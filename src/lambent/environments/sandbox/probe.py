@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lambent.environments import peers
-from lambent.environments.ports import Sandbox, SandboxDriver, SandboxError, SandboxSpec
 from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Sandbox, SandboxDriver, SandboxError, SandboxSpec
 from lambent.environments.sandbox.process import ProcessDriver
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.runtimes.layout import Command, Layout

@@ -23,10 +23,10 @@ from types import MappingProxyType
 
 from lambent.core.ids import uuid4
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.guarantees import nothing
 from lambent.environments.sandbox.memory import peak_of_process
 from lambent.environments.sandbox.output import output_pipe
+from lambent.environments.sandbox.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.launcher.kernel import seccomp
 from lambent.runtimes.layout import Command, Layout, RenderCommand, RuntimeStart
 

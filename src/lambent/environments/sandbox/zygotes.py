@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lambent.environments.ports import Preparation
-from lambent.environments.sandbox.channel import Channel, SandboxError
+from lambent.environments.sandbox.channel import Channel
+from lambent.environments.sandbox.ports import Preparation, SandboxError
 from lambent.launcher.client import LauncherClient
 from lambent.runtimes.layout import RuntimeStart
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import orjson
 
 from lambent.environments.events import SubscriptionKind
-from lambent.environments.extension_states import Extension
+from lambent.environments.extensions.states import Extension
 from lambent.environments.runtime_http import HttpRequest, encode, encode_json
 from lambent.environments.telemetry.stream import Stream
 

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from lambent.environments.extension_states import Extension
-from lambent.environments.extensions_api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.states import Extension
 from lambent.environments.runtime_http import HttpRequest
 from lambent.environments.telemetry.api import TelemetryApi
 from tests.unit.environments.telemetry.kit import Told, told

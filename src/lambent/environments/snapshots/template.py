@@ -16,11 +16,12 @@ from lambent.environments.alarm import Alarm
 from lambent.environments.events import InitRuntimeDone, InitStart, Phase, Status
 from lambent.environments.identity import new_identity
 from lambent.environments.init import InitEnd
-from lambent.environments.ports import JournalSource, ProcessExit, Program, Sandbox, SandboxDriver, SandboxSpec
-from lambent.environments.restore_api import BEFORE_SNAPSHOT, RestoreApi
+from lambent.environments.ports import JournalSource, Program
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
-from lambent.environments.sandbox.channel import SandboxError, SandboxGone
+from lambent.environments.sandbox.channel import SandboxGone
+from lambent.environments.sandbox.ports import ProcessExit, Sandbox, SandboxDriver, SandboxError, SandboxSpec
+from lambent.environments.snapshots.restore_api import BEFORE_SNAPSHOT, RestoreApi
 from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.ports import SnapshotOutcome as Outcome

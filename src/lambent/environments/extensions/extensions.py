@@ -1,6 +1,6 @@
 """The extensions of one environment: their processes, what they were told, and which of them are still at work.
 
-Starts them, watches them and reads what they print; what they say comes through `extensions_api`. An extension that
+Starts them, watches them and reads what they print; what they say comes through `api`. An extension that
 ends or reports an error is a failure of the whole environment, unless it is being shut down. Whoever owns the
 environment decides what follows.
 """
@@ -15,12 +15,12 @@ from lambent.core.clock import Clock
 from lambent.core.lifecycle import step
 from lambent.environments import events, faults
 from lambent.environments.alarm import Alarm
-from lambent.environments.extension_states import MAX_EXTENSIONS, NEXT, Event, Extension, ExtensionState
-from lambent.environments.extensions_api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.api import ExtensionsApi, FunctionFacts
+from lambent.environments.extensions.states import MAX_EXTENSIONS, NEXT, Event, Extension, ExtensionState
 from lambent.environments.output import Output
-from lambent.environments.ports import ProcessExit, Sandbox, SandboxError
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import what_was_sent_is_read
+from lambent.environments.sandbox.ports import ProcessExit, Sandbox, SandboxError
 from lambent.runtimes.layout import Command, Layout, RenderCommand
 from lambent.runtimes.variables import extension_variables
 

@@ -14,7 +14,7 @@ import orjson
 
 from lambent.core import ids
 from lambent.core.lifecycle import step
-from lambent.environments.extension_states import MAX_EXTENSIONS, NEXT, Event, Extension, ExtensionState
+from lambent.environments.extensions.states import MAX_EXTENSIONS, NEXT, Event, Extension, ExtensionState
 from lambent.environments.request import InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
 

@@ -7,7 +7,7 @@ from lambent.core.clock import Clock
 from lambent.environments.events import RestoreReport, RestoreRuntimeDone, RestoreStart, Status
 from lambent.environments.init import InitEnd
 from lambent.environments.ports import EnvironmentIdentity, Program
-from lambent.environments.restore_api import RestoreApi
+from lambent.environments.snapshots.restore_api import RestoreApi
 from lambent.functions.records import FunctionVersion
 
 

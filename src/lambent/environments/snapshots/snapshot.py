@@ -16,11 +16,11 @@ from lambent.aws.errors import PlatformFault
 from lambent.core import tasks
 from lambent.environments import capacity
 from lambent.environments.events import HowStarted
-from lambent.environments.ports import JournalSource, Sandbox, SandboxDriver
+from lambent.environments.ports import JournalSource
 from lambent.environments.prewarm import Obtained
-from lambent.environments.sandbox.channel import SandboxError
+from lambent.environments.sandbox.ports import Sandbox, SandboxDriver, SandboxError
+from lambent.environments.snapshots.template import Template
 from lambent.environments.surroundings import Surroundings
-from lambent.environments.template import Template
 from lambent.functions.ports import SnapshotOutcome as Outcome
 from lambent.functions.ports import Taken
 from lambent.functions.records import FunctionVersion

@@ -1,0 +1,1 @@
+"""Extensions of Lambda: their processes, their API and its states."""
