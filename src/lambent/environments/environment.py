@@ -36,11 +36,6 @@ from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
-SAMPLE_EVERY_S = 0.05
-"""Of the memory of a function that runs for longer than this; the longer it runs, the rarer."""
-SAMPLE_SHARE = 0.2
-"""Of the time that it runs already: a thousand functions that wait for something must not keep this process busy."""
-SAMPLE_AT_LEAST_EVERY_S = 1.0
 FREEZE_AFTER_S = 0.0075
 """Long enough that a busy environment is not frozen between two invocations, short enough to stop its threads."""
 
@@ -77,7 +72,7 @@ class Environment:
         self._signals: asyncio.Queue[Signal] = asyncio.Queue()
         self._deadline = Alarm(self._clock, lambda: self._signals.put_nowait(Signal.DEADLINE))
         self._freeze = Alarm(self._clock, self._freeze_if_idle)
-        self._sample = Alarm(self._clock, self._sample_memory)
+        self._look = self._sample_memory
         self._domain: RuntimeDomain | None = None
         self._beginning = beginning
         self._init = InitPhase(version, identity, self._journal, surroundings, beginning)
@@ -113,7 +108,7 @@ class Environment:
         result: asyncio.Future[InvokeResult] = asyncio.get_running_loop().create_future()
         self._current = Current(request, result, on_end, now, now + timeout_s)
         self._deadline.set(now + timeout_s)
-        self._sample.set(now + SAMPLE_EVERY_S)
+        self._surroundings.memory_samples.begin(self._look, now)
         self.domain.thaw()
         if self.domain.initialised:
             self._begin(request, timeout_s)
@@ -141,7 +136,7 @@ class Environment:
         current, self._current = self._current, None
         assert current is not None
         self._deadline.clear()
-        self._sample.clear()
+        self._surroundings.memory_samples.end(self._look)
         # A line that nobody finished belongs to the invocation that wrote it.
         self.domain.output.flush()
         if duration_ms is None:
@@ -251,12 +246,8 @@ class Environment:
             self._surroundings.keeper.environment_ready(self)
 
     def _sample_memory(self) -> None:
-        """Children of the runtime may come and go while it works: their memory is looked at now and then."""
         if self.state is State.BUSY:
             self.domain.sample_memory()
-            now = self._clock.monotonic()
-            age_s = now - self._current.started if self._current is not None else 0.0
-            self._sample.set(now + min(SAMPLE_AT_LEAST_EVERY_S, max(SAMPLE_EVERY_S, SAMPLE_SHARE * age_s)))
 
     def _freeze_if_idle(self) -> None:
         if self.state is State.READY and self.domain.initialised:
@@ -403,7 +394,7 @@ class Environment:
         self.state = step(NEXT, self.state, State.STOPPING)
         self._deadline.close()
         self._freeze.close()
-        self._sample.close()
+        self._surroundings.memory_samples.end(self._look)
         if self._domain is not None:
             await self._domain.close()
 

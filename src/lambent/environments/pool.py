@@ -18,6 +18,7 @@ from lambent.environments.cold_starts import Beginning, ColdStarts
 from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
+from lambent.environments.memory_samples import MemorySamples
 from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, ProgramSource
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
 from lambent.environments.sandbox.ports import SandboxDriver
@@ -106,6 +107,7 @@ class Pool:
             clock=clock,
             gate=self._gate,
             keeper=self,
+            memory_samples=MemorySamples(clock),
             aws_endpoint=aws_endpoint,
             networks=networks,
             quotas=quotas or Quotas(),

@@ -265,7 +265,7 @@ class RuntimeDomain:
 
     def sample_memory(self) -> None:
         """Let the sandbox see the present; it keeps the peak."""
-        self._sandbox.memory_peak_bytes()
+        self._sandbox.sample_memory()
 
     def max_memory_mb(self, *, failed: bool) -> int:
         """The peak in whole megabytes, rounded up; the limit itself after the kernel has enforced it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
+from lambent.environments.memory_samples import MemorySamples
 from lambent.environments.output import Turns
 from lambent.environments.ports import AwsEndpoint, NetworkSource, ProgramSource
 from lambent.environments.prewarm import Obtained, Prewarm
@@ -45,6 +46,7 @@ class Surroundings:
     clock: Clock
     gate: StartGate
     keeper: Keeper
+    memory_samples: MemorySamples
     aws_endpoint: AwsEndpoint | None
     quotas: Quotas = field(default_factory=Quotas)
     turns: Turns = field(default_factory=Turns)

@@ -190,6 +190,9 @@ class FakeSandbox:
     def memory_peak_bytes(self) -> int:
         return self.peak_bytes
 
+    def sample_memory(self) -> None:
+        self.memory_peak_bytes()
+
     def out_of_memory(self) -> bool:
         return bool(self.runtimes) and self.runtimes[-1].out_of_memory
 

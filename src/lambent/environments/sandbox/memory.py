@@ -95,6 +95,11 @@ class PeakMemory:
         self._peak_bytes = max(self._peak_bytes, held)
         return self._peak_bytes
 
+    def sample(self) -> None:
+        """Between two measurements. What one process alone has held, the kernel will still know then."""
+        if self._has_others():
+            self.measure()
+
     def raise_to(self, peak_bytes: int) -> None:
         """Take a peak that was learnt in another way, as when the process has ended."""
         self._peak_bytes = max(self._peak_bytes, peak_bytes)

@@ -67,6 +67,8 @@ class NativeSandbox:
         self._clone_ended = asyncio.Event()
         self._fds = fds
         self._cpu = _versioned(fds, "cpu")
+        self._cpus: float | None = None
+        """The limit that is set."""
         self._freezer = _versioned(fds, "freezer")
         self._oom = _versioned(fds, "oom")
         self._oom_kills_before = 0
@@ -182,14 +184,19 @@ class NativeSandbox:
             self._frozen = frozen
 
     def limit_cpu(self, cpus: float | None) -> None:
-        if self._cpu is not None:
+        # The kernel looks at all groups of the machine for each change.
+        if self._cpu is not None and cpus != self._cpus:
             version, fd = self._cpu
             _write(fd, cgroups.quota(version, cpus))
+            self._cpus = cpus
 
     def memory_peak_bytes(self) -> int:
         if self._ended is not None and self._ended.done():
             self._memory.raise_to(self._channel.peak_bytes_at_exit)
         return self._memory.measure()
+
+    def sample_memory(self) -> None:
+        self._memory.sample()
 
     def processes(self) -> list[int]:
         """Pids of the function's processes, as the host counts them; empty where there are no cgroups."""

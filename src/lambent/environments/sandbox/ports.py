@@ -146,6 +146,10 @@ class Sandbox(Protocol):
         """Peak of what the processes hold since `start`: resident pages, not page cache. Cheap: called per invoke."""
         ...
 
+    def sample_memory(self) -> None:
+        """See what there is now, where the kernel keeps no peak of it: processes beside the runtime that may end."""
+        ...
+
     def out_of_memory(self) -> bool:
         """Whether the kernel has killed a process of this sandbox for its memory limit since `start`."""
         ...

@@ -181,6 +181,9 @@ class ProcessSandbox:
     def memory_peak_bytes(self) -> int:
         return self._running.memory_peak_bytes() if self._running is not None else 0
 
+    def sample_memory(self) -> None:
+        self.memory_peak_bytes()
+
     def out_of_memory(self) -> bool:
         return False
 
