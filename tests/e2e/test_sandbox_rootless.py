@@ -3,6 +3,7 @@
 What holds for every driver is in the other test_sandbox modules; here is what depends on what the user was given.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -123,6 +124,25 @@ def test_doctor_of_an_ordinary_user_names_the_rootless_sandbox(tmp_path: Path) -
     findings = {each["subject"]: each for each in json.loads(done.stdout)["findings"]}
     assert findings["sandbox"]["text"].startswith("rootless")
     assert "not started as root" in findings["sandbox"]["text"]
+
+
+def test_doctor_of_an_ordinary_user_looks_at_the_process_sandbox_too() -> None:
+    command = [*as_ordinary_user(ids=True), "env", "LAMBENT_SANDBOX=process", str(COMMAND), "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", check=False)
+    findings = {each["subject"]: each for each in json.loads(done.stdout)["findings"]}
+    assert findings["sandbox"]["text"].startswith("process")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something below the interpreter's folder")
+def test_a_mount_below_the_interpreter_is_no_obstacle() -> None:
+    below = importlib.util.find_spec("this")
+    assert below is not None
+    script = 'mount --bind /dev/null "$0" && exec "$@"'
+    inside = ["unshare", "--mount", "sh", "-c", script, str(below.origin)]
+    command = [*inside, *as_ordinary_user(ids=True), str(COMMAND), "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", check=False)
+    findings = {each["subject"]: each for each in json.loads(done.stdout)["findings"]}
+    assert findings["sandbox"]["text"].startswith("rootless: filesystem")
 
 
 def test_an_ordinary_users_server_runs_functions(tmp_path: Path) -> None:

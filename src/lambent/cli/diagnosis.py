@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from lambent.cli.machine import Machine
+from lambent.environments.sandbox.guarantees import by_reason
 
 
 class Verdict(StrEnum):
@@ -23,6 +24,7 @@ class Finding:
     subject: str
     verdict: Verdict
     text: str
+    """May have several lines."""
     mend: str | None = None
     """A command, or a short instruction where no command does it."""
 
@@ -178,12 +180,11 @@ def sandbox(name: str, guarantees: Mapping[str, bool], missing: Mapping[str, str
     given = [guarantee for guarantee, there in guarantees.items() if there]
     if not given:
         return Finding("sandbox", Verdict.WARN, f"{name}, no isolation: {reason}")
-    text = f"{name}: {', '.join(given)}"
-    if missing:
-        text += "; without " + "; ".join(f"{guarantee} ({why})" for guarantee, why in missing.items())
+    lines = [f"{name}: {', '.join(given)}"]
+    lines += [f"without {', '.join(guarantees)}: {why}" for why, guarantees in by_reason(missing).items()]
     if reason is not None:
-        text += f"; not native: {reason}"
-    return Finding("sandbox", Verdict.WARN if missing or reason else Verdict.OK, text)
+        lines.append(f"not native: {reason}")
+    return Finding("sandbox", Verdict.WARN if missing or reason else Verdict.OK, "\n".join(lines))
 
 
 def internet(sandbox: str, egress: str, problem: str | None) -> Finding:
@@ -195,6 +196,6 @@ def internet(sandbox: str, egress: str, problem: str | None) -> Finding:
     if egress == "none":
         return Finding("internet", Verdict.OK, "functions do not reach it (--egress none)")
     mend = "sudo apt-get install passt nftables" if "package" in problem else None
-    if "/dev/net/tun" in problem:
+    if "/dev/net/tun" in problem or "tun socket" in problem:  # The second are words of pasta.
         mend = "sudo modprobe tun && sudo chmod 666 /dev/net/tun"
     return Finding("internet", Verdict.WARN, f"functions do not reach it: {problem}", mend)

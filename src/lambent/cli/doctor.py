@@ -53,13 +53,15 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def render(findings: list[Finding]) -> list[str]:
-    rows = [(f" {f.verdict.value:<4}", f.subject, f.text) for f in findings]
+    texts = [f.text.split("\n") for f in findings]
+    rows = [(f" {f.verdict.value:<4}", f.subject, first) for f, (first, *_) in zip(findings, texts, strict=True)]
     lines: list[str] = []
-    for finding, line in zip(findings, aligned(rows), strict=True):
+    for finding, (first, *more), line in zip(findings, texts, aligned(rows), strict=True):
         mark = finding.verdict.value
         lines.append(line.replace(mark, click.style(mark, fg=MARKS[finding.verdict]), 1))
         if finding.mend is not None:
-            lines.append(" " * line.index(finding.text) + f"mend: {finding.mend}")
+            more.append(f"mend: {finding.mend}")
+        lines += [" " * line.index(first) + each for each in more]
     return lines
 
 
@@ -90,7 +92,7 @@ def _sandbox(settings: Settings) -> list[Finding]:
                     launcher=launcher,
                     problem=problem,
                     packages_dir=packages,
-                    scratch=Path(folder),
+                    scratch=Path(folder) / "run",  # It is emptied.
                     runtime_entries={},
                 )
             )

@@ -45,7 +45,8 @@ def invoke(
     reply = Client.choose(endpoint).call("POST", path, query, body, headers)
     if log and not as_json:
         # Inside a message, runtimes write lines apart with CR, as on AWS; a terminal would overwrite them.
-        click.echo(_log(reply).replace("\r", "\n"), err=True, nl=False)
+        text = _log(reply).replace("\r", "\n")
+        click.echo(text, err=True, nl=not text.endswith("\n"))  # A JSON log ends without one.
     click.echo(json.dumps(describe(reply), indent=2) if as_json else reply.body.decode("utf-8", "replace"))
     failed = "x-amz-function-error" in reply.headers
     if failed and not as_json:

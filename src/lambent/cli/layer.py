@@ -29,7 +29,10 @@ def layer() -> None:
 @options.as_json
 @options.endpoint
 def list_layers(as_json: bool, endpoint: str | None) -> None:
-    """List the layers of this account and region, each with its newest version."""
+    """List the layers of this account and region.
+
+    Each with its newest version.
+    """
     client = Client.choose(endpoint)
     found: list[dict[str, Any]] = []
     marker: str | None = None
@@ -55,9 +58,10 @@ def list_layers(as_json: bool, endpoint: str | None) -> None:
 @click.option("--runtime", "runtimes", multiple=True, metavar="ID", help="A compatible runtime. Repeatable.")
 @options.endpoint
 def publish(folder: Path, name: str | None, description: str, runtimes: tuple[str, ...], endpoint: str | None) -> None:
-    """Publish what is in the folder DIR as the next version of a layer; prints its ARN.
+    """Publish a folder as the next version of a layer.
 
-    Functions find it below /opt: modules go into DIR/python, programs into DIR/bin, libraries into DIR/lib.
+    Prints its ARN. Functions find what is in DIR below /opt: modules go into DIR/python, programs into DIR/bin,
+    libraries into DIR/lib, extensions (executable files) into DIR/extensions.
     """
     if not folder.is_dir():
         raise Failure(f"there is no folder {folder}", USAGE)

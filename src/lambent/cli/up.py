@@ -35,7 +35,7 @@ from lambent.core.settings import (
     user_range,
     vpc_services,
 )
-from lambent.environments.sandbox.guarantees import GUARANTEES
+from lambent.environments.sandbox.guarantees import GUARANTEES, by_reason
 from lambent.gateway.hosts import UnsafeBind, check_bind
 from lambent.launcher import client, privileges
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
@@ -162,6 +162,8 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     flags["deprecated_runtimes"] = options.deprecations(flags["deprecated_runtimes"])
     flags["endpoints"] = tuple(map(_endpoint, flags["endpoints"])) or None
     settings = options.settings(flags, config)
+    if settings.egress == "none" and settings.egress_allow:
+        raise Failure("--egress none closes all networks: --egress-allow would be without effect", USAGE)
     log.configure(settings.log_level)
     with _one_line_failures(settings):
         _check_address(settings)
@@ -353,7 +355,8 @@ def weakness(name: str, missing: Mapping[str, str], reason: str | None) -> str |
         without = ", ".join(missing)
         text = f"functions are isolated in part only: the process sandbox is without {without} ({reason})."
     elif missing:
-        text = f"the {name} sandbox is without " + "; ".join(f"{each} ({why})" for each, why in missing.items()) + "."
+        each = [f"{', '.join(guarantees)} ({why})" for why, guarantees in by_reason(missing).items()]
+        text = f"the {name} sandbox is without " + ";\n         ".join(each) + "."
     else:
         return None
     return f"WARNING: {text}\n         `lambent doctor` says what this machine lacks."

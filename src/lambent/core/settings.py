@@ -295,7 +295,10 @@ def vpc_services(value: object, place: str) -> tuple[tuple[str, str], ...]:
     Raises `SettingsError`.
     """
     if isinstance(value, str):
-        value = {name.strip(): target.strip() for name, _, target in (part.partition("=") for part in value.split(","))}
+        parts = value.split(",")
+        if (wrong := next((part for part in parts if "=" not in part), None)) is not None:
+            raise SettingsError(f"{place}: {wrong} is not as 10.0.1.10:5432=127.0.0.1:5432")
+        value = {name.strip(): target.strip() for name, _, target in (part.partition("=") for part in parts)}
     if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
         raise SettingsError(f"{place} must map addresses in a VPC to addresses here, not {value!r}")
     for published, target in value.items():

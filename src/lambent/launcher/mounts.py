@@ -32,7 +32,9 @@ def proc() -> None:
 
 
 def interpreter(prefix: int) -> None:
-    attach(syscalls.open_tree(base_tree.prefix_path(prefix)), "/var/lang")
+    # With what is mounted below it: in a user namespace, as of the rootless sandbox, the kernel copies no mount
+    # without those that lie on it.
+    attach(syscalls.open_tree(base_tree.prefix_path(prefix), recursive=True), "/var/lang")
 
 
 def code(path: str, opt: str | None, *, task_at: str = "/var/task", opt_at: str = "/opt") -> None:

@@ -123,7 +123,7 @@ def test_a_complete_sandbox_is_shown_with_its_guarantees() -> None:
 
 def test_a_missing_guarantee_is_named_with_its_reason() -> None:
     found = diagnosis.sandbox("native", {"filesystem": True, "tmp": False}, {"tmp": "no loop devices"}, None)
-    assert (found.verdict, found.text) == (Verdict.WARN, "native: filesystem; without tmp (no loop devices)")
+    assert (found.verdict, found.text) == (Verdict.WARN, "native: filesystem\nwithout tmp: no loop devices")
 
 
 def test_another_sandbox_says_why_it_is_not_the_native_one() -> None:
@@ -132,8 +132,16 @@ def test_another_sandbox_says_why_it_is_not_the_native_one() -> None:
 
 
 def test_a_sandbox_between_the_two_names_what_it_gives_what_not_and_why_it_is_not_native() -> None:
-    found = diagnosis.sandbox("rootless", {"filesystem": True, "tmp": False}, {"tmp": "memory"}, "not started as root")
-    assert found.text == "rootless: filesystem; without tmp (memory); not native: not started as root"
+    missing = {"memory": "no groups", "tmp": "memory", "cpu": "no groups"}
+    found = diagnosis.sandbox("rootless", {"filesystem": True} | dict.fromkeys(missing, False), missing, "no root")
+    assert found.text.split("\n") == [
+        "rootless: filesystem",
+        "without memory, cpu: no groups",
+        "without tmp: memory",
+        "not native: no root",
+    ]
+    lines = [click.unstyle(line) for line in render([found])]
+    assert {line.index(text) for line, text in zip(lines, found.text.split("\n"), strict=True)} == {16}
 
 
 def test_a_port_of_another_program_suggests_another_port() -> None:

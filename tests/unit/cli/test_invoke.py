@@ -90,6 +90,13 @@ def test_the_log_goes_to_stderr(run: Run, server: ScriptedServer) -> None:
     assert server.asked[0][2]["x-amz-log-type"] == "Tail"
 
 
+def test_a_log_in_json_ends_with_its_line(run: Run, server: ScriptedServer) -> None:
+    server.answer(
+        "POST", PATH, b"1", 200, {"X-Amz-Log-Result": base64.b64encode(b'{"type":"platform.report"}').decode()}
+    )
+    assert run("invoke", "f", "--log", "--endpoint", server.url).err == '{"type":"platform.report"}\n'
+
+
 def test_json_holds_what_the_headers_said(run: Run, server: ScriptedServer) -> None:
     headers = {
         "X-Amz-Executed-Version": "$LATEST",

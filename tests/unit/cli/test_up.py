@@ -32,6 +32,17 @@ def test_a_port_in_use_is_refused_before_anything_is_made(run: Run, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_networks_opened_and_closed_at_one_time_are_refused(run: Run, tmp_path: Path) -> None:
+    outcome = run("up", "--port", "0", "--egress", "none", "--egress-allow", "10.1.0.0/16")
+    assert (outcome.code, "--egress-allow would be without effect" in outcome.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_of_vpcs_is_refused_as_it_was_given(run: Run) -> None:
+    outcome = run("up", "--port", "0", "--vpc-service", "db:5432")
+    assert outcome.err == "lambent: --vpc-service: db:5432 is not as 10.0.1.10:5432=127.0.0.1:5432\n"
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.test", "::"])
 def test_an_address_that_others_can_reach_is_refused(run: Run, host: str) -> None:
     outcome = run("up", "--host", host)
@@ -120,6 +131,12 @@ def test_a_missing_guarantee_is_named_at_start() -> None:
     said = weakness("native", {"tmp": "no loop devices"}, None)
     assert said is not None
     assert said.startswith("WARNING: the native sandbox is without tmp (no loop devices).")
+    said = weakness("rootless", {"memory": "no groups", "tmp": "memory", "cpu": "no groups"}, None)
+    assert said is not None
+    assert said.split("\n")[:2] == [
+        "WARNING: the rootless sandbox is without memory, cpu (no groups);",
+        "         tmp (memory).",
+    ]
 
 
 def test_the_process_sandbox_is_named_loudly_with_the_reason() -> None:

@@ -1,5 +1,7 @@
 """What a sandbox may promise, by name. A driver states each as True or False; the probe checks them from inside."""
 
+from collections.abc import Mapping
+
 GUARANTEES: dict[str, str] = {
     "filesystem": "the host's files, the data dir and other functions' code cannot be read; only /tmp can be written",
     "processes": "other processes cannot be seen or signalled",
@@ -17,3 +19,11 @@ GUARANTEES: dict[str, str] = {
 
 def nothing() -> dict[str, bool]:
     return dict.fromkeys(GUARANTEES, False)
+
+
+def by_reason(missing: Mapping[str, str]) -> dict[str, list[str]]:
+    """Why -> the guarantees that are not given for that reason."""
+    reasons: dict[str, list[str]] = {}
+    for guarantee, why in missing.items():
+        reasons.setdefault(why, []).append(guarantee)
+    return reasons

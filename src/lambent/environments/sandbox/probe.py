@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lambent.environments import peers
 from lambent.environments.sandbox.contained import ContainedDriver
-from lambent.environments.sandbox.guarantees import GUARANTEES
+from lambent.environments.sandbox.guarantees import GUARANTEES, by_reason
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Sandbox, SandboxDriver, SandboxError, SandboxSpec
 from lambent.environments.sandbox.process import ProcessDriver
@@ -86,7 +86,8 @@ async def choose(
             lacking = sorted(_essential(wanted, driver, missing) & missing.keys())
             if not lacking:
                 return Choice(driver, missing, launcher.kind.reason)
-            problem = "; ".join(f"{name}: {missing[name]}" for name in lacking)
+            reasons = by_reason({name: missing[name] for name in lacking})
+            problem = "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
             await driver.close()
         if wanted != "auto":
             raise SandboxUnavailable(f"the {wanted} sandbox cannot be had here: {problem}")
