@@ -210,3 +210,89 @@ async def test_a_clone_cannot_be_two_sandboxes(made: Studio) -> None:
         with pytest.raises(SandboxError):
             await made.driver.restore(template, made.spec(source))
     await template.stop()
+
+
+SHARED = {
+    "a descriptor for reading of memory that has no name": """
+        import ctypes, mmap
+        made = os.memfd_create("shared")
+        os.write(made, b"of the template")
+        kept = os.open(f"/proc/self/fd/{made}", os.O_RDONLY)
+        os.close(made)
+        """,
+    "a mapping for reading that may be made one for writing": """
+        import mmap
+        made = os.memfd_create("shared")
+        os.truncate(made, 4096)
+        kept = mmap.mmap(made, 4096, prot=mmap.PROT_READ)
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                if os.readlink(f"/proc/self/fd/{name}").startswith("/memfd:shared"):
+                    os.close(int(name))
+            except OSError:
+                pass
+        """,
+    "a mapping of its own of memory that others write": """
+        import mmap
+        made = os.memfd_create("shared")
+        os.truncate(made, 4096)
+        kept = mmap.mmap(made, 4096, flags=mmap.MAP_PRIVATE)
+        os.close(made)
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                if os.readlink(f"/proc/self/fd/{name}").startswith("/memfd:shared"):
+                    os.close(int(name))
+            except OSError:
+                pass
+        """,
+}
+
+
+@pytest.mark.parametrize("way", SHARED)
+async def test_memory_that_has_no_name_is_not_shared_by_clones(made: Studio, way: str) -> None:
+    source = "\n".join(line.removeprefix(" " * 8) for line in SHARED[way].strip("\n").splitlines())
+    template, _ = await made.template(source)
+    with pytest.raises(SandboxError, match=r"shares memory|what is not its own"):
+        await made.driver.restore(template, made.spec(source))
+    await template.stop()
+
+
+async def test_what_a_template_hides_in_the_groups_of_a_clone_ends_with_the_clone(made: Studio) -> None:
+    """The clone is given descriptors by which it joins its groups; a helper of the template reads them too."""
+    source = """
+    from lambent_runtime import template
+    import socket, time
+    template._obstacle = lambda: None
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        _, fds, _, _ = socket.recv_fds(theirs, 10, 1)
+        identity = socket.socket(fileno=fds[0])
+        while True:
+            try:
+                flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
+                _, [(_, _, held)], _, _ = identity.recvmsg(200_000, socket.CMSG_SPACE(64), flags)
+                break
+            except BlockingIOError:
+                pass
+        for tasks in memoryview(held).cast("i")[2:]:
+            os.write(tasks, b"0")
+        while True:
+            time.sleep(60)
+    theirs.close()
+    def receive(source, honest=template._receive):
+        if os.getpid() == 1 and ours.fileno() >= 0:
+            ours.close()
+            time.sleep(0.3)
+        data, fds = honest(source)
+        if data == b"clone":
+            socket.send_fds(ours, [b"this"], fds)
+        return data, fds
+    template._receive = receive
+    template._Descriptors._add = lambda *_: None
+    """
+    template, _ = await made.template(source)
+    clone, _ = await made.clone(template, source)
+    await clone.stop()
+    left = made.groups(clone.number)
+    await template.stop()
+    assert left == []

@@ -4,6 +4,7 @@ Groups carry the mark of their owner in their name. What v1 has frozen cannot di
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,6 +21,27 @@ def thaw(folder: str) -> None:
             os.write(fd, b"THAWED")
         finally:
             os.close(fd)
+
+
+def kill(folder: str) -> None:
+    """End what is still in the group of a sandbox that has ended."""
+    thaw(folder)
+    for pid in _processes(folder):
+        with suppress(OSError):
+            handle = os.pidfd_open(pid)
+            try:
+                if pid in _processes(folder):  # Its number was not another's before we had the handle.
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
+
+
+def _processes(folder: str) -> list[int]:
+    try:
+        with open(f"{folder}/cgroup.procs", encoding="utf-8") as file:
+            return list(map(int, file.read().split()))
+    except OSError:
+        return []
 
 
 def sweep(parents: Iterable[str], prefix: str) -> None:

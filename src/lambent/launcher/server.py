@@ -363,30 +363,37 @@ class Launcher:
                 return
             if (ended := self._running.pop(pid, None)) is not None:
                 self._clean(ended, os.waitstatus_to_exitcode(status))
-            elif not self._zygotes.ended(pid):
-                self._clear_doubts()
+            else:
+                self._zygotes.ended(pid)
+            self._clear_doubts()
 
     def _clean(self, ended: Running, code: int) -> None:
-        """A slot whose cgroup cannot be removed is never used again: what is in there is not known."""
+        """A slot whose cgroup cannot be removed is not used until it can: what is in there is not known."""
         self.networks.unplug(ended.slot)
         if self._remove_group(str(ended.slot)):
             heapq.heappush(self._free_slots, ended.slot)
+        else:
+            self._doubtful.add(ended.slot)
         with suppress(OSError):
             wire.send(ended.control, {"event": "gone", "code": code})
         ended.control.close()
 
     def _clear_doubts(self) -> None:
         """Slots that may be in use without our knowing are free when nothing is in their cgroups."""
-        for slot in [slot for slot in self._doubtful if self._remove_group(str(slot))]:
+        for slot in [slot for slot in self._doubtful if self._remove_group(str(slot), 1)]:
             self._doubtful.discard(slot)
             heapq.heappush(self._free_slots, slot)
 
-    def _remove_group(self, name: str) -> bool:
+    def _remove_group(self, name: str, attempts: int = 20) -> bool:
         folders = [folder for _, folder in self._parents]
-        for _ in range(20):
+        for _ in range(attempts):
             if cgroups.remove(folders, name):
                 return True
-            time.sleep(0.001)  # The kernel may still be taking the last process out.
+            # The kernel may still be taking the last process out. Or a template has put one of its own there, by the
+            # descriptors that its clone was given to join.
+            for folder in folders:
+                leftovers.kill(f"{folder}/{name}")
+            time.sleep(0.001)
         return False
 
     def _end(self) -> None:

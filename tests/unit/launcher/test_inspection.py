@@ -1,7 +1,10 @@
 """What is read of a clone, and refused. The attacks themselves are in tests/e2e/test_snapshot_escapes.py."""
 
 import os
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +69,12 @@ def test_memory_that_is_shared_and_written_is_refused() -> None:
         inspection._check_memory("7f00-7f01 rw-s 0 00:01 5 /dev/zero (deleted)\n")
 
 
+@pytest.mark.parametrize("kind", ["r--s", "---s", "rw-p", "r--p"])
+def test_memory_of_a_file_without_a_name_is_refused(kind: str) -> None:
+    with pytest.raises(NotAClone, match="shares memory"):
+        inspection._check_memory(f"7f00-7f01 {kind} 0 00:01 5                  /memfd:x y (deleted)\n")
+
+
 def test_a_process_of_the_host_is_no_clone() -> None:
     proc = Proc(os.open("/proc", os.O_PATH | os.O_DIRECTORY))
     with pytest.raises(NotAClone, match="not a child"):
@@ -74,3 +83,31 @@ def test_a_process_of_the_host_is_no_clone() -> None:
         inspection.identify(proc, os.getpid(), os.getppid())
     with pytest.raises(NotAClone, match="cannot be looked at"):
         inspection.identify(proc, int(Path("/proc/sys/kernel/pid_max").read_text()) + 1, 1)
+
+
+@pytest.mark.parametrize("stopped_again", [True, False])
+def test_a_clone_that_was_woken_while_it_was_looked_at_is_refused(
+    monkeypatch: pytest.MonkeyPatch, stopped_again: bool
+) -> None:
+    with subprocess.Popen(("sleep", "60")) as process:
+        proc = Proc(os.open("/proc", os.O_PATH | os.O_DIRECTORY))
+        clone = inspection.Clone(process.pid, os.pidfd_open(process.pid), process.pid)
+
+        def wake(_: str) -> None:
+            process.send_signal(signal.SIGCONT)
+            while proc.status(process.pid)["State"].startswith("T"):
+                pass
+            if stopped_again:
+                inspection._stop(proc, clone)
+
+        for name in ("_check_status", "_check_groups", "_check_alone", "_check_files"):
+            monkeypatch.setattr(inspection, name, lambda *_: None)
+        nothing: dict[str, Any] = {name: frozenset() for name in ("groups", "others", "sockets", "pipes", "devices")}
+        try:
+            monkeypatch.setattr(inspection, "_check_memory", lambda _: None)
+            inspection.check(proc, clone, template_first=1, **nothing)
+            monkeypatch.setattr(inspection, "_check_memory", wake)
+            with pytest.raises(NotAClone, match="stand still"):
+                inspection.check(proc, clone, template_first=1, **nothing)
+        finally:
+            process.kill()

@@ -10,11 +10,12 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 _STOP_LIMIT_S = 2.0
 _PAUSE_S = 0.0001
+_LOOKS = 5
 _LEVELS = 3
 """Pid namespaces that know a clone: the launcher's, its template's, its own."""
 
@@ -74,44 +75,56 @@ def identify(proc: Proc, pid: int, template_first: int) -> Clone:
     return Clone(pid, pidfd, levels[-2])
 
 
-def stop(proc: Proc, clone: Clone) -> None:
-    """Let it stand still until SIGCONT. Raises NotAClone."""
+def _stop(proc: Proc, clone: Clone) -> int:
+    """Let it stand still until SIGCONT; how often it has given up a CPU. Raises NotAClone."""
     signal.pidfd_send_signal(clone.pidfd, signal.SIGSTOP)
     deadline = time.monotonic() + _STOP_LIMIT_S
-    while proc.read(f"{clone.pid}/stat").rpartition(")")[2].split()[0] != "T":
+    while (switches := _switches_at_rest(proc, clone)) is None:
         if time.monotonic() > deadline or _ended(clone.pidfd):
             raise NotAClone("it does not stand still")
         time.sleep(_PAUSE_S)
+    return switches
+
+
+def _switches_at_rest(proc: Proc, clone: Clone) -> int | None:
+    """None while it runs: it can do nothing without changing this number or that."""
+    status = proc.status(clone.pid)
+    if not status["State"].startswith("T"):
+        return None
+    return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
 
 
 def check(
     proc: Proc,
     clone: Clone,
     *,
-    groups: Iterable[str],
-    others: Iterable[int],
+    template_first: int,
+    groups: Sequence[str],
+    others: Sequence[int],
     sockets: frozenset[int],
     pipes: frozenset[int],
     devices: frozenset[int],
 ) -> None:
-    """Of a clone that stands still. Raises NotAClone.
+    """Stop it and look at it; it stays stopped. Raises NotAClone.
 
-    `groups`: as each line of its /proc/PID/cgroup must end for one of our hierarchies. `others`: the processes left in
-    the template's cgroup. `sockets` and `pipes`: the inodes that it may hold. `devices`: file systems of the template
-    (its /proc, its /tmp) that it may hold nothing of.
+    `template_first`: as for `identify`. `groups`: as each line of its /proc/PID/cgroup must end for one of our
+    hierarchies. `others`: the processes left in the template's cgroup. `sockets` and `pipes`: the inodes that it may
+    hold. `devices`: file systems of the template (its /proc, its /tmp) that it may hold nothing of.
     """
     try:
-        _check_status(proc.status(clone.pid))
-        _check_groups(proc.read(f"{clone.pid}/cgroup"), groups)
-        _check_alone(proc, clone, others)
-        for name in ("cwd", "root"):
-            if proc.stat(f"{clone.pid}/{name}").st_dev in devices:
-                raise NotAClone(f"its {name} is of the template")
-        for name in proc.names(f"{clone.pid}/fd"):
-            _check_descriptor(proc, f"{clone.pid}/fd/{name}", f"{clone.pid}/fdinfo/{name}", sockets, pipes, devices)
-        _check_memory(proc.read(f"{clone.pid}/maps"))
+        for _ in range(_LOOKS):
+            switches = _stop(proc, clone)
+            _check_status(proc.status(clone.pid))
+            _check_groups(proc.read(f"{clone.pid}/cgroup"), groups)
+            _check_alone(proc, clone, others)
+            _check_files(proc, clone, template_first, sockets, pipes, devices)
+            _check_memory(proc.read(f"{clone.pid}/maps"))
+            # Its template, whose user it has, can wake it.
+            if _switches_at_rest(proc, clone) == switches:
+                return
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise NotAClone(f"it cannot be looked at: {error}") from None
+    raise NotAClone("it does not stand still")
 
 
 def _check_status(status: dict[str, str]) -> None:
@@ -127,7 +140,7 @@ def _check_status(status: dict[str, str]) -> None:
         raise NotAClone("it has more than one thread")
 
 
-def _check_groups(text: str, groups: Iterable[str]) -> None:
+def _check_groups(text: str, groups: Sequence[str]) -> None:
     paths = [line.split(":", 2) for line in text.splitlines()]
     for wanted in groups:
         controllers, _, ending = wanted.partition(":")
@@ -137,7 +150,7 @@ def _check_groups(text: str, groups: Iterable[str]) -> None:
             raise NotAClone(f"it is not in its cgroup of {controllers or 'v2'}")
 
 
-def _check_alone(proc: Proc, clone: Clone, others: Iterable[int]) -> None:
+def _check_alone(proc: Proc, clone: Clone, others: Sequence[int]) -> None:
     """What it forked before it came into its cgroups has stayed in its template's."""
     own = proc.stat(f"{clone.pid}/ns/pid").st_ino
     for pid in others:
@@ -149,28 +162,57 @@ def _check_alone(proc: Proc, clone: Clone, others: Iterable[int]) -> None:
             raise NotAClone("it has started another process")
 
 
-def _check_descriptor(
-    proc: Proc, path: str, info: str, sockets: frozenset[int], pipes: frozenset[int], devices: frozenset[int]
+def _check_files(
+    proc: Proc,
+    clone: Clone,
+    template_first: int,
+    sockets: frozenset[int],
+    pipes: frozenset[int],
+    devices: frozenset[int],
 ) -> None:
-    found = proc.stat(path)
-    kind = stat.S_IFMT(found.st_mode)
-    if kind == stat.S_IFCHR:
-        return
-    if kind == stat.S_IFSOCK and found.st_ino in sockets:
-        return
-    if kind == stat.S_IFIFO and found.st_ino in pipes:
-        return
-    flags = next(line.split()[1] for line in proc.read(info).splitlines() if line.startswith("flags:"))
-    if kind == stat.S_IFREG and int(flags, 8) & os.O_ACCMODE == os.O_RDONLY and found.st_dev not in devices:
-        return
-    raise NotAClone(f"it holds what is not its own: descriptor {path.rpartition('/')[2]}, mode {found.st_mode:o}")
+    for name in ("cwd", "root"):
+        if proc.stat(f"{clone.pid}/{name}").st_dev in devices:
+            raise NotAClone(f"its {name} is of the template")
+    # Files that its template has opened keep the numbers of mounts that they had there.
+    trees = (proc.read(f"{pid}/mountinfo") for pid in (template_first, clone.pid))
+    mounts = {line.split(None, 1)[0] for tree in trees for line in tree.splitlines()}
+    for name in proc.names(f"{clone.pid}/fd"):
+        found = proc.stat(f"{clone.pid}/fd/{name}")
+        info = dict(line.split(None, 1) for line in proc.read(f"{clone.pid}/fdinfo/{name}").splitlines())
+        if not _may_hold(found, info, sockets, pipes, devices, mounts):
+            raise NotAClone(f"it holds what is not its own: descriptor {name}, mode {found.st_mode:o}")
+
+
+def _may_hold(
+    found: os.stat_result,
+    info: Mapping[str, str],
+    sockets: frozenset[int],
+    pipes: frozenset[int],
+    devices: frozenset[int],
+    mounts: Collection[str],
+) -> bool:
+    """`mounts`: of its tree and its template's. What is in none, as memory, can be opened again for writing."""
+    match stat.S_IFMT(found.st_mode):
+        case stat.S_IFCHR:
+            return True
+        case stat.S_IFSOCK:
+            return found.st_ino in sockets
+        case stat.S_IFIFO:
+            return found.st_ino in pipes
+        case stat.S_IFREG:
+            reads = int(info["flags:"], 8) & os.O_ACCMODE == os.O_RDONLY
+            return reads and found.st_dev not in devices and info["mnt_id:"] in mounts
+    return False
 
 
 def _check_memory(maps: str) -> None:
+    """Also what is mapped for reading can be shared: one mapping may be made another, and who has it may write."""
     for line in maps.splitlines():
-        permissions = line.split(None, 2)[1]
-        if permissions[1] == "w" and permissions[3] == "s":
-            raise NotAClone("it shares memory")
+        _, permissions, _, _, _, *name = line.split(None, 5)
+        path = name[0] if name else ""
+        shared = permissions[3] == "s" and (permissions[1] == "w" or path.endswith(" (deleted)"))
+        if shared or path.startswith("/memfd:"):
+            raise NotAClone(f"it shares memory ({path})")
 
 
 def _ended(pidfd: int) -> bool:

@@ -85,10 +85,10 @@ class Making:
             raise
         self._join_v2(clone, group)
         self._said(JOINED)
-        inspection.stop(self.proc, clone)
         inspection.check(
             self.proc,
             clone,
+            template_first=blueprint.template_first,
             groups=self._groups(),
             others=_pids(template_group),
             sockets=frozenset((self._their_inode, os.fstat(dead).st_ino)),
