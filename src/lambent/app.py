@@ -8,9 +8,8 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +18,15 @@ from pathlib import Path
 import uvloop
 
 from lambent.admin import Admin
-from lambent.aws.service import Handler, Operations, Service
+from lambent.aws.service import Handler
 from lambent.core import stopping, tasks
 from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
+from lambent.environments.capacity import raise_open_files_limit
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
 from lambent.environments.networks.services import services as services_in_vpcs
-from lambent.environments.networks.vpcs import Vpcs
+from lambent.environments.networks.vpcs import Vpcs, why_none
 from lambent.environments.pool import Pool
 from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
@@ -35,8 +35,6 @@ from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
-from lambent.functions.admission import admitted
-from lambent.functions.api import options
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.networks import Ec2
@@ -51,7 +49,7 @@ from lambent.gateway.elsewhere import Elsewhere, redirects
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
-from lambent.gateway.server import HttpServer, Listener
+from lambent.gateway.server import HttpServer
 from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.event_queue import EventQueue
@@ -59,6 +57,7 @@ from lambent.invocation.function_url import FunctionUrls
 from lambent.invocation.journals import Journals
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
+from lambent.operations import lambda_operations, services
 from lambent.runtimes.catalog import Catalog
 from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
@@ -102,7 +101,7 @@ def run(settings: Settings, host: Host, ready: Ready) -> None:
     LauncherError when the launcher has ended before this process was told to.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    _raise_file_limit()
+    raise_open_files_limit()
     uvloop.run(_serve(settings, host, ready))
 
 
@@ -126,22 +125,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         logs = LogsService(database, clock, retention=retention)
         stack.push_async_callback(logs.close)
-        # The program that looks from inside needs longer than all that is made here meanwhile.
-        waiting = asyncio.Event()
-        choosing = asyncio.create_task(
-            probe.choose(
-                settings.sandbox,
-                launcher=host.launcher,
-                problem=host.problem,
-                packages_dir=data_dir.packages,
-                scratch=data_dir.root / "run",
-                runtime_entries=host.runtime_entries,
-                waiting=waiting,
-            )
-        )
-        choosing.add_done_callback(lambda _: waiting.set())
-        stack.callback(choosing.cancel)
-        await waiting.wait()
+        choosing = await _begin_to_choose(stack, settings, host)
 
         keys = KnownKeys(clock)
         iam = IamOverRestarts(database, clock, keys)
@@ -183,19 +167,16 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         sts.load()
         table: dict[str, Handler] = {}
         gateway = Gateway(
-            services(table, logs, sts),
-            allowed_hosts=settings.allowed_hosts,
-            elsewhere=elsewhere,
-            keys=keys,
+            services(table, logs, sts), allowed_hosts=settings.allowed_hosts, elsewhere=elsewhere, keys=keys
         )
         caller.apis = gateway.apis
         choice = await choosing
         stack.push_async_callback(choice.driver.close)
         launcher = host.launcher if isinstance(choice.driver, NativeDriver) else None
-        ec2.problem = _no_vpcs(launcher)
+        ec2.problem = why_none(launcher)
         vpcs = Vpcs(launcher, ec2, clock, services_in_vpcs(settings.vpc_services))
         stack.push_async_callback(vpcs.close)
-        egress = _egress(launcher)
+        egress = Egress.of(launcher)
         stack.push_async_callback(egress.close)
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
@@ -267,23 +248,20 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         mappings.start()
         logs.start()
         await events.start()
-        eviction = tasks.detach("pool eviction", tasks.supervise("pool eviction", pool.run))
-        stack.callback(eviction.cancel)
-        stocked = tasks.detach("prepared sandboxes", tasks.supervise("prepared sandboxes", pool.prewarm.run))
-        stack.callback(stocked.cancel)
-        kept_rules = tasks.detach("rules of VPCs", tasks.supervise("rules of VPCs", vpcs.run))
-        stack.callback(kept_rules.cancel)
-        provision = partial(provisioning.run, pool, control_plane.wanted_environments)
-        kept = tasks.detach("provisioned concurrency", tasks.supervise("provisioned concurrency", provision))
-        stack.callback(kept.cancel)
-        templates = partial(snapshots.run, control_plane.versions_with_snapshots)
-        restorable = tasks.detach("snapshots", tasks.supervise("snapshots", templates))
-        stack.callback(restorable.cancel)
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "pool eviction": pool.run,
+            "prepared sandboxes": pool.prewarm.run,
+            "rules of VPCs": vpcs.run,
+            "provisioned concurrency": partial(provisioning.run, pool, control_plane.wanted_environments),
+            "snapshots": partial(snapshots.run, control_plane.versions_with_snapshots),
+        }
+        for name, loop in loops.items():
+            stack.callback(tasks.keep_running(name, loop).cancel)
 
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()
         gc.enable()
-        ready(_url(settings.host, listener), choice, egress.missing)
+        ready(listener.url(settings.host), choice, egress.missing)
         await stop.wait()
         lost = launcher is not None and launcher.gone
         await events.close()
@@ -292,43 +270,24 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 
 
-def lambda_operations(
-    control_plane: ControlPlane, mappings: EventSourceMappings, invocation: Invocation
-) -> dict[str, Handler]:
-    """One table of three parts, all behind the policies of the functions that they name."""
-    others = {**mappings.operations(), **invocation.operations()}
-    return {
-        **control_plane.operations(),
-        **admitted(others, control_plane.authorizer),
-        # Asks policies itself, with the look-up that it does anyway.
-        "Invoke": invocation.invoke,
-    }
-
-
-def services(lambda_operations: Operations, logs: LogsService, sts: StsService) -> dict[str, Service]:
-    """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
-    return {
-        "lambda": Service("lambda", lambda_operations, options.partial()),
-        "logs": Service("logs", logs.operations()),
-        "sts": Service("sts", sts.operations(), shared=True),
-    }
-
-
-def _url(host: str, listener: Listener) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.port}"
-
-
-def _egress(launcher: LauncherClient | None) -> Egress:
-    if launcher is None:
-        # The process sandbox has the network of the host.
-        return Egress(lambda: None, {})
-    return Egress(launcher.egress_problem, launcher.network_fds)
-
-
-def _no_vpcs(launcher: LauncherClient | None) -> str | None:
-    reason = "it needs the native or the rootless sandbox" if launcher is None else launcher.vpcs_missing
-    return reason and f"This server cannot put functions into a VPC: {reason}."
+async def _begin_to_choose(stack: AsyncExitStack, settings: Settings, host: Host) -> "asyncio.Task[probe.Choice]":
+    """Until the program that looks from inside works: it needs longer than all that can be made here meanwhile."""
+    waiting = asyncio.Event()
+    choosing = asyncio.create_task(
+        probe.choose(
+            settings.sandbox,
+            launcher=host.launcher,
+            problem=host.problem,
+            packages_dir=host.data_dir.packages,
+            scratch=host.data_dir.root / "run",
+            runtime_entries=host.runtime_entries,
+            waiting=waiting,
+        )
+    )
+    choosing.add_done_callback(lambda _: waiting.set())
+    stack.callback(choosing.cancel)
+    await waiting.wait()
+    return choosing
 
 
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:
@@ -339,9 +298,3 @@ def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[],
         stop.set()
 
     return stopping.at_end_of_peer(launcher.fileno(), on_end)
-
-
-def _raise_file_limit() -> None:
-    """Each environment needs some twenty descriptors."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

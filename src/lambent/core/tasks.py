@@ -35,6 +35,11 @@ def detach(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return task
 
 
+def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    """A detached loop that is started again when it fails. Cancel it to end it."""
+    return detach(name, supervise(name, work))
+
+
 def _finished(task: asyncio.Task[Any]) -> None:
     _background.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:

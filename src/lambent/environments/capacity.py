@@ -26,6 +26,12 @@ def open_files_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def raise_open_files_limit() -> None:
+    """To what the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def max_environments(memory_bytes: int, open_files: int) -> int:
     """As many as the smallest functions fit in memory and the descriptors allow; 4 at least."""
     by_memory = memory_bytes // (SMALLEST_FUNCTION_MB * 1024 * 1024)

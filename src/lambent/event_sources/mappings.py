@@ -60,8 +60,7 @@ class EventSourceMappings:
         """Load what is stored, and take up what a crash interrupted or what another server could not read."""
         self.read_model.load(self._database.read_now(store.load_all))
         self._reconciler.wake()
-        name = "event source mappings"
-        self._loop = tasks.detach(name, tasks.supervise(name, self._reconciler.run))
+        self._loop = tasks.keep_running("event source mappings", self._reconciler.run)
 
     def operations(self) -> Operations:
         """The handlers of the `lambda` service that are built here."""

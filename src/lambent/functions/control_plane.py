@@ -179,7 +179,7 @@ class ControlPlane:
             if not version.settled:
                 self._transitions.settle(version)
         self._loops = [
-            tasks.detach(name, tasks.supervise(name, loop))
+            tasks.keep_running(name, loop)
             for name, loop in (("function transitions", self._transitions.run), ("package collector", self._collect))
         ]
 

@@ -38,6 +38,10 @@ class Listener:
         port: int = self._acceptor.sockets[0].getsockname()[1]
         return port
 
+    def url(self, host: str) -> str:
+        """`host` is a name or an address that leads here."""
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
     def stop_accepting(self) -> None:
         """Idle connections end; those that are being answered end with their answer."""
         self._acceptor.close()

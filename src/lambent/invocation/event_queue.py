@@ -84,7 +84,7 @@ class EventQueue:
         for worker in (self.worker, self.deliveries.worker):
             await worker.start()
             for name, work in (("event queue", worker.run), ("events under way", worker.keep)):
-                self._loops.append(tasks.detach(name, tasks.supervise(name, work)))
+                self._loops.append(tasks.keep_running(name, work))
 
     async def accept(self, resolution: Resolution, payload: bytes, request_id: str, trace_header: str | None) -> str:
         """Take an event over; return its trace header once it is on disk. Raises PlatformFault when it is not."""

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from lambent.app import lambda_operations, services
 from lambent.aws.service import Service
 from lambent.core.clock import SystemClock
 from lambent.event_sources.mappings import EventSourceMappings
@@ -20,6 +19,7 @@ from lambent.functions.control_plane import ControlPlane
 from lambent.gateway.coverage import coverage_page
 from lambent.gateway.keys import KnownKeys
 from lambent.invocation.api import Invocation
+from lambent.operations import lambda_operations, services
 from lambent.services.logs.service import LogsService
 from lambent.services.sts.service import StsService
 from lambent.store.database import Database
@@ -29,7 +29,7 @@ from lambent.testing.scripted_caller import ScriptedCaller
 
 @asynccontextmanager
 async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
-    """The services of `lambent.app`, on a new data directory at `root`."""
+    """The services of `lambent.operations`, on a new data directory at `root`."""
     clock = SystemClock()
     data_dir = DataDir.open(root)
     database = Database.open(data_dir.database)

@@ -6,8 +6,10 @@ The launcher has made the router; this side serves its name look-ups, and reads 
 import os
 import socket
 from collections.abc import Callable, Mapping
+from typing import Self
 
 from lambent.environments.networks.dns import DnsRelay, NameServers
+from lambent.launcher.client import LauncherClient
 
 
 class Egress:
@@ -20,6 +22,11 @@ class Egress:
         if "dns_udp" in fds:
             udp, tcp = socket.socket(fileno=fds["dns_udp"]), socket.socket(fileno=fds["dns_tcp"])
             self._dns = DnsRelay(udp, tcp, NameServers())
+
+    @classmethod
+    def of(cls, launcher: LauncherClient | None) -> Self:
+        """None: the process sandbox, which has the network of the host."""
+        return cls(lambda: None, {}) if launcher is None else cls(launcher.egress_problem, launcher.network_fds)
 
     @property
     def missing(self) -> str | None:

@@ -42,6 +42,12 @@ class GroupSource(Protocol):
         ...
 
 
+def why_none(launcher: LauncherClient | None) -> str | None:
+    """Why functions of this server cannot be in VPCs, as their owners are told; None: they can."""
+    reason = "it needs the native or the rootless sandbox" if launcher is None else launcher.vpcs_missing
+    return reason and f"This server cannot put functions into a VPC: {reason}."
+
+
 Owner = tuple[str, str]
 """Account and region."""
 

@@ -1,0 +1,35 @@
+"""Which AWS services a server has, and the table of Lambda's operations, which three parts make together.
+
+`app` serves them; `testing.registered` lists them, without what runs functions.
+"""
+
+from lambent.aws.service import Handler, Operations, Service
+from lambent.event_sources.mappings import EventSourceMappings
+from lambent.functions.admission import admitted
+from lambent.functions.api import options
+from lambent.functions.control_plane import ControlPlane
+from lambent.invocation.api import Invocation
+from lambent.services.logs.service import LogsService
+from lambent.services.sts.service import StsService
+
+
+def lambda_operations(
+    control_plane: ControlPlane, mappings: EventSourceMappings, invocation: Invocation
+) -> dict[str, Handler]:
+    """One table of three parts, all behind the policies of the functions that they name."""
+    others = {**mappings.operations(), **invocation.operations()}
+    return {
+        **control_plane.operations(),
+        **admitted(others, control_plane.authorizer),
+        # Asks policies itself, with the look-up that it does anyway.
+        "Invoke": invocation.invoke,
+    }
+
+
+def services(lambda_operations: Operations, logs: LogsService, sts: StsService) -> dict[str, Service]:
+    """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
+    return {
+        "lambda": Service("lambda", lambda_operations, options.partial()),
+        "logs": Service("logs", logs.operations()),
+        "sts": Service("sts", sts.operations(), shared=True),
+    }
