@@ -31,6 +31,7 @@ from lambent.environments.pool import Pool
 from lambent.environments.program import Programs, RuntimesInUse
 from lambent.environments.provisioning import Provisioning
 from lambent.environments.sandbox import probe
+from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.stock import limits
@@ -171,6 +172,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         caller.apis = gateway.apis
         choice = await choosing
+        if isinstance(choice.driver, ContainedDriver):
+            host.catalog.serve_other_users()
         stack.push_async_callback(choice.driver.close)
         launcher = host.launcher if isinstance(choice.driver, NativeDriver) else None
         ec2.problem = why_none(launcher)

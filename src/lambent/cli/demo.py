@@ -82,7 +82,7 @@ def run(settings: Settings, example: Path, runtime: Served, work: Path, output: 
         flags += ["--interpreter", f"{identifier}={path}"]
     photo = (example / "grace_hopper.jpg").read_bytes()
     with serving(work / "data", work / "server.log", flags) as server:
-        weak = " (NOT ISOLATED, see: lambent doctor)" if server.sandbox == "process" else ""
+        weak = " (not isolated, or in part: lambent doctor)" if server.sandbox == "process" else ""
         progress.result(
             row("server", f"lambent up: {server.url}, sandbox {server.sandbox}{weak}", f"{server.ready_s:.2f} s")
         )

@@ -17,6 +17,7 @@ from lambent.cli.failure import FUNCTION_FAILED, Failure
 from lambent.cli.runtimes import survey
 from lambent.cli.table import aligned
 from lambent.core.settings import Settings
+from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.probe import SandboxUnavailable, choose
 from lambent.launcher.client import Egress, LauncherClient, LauncherError, start
 from lambent.launcher.net.pasta import STARTING
@@ -45,8 +46,9 @@ def doctor(ctx: click.Context, config: Path | None, as_json: bool) -> None:
 
 def examine(settings: Settings) -> list[Finding]:
     findings = diagnosis.diagnose(machine.examine())
-    findings.extend(_sandbox(settings))
-    findings.append(_runtimes(settings))
+    sandbox, other_users = _sandbox(settings)
+    findings.extend(sandbox)
+    findings.append(_runtimes(settings, other_users=other_users))
     findings.append(_port(settings))
     findings.append(_data_dir(settings.data_dir))
     return findings
@@ -65,8 +67,11 @@ def render(findings: list[Finding]) -> list[str]:
     return lines
 
 
-def _sandbox(settings: Settings) -> list[Finding]:
-    """Build one sandbox, as a start would, look at it from inside, end it; and see whether there is a way out."""
+def _sandbox(settings: Settings) -> tuple[list[Finding], bool]:
+    """Build one sandbox, as a start would, look at it from inside, end it; and see whether there is a way out.
+
+    And whether functions are other users, who see of the machine what everybody may.
+    """
     no_internet = None
     with tempfile.TemporaryDirectory(prefix="lambent-doctor-") as folder:
         packages = Path(folder) / "packages"
@@ -97,13 +102,14 @@ def _sandbox(settings: Settings) -> list[Finding]:
                 )
             )
         except SandboxUnavailable as error:
-            return [Finding("sandbox", Verdict.FAIL, str(error), "lambent up --sandbox auto")]
+            return [Finding("sandbox", Verdict.FAIL, str(error), "lambent up --sandbox auto")], False
         finally:
             if launcher is not None:
                 no_internet = _no_internet(launcher)
                 launcher.close()
     sandbox = diagnosis.sandbox(choice.driver.name, choice.driver.guarantees, choice.missing, choice.reason)
-    return [sandbox, diagnosis.internet(choice.driver.name, settings.egress, no_internet)]
+    findings = [sandbox, diagnosis.internet(choice.driver.name, settings.egress, no_internet)]
+    return findings, isinstance(choice.driver, ContainedDriver)
 
 
 def _no_internet(launcher: LauncherClient) -> str | None:
@@ -114,8 +120,8 @@ def _no_internet(launcher: LauncherClient) -> str | None:
     return problem
 
 
-def _runtimes(settings: Settings) -> Finding:
-    found = survey(settings)
+def _runtimes(settings: Settings, *, other_users: bool) -> Finding:
+    found = survey(settings, other_users=other_users)
     served = {each.identifier: each.executable for each in found if each.executable and not each.reason}
     missing = [each for each in found if each.identifier not in served]
     mend = next((each.mend for each in reversed(missing) if each.mend), None)

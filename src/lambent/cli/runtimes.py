@@ -58,9 +58,14 @@ def catalog(settings: Settings) -> Catalog:
     )
 
 
-def survey(settings: Settings) -> list[Served]:
-    """Every identifier that Lambent can serve, in the order of versions, as a server with these settings would."""
+def survey(settings: Settings, *, other_users: bool = False) -> list[Served]:
+    """Every identifier that Lambent can serve, in the order of versions, as a server with these settings would.
+
+    `other_users`: functions run as users that may not see what is the user's own.
+    """
     here = catalog(settings)
+    if other_users:
+        here.serve_other_users()
     found: list[Served] = []
     for identifier in (f"python{version}" for version in PYTHON_VERSIONS):
         try:

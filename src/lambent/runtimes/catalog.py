@@ -62,6 +62,13 @@ class Catalog:
         self._fallback = fallback
         self._architecture = host_architecture(machine or platform.machine())
         self._found: dict[str, PythonRuntime] = {}
+        self._for_others = False
+
+    def serve_other_users(self) -> None:
+        """Functions will run as users of their own, without a view of files made for them: from now on an interpreter
+        that others may not execute is none."""
+        self._for_others = True
+        self._found.clear()
 
     def find(self, identifier: str) -> PythonRuntime:
         """Raises RuntimeUnavailable."""
@@ -122,22 +129,30 @@ class Catalog:
             raise RuntimeUnavailable(_not_built(known))
         path = self._configured.get(identifier)
         if path is not None:
-            return PythonRuntime(identifier, _configured_interpreter(identifier, known.version, path))
+            configured = _configured_interpreter(identifier, known.version, path)
+            if not self._usable([configured]):
+                raise _closed(configured)
+            return PythonRuntime(identifier, configured)
         found = interpreters.find_all(known.version, self._where)
-        if found:
-            return PythonRuntime(identifier, found[0])
-        missing = self._missing(known.version)
+        if usable := self._usable(found):
+            return PythonRuntime(identifier, usable[0])
+        missing = _closed(found[0]) if found else self._missing(known.version)
         if self._fallback == "nearest":
             return self._nearest(identifier, known.version, missing)
         raise missing
 
     def _nearest(self, identifier: str, version: str, missing: RuntimeUnavailable) -> PythonRuntime:
         for other in _by_distance(version):
-            found = interpreters.find_all(other, self._where)
+            found = self._usable(interpreters.find_all(other, self._where))
             if found:
                 warning = f"{identifier} runs on Python {found[0].full_version}: this machine has no Python {version}"
                 return PythonRuntime(identifier, found[0], warning)
         raise missing
+
+    def _usable(self, found: Sequence[Interpreter]) -> Sequence[Interpreter]:
+        if not self._for_others:
+            return found
+        return [each for each in found if interpreters.closed_to_others(each) is None]
 
     def _missing(self, version: str) -> RuntimeUnavailable:
         mend = self._mend(version)
@@ -159,6 +174,15 @@ class Catalog:
         if installed:
             return " or ".join(installed)
         return f"{commands['uv']} (uv: https://docs.astral.sh/uv) or {commands['pyenv']}"
+
+
+def _closed(interpreter: Interpreter) -> RuntimeUnavailable:
+    path = interpreters.closed_to_others(interpreter)
+    return RuntimeUnavailable(
+        f"Functions are other users here, and cannot execute {interpreter.executable}: {path} is closed to them. "
+        f"Open it (`chmod o+x {path}`), or install Python {interpreter.version} where all may read, as in /usr/local.",
+        f"chmod o+x {path}",
+    )
 
 
 def _not_built(identifier: Identifier) -> str:

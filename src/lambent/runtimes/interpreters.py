@@ -7,6 +7,7 @@ version; its patch level is read from its headers or from the binary. Scripts (p
 import mmap
 import pwd
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,6 +99,17 @@ def _children(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
+
+
+def closed_to_others(interpreter: Interpreter) -> Path | None:
+    """The outermost folder or file that keeps other users from executing it; None when nothing does."""
+    try:
+        for path in (*reversed(interpreter.executable.parents), interpreter.executable):
+            if not path.stat().st_mode & stat.S_IXOTH:
+                return path
+    except OSError:
+        return interpreter.executable
+    return None
 
 
 def inspect(path: Path, version: str) -> Interpreter | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from botocore.session import get_session
 
+from lambent.runtimes import interpreters
 from lambent.runtimes.catalog import Catalog, Refusal, RuntimeUnavailable
 from lambent.runtimes.identifiers import IDENTIFIERS
-from lambent.runtimes.interpreters import Places
+from lambent.runtimes.interpreters import Interpreter, Places
 from lambent.runtimes.layout import Layout
 from lambent.runtimes.python.runtime import WRAPPING
 from lambent.runtimes.variables import Process
@@ -190,6 +191,37 @@ def test_the_version_arn_names_the_build(tmp_path: Path, install: Install) -> No
     assert catalog.version_arn("python3.12", "eu-central-1") == first
     executable.write_bytes(executable.read_bytes() + b"rebuilt")
     assert catalog.version_arn("python3.12", "eu-central-1") != first
+
+
+def test_where_functions_are_other_users_an_interpreter_that_is_closed_to_them_is_none(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path / "3.12.4", "3.12", 4)
+    executable = install(tmp_path / "3.12.5", "3.12", 5)
+    monkeypatch.setattr(
+        interpreters, "closed_to_others", lambda each: each.prefix if each.prefix == executable.parents[1] else None
+    )
+    catalog = Catalog(Places([], [tmp_path]))
+    assert catalog.find("python3.12").interpreter.patch == 5
+    catalog.serve_other_users()
+    assert catalog.find("python3.12").interpreter.patch == 4
+    named = Catalog(Places([], []), configured=[("python3.12", executable)])
+    named.serve_other_users()
+    with pytest.raises(RuntimeUnavailable, match=r"cannot execute .*: .*/3\.12\.5 is closed to them") as refused:
+        named.find("python3.12")
+    assert refused.value.mend == f"chmod o+x {executable.parents[1]}"
+
+
+def test_what_keeps_others_from_an_interpreter_is_found(tmp_path: Path, install: Install) -> None:
+    everybodys = Interpreter("3.12", 1, Path("/usr"), Path("/usr/bin/env"))
+    assert interpreters.closed_to_others(everybodys) is None
+    executable = install(tmp_path / "3.12.4", "3.12", 4)
+    executable.chmod(0o700)
+    found = interpreters.closed_to_others(Interpreter("3.12", 4, tmp_path / "3.12.4", executable))
+    assert found is not None
+    assert executable.is_relative_to(found)
+    missing = tmp_path / "none"
+    assert interpreters.closed_to_others(Interpreter("3.12", 4, tmp_path, missing)) is not None
 
 
 def test_a_wrapper_gets_the_command_as_its_arguments(tmp_path: Path, install: Install) -> None:
