@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from lambent.environments.sandbox.ports import Preparation
 from lambent.launcher import client as launcher
 from lambent.launcher.client import LauncherError
 from lambent.testing.running_server import Server
-from tests.e2e.packages import create_function
+from tests.e2e.extension_kit import agent
+from tests.e2e.packages import RUNTIME, create_function
 from tests.e2e.sandbox_kit import DEADLINE_S, needs_program, oci_driver, run, spec
+from tests.e2e.test_layers import publish
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers are made by root")
 
@@ -66,3 +69,32 @@ def test_functions_run_keep_tmp_over_a_reset_and_scale(tmp_path: Path) -> None:
         assert error is None
         assert answer[0] is True  # type: ignore[index]
         assert time.monotonic() < deadline
+
+
+ENDS = """
+import os
+def handler(event, context):
+    if event:
+        os._exit(4)
+    return os.environ["AWS_EXECUTION_ENV"]
+"""
+
+
+@pytest.mark.parametrize("with_extension", [False, True], ids=["alone", "with an extension"])
+def test_a_runtime_that_ends_starts_again_also_by_another_python_than_ours(
+    tmp_path: Path, with_extension: bool
+) -> None:
+    needs_program("runc", "runc")
+    with Server.start(tmp_path / "data", "--sandbox", "oci", "--oci-runtime", "runc") as server:
+        client = server.client("lambda")
+        files = {"extensions/agent": agent()} if with_extension else {"nothing": ""}
+        layers = [publish(client, "agents", files, executable=True)]
+        health = json.loads(urllib.request.urlopen(f"{server.url}/_lambent/health", timeout=10).read())
+        runtimes = [*sorted(set(health["runtimes"]) - {RUNTIME})[-1:], RUNTIME]
+        for number, runtime in enumerate(runtimes):
+            name = f"ends{number}"
+            create_function(client, name, ENDS, Runtime=runtime, Layers=layers, Timeout=20)
+            for event, answer in ((0, runtime), (1, "Runtime.ExitError"), (0, runtime), (1, "Runtime.ExitError")):
+                reply = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+                payload = json.loads(reply["Payload"].read())
+                assert (payload["errorType"] if event else payload) == (answer if event else f"AWS_Lambda_{answer}")

@@ -168,6 +168,7 @@ class RuntimeDomain:
     async def _watch_exit(self, init: Initialisation) -> ProcessExit:
         end = await self._sandbox.exited()
         await what_was_sent_is_read()
+        self.extensions.runtime_ended()
         init.exited(end)
         self._events.process_failed()
         return end

@@ -132,6 +132,11 @@ class Extensions:
         self._ending = True
         self._grace.clear()
 
+    def runtime_ended(self) -> None:
+        """That is why the environment fails now: what ends after it is no failure. One that reported an error is."""
+        if self.failure is None and self._reported is None:
+            self._ending = True
+
     def forget(self) -> None:
         """The processes are gone."""
         self.expect_end()

@@ -13,6 +13,7 @@ WAITING = """
 import fcntl, json, os, resource, signal
 for fd in (3, 4):
     fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+os.write(4, b"+")
 text = b""
 while part := os.read(3, 65536):
     text += part
@@ -30,7 +31,8 @@ except OSError as error:
     os.write(4, f"{type(error).__name__}: {error}".encode())
     os._exit(127)
 """
-"""Reads its command from descriptor 3 to the end; what fails goes to 4, which a successful exec closes."""
+"""Says by 4 that it is up and needs no file of its interpreter any more. Reads its command from 3 to the end; what
+fails goes to 4, which a successful exec closes."""
 
 _VERSION = "1.0.2"
 _SAFE = ("nosuid", "nodev")

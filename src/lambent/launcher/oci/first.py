@@ -7,6 +7,7 @@ container is there, waiting for its command, before it is assigned. It ends with
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ _COMMAND_FD, _ERROR_FD = 3, 4
 _START_FD = 3
 """As the waiting process sees them."""
 _SET_UP_FAILED = 70
+_UP_LIMIT_S = 10.0
 _INNER = "inside"
 """The control group of the container, below ours, whose limits stay when the runtime removes its own."""
 
@@ -160,6 +162,8 @@ class OciFirst(first.First):
         """It has, with the runtime."""
         self._ended_by: int | None = None
         """The signal for which the runtime was killed."""
+        self._with_it: list[tuple[str, int, int]] = []
+        """Extensions that the kernel killed because the runtime ends: told after it."""
         self._command: tuple[int, int] | None = None
         """Of a container that waits for its command: where that goes, and where its error comes from."""
 
@@ -192,6 +196,9 @@ class OciFirst(first.First):
         finally:
             os.close(command)
             os.close(failed)
+        # Its interpreter may be covered by another from now on: it must have read all that it needs.
+        if not select.select([error], [], [], _UP_LIMIT_S)[0] or not os.read(error, 1):
+            raise OciError("what waits for the command did not start")
 
     def _wait_for_release(self, runtime: request.Runtime) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -233,8 +240,9 @@ class OciFirst(first.First):
         cgroups.limit_sockets(self._forks.group, _INNER)
         self._tmp.mount(wanted.limits.tmp_mb)
         mounts.code(wanted.code, wanted.opt, task_at=f"{self._slot}/task", opt_at=f"{self._slot}/opt")
-        if self._prefix is None and wanted.prefix != self._blueprint.own_prefix:
-            mounts.attach(syscalls.open_tree(base_tree.prefix_path(wanted.prefix)), f"{self._slot}/lang")
+        self._prefix = wanted.prefix
+        if self._blueprint.runtime is None:
+            self._cover_lang()
         self._tell({"event": "assigned"})
 
     def _start(self, wanted: request.Start) -> None:
@@ -254,10 +262,26 @@ class OciFirst(first.First):
         except OSError as error:
             self._tell({"event": "not_started", "reason": str(error)})
 
+    def _wait_again(self) -> None:
+        """After a Reset. What waits runs by our own interpreter, which is not in the prefix of the function."""
+        self._end_container()
+        lang = f"{self._slot}/lang"
+        with suppress(OSError):
+            while True:  # Until it is no mount point any more.
+                syscalls.umount(lang)
+        mounts.attach(syscalls.open_tree(base_tree.prefix_path(self._blueprint.own_prefix)), lang)
+        self._wait_for_command()
+        self._cover_lang()
+
+    def _cover_lang(self) -> None:
+        """The container sees it, also while its command waits."""
+        assert self._prefix is not None
+        if self._prefix != self._blueprint.own_prefix:
+            mounts.attach(syscalls.open_tree(base_tree.prefix_path(self._prefix)), f"{self._slot}/lang")
+
     def _exec_runtime(self, wanted: request.Start) -> None:
         if self._command is None:
-            self._end_container()
-            self._wait_for_command()
+            self._wait_again()
         assert self._command is not None
         assert self._container is not None
         (given, error), self._command = self._command, None
@@ -279,7 +303,7 @@ class OciFirst(first.First):
 
     def _start_extension(self, wanted: request.Start) -> None:
         if self._container is None:
-            self._wait_for_command()
+            self._wait_again()
         description = oci_config.extension(wanted.argv, wanted.variables, wanted.folder, self._identity.host_id)
         bundle, output = f"{self._slot}/bundle", self._outputs.extensions
         pid = self._oci.exec(self._blueprint.name, bundle, description, output)
@@ -294,11 +318,19 @@ class OciFirst(first.First):
         super()._signal(name, number)
 
     def _tell_exit(self, name: str, code: int, peak_bytes: int) -> None:
-        if name == request.RUNTIME:
-            self._ended = True
-            if code == -signal.SIGKILL and self._ended_by is not None:
-                code = -self._ended_by
+        if name != request.RUNTIME:
+            if code == -signal.SIGKILL and (pid := self._running.get(request.RUNTIME)) is not None and _ends(pid):
+                self._with_it.append((name, code, peak_bytes))
+                return
+            super()._tell_exit(name, code, peak_bytes)
+            return
+        self._ended = True
+        if code == -signal.SIGKILL and self._ended_by is not None:
+            code = -self._ended_by
         super()._tell_exit(name, code, peak_bytes)
+        with_it, self._with_it = self._with_it, []
+        for each in with_it:
+            super()._tell_exit(*each)
 
     def _kill_all(self) -> None:
         self._end_container()
@@ -334,6 +366,12 @@ class OciFirst(first.First):
 
 def _status(pid: int) -> int:
     return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _ends(pid: int) -> bool:
+    """Whether the process has given up its memory already: the kernel kills the others of its container then."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        return not any(line.startswith("VmSize:") for line in status)
 
 
 def _catches(pid: int, number: int) -> bool:
