@@ -217,6 +217,20 @@ def udp(host, port, source=None):
         sock.send(b"hello")
         return sock.recv(100).decode().strip()
 
+def many(host, port):
+    answered = 0
+    for source in range(20000, 21100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(1.5)
+            sock.bind(("0.0.0.0", source))
+            sock.connect((host, port))
+            try:
+                sock.send(b"hello")
+                answered += bool(sock.recv(100))
+            except OSError:
+                pass
+    return str(answered)
+
 def ping(host, port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as sock:
         sock.settimeout(1.5)

@@ -173,6 +173,15 @@ async def test_a_subnet_with_nat_reaches_the_internet_and_its_vpc_and_nothing_pr
     assert closed in REFUSED
 
 
+async def test_a_function_of_a_vpc_cannot_use_up_the_connections_of_all(made: World, tmp_path: Path) -> None:
+    web = made.serve(made.internet, INTERNET, 0, "internet")
+    group = SecurityGroup("sg-1", (), OUT)
+    async with vpcs_on(made, tmp_path, Groups(group)) as (driver, vpcs):
+        place = await vpcs.place_in(vpc("vpc-1", group, nat=True), ME)
+        (many,) = await found(driver, tmp_path, place, ["many", INTERNET, web])
+    assert many == "1024"
+
+
 async def test_a_service_of_the_host_is_published_in_a_vpc(made: World, tmp_path: Path) -> None:
     port = made.serve(made.host, "127.0.0.1", 0, "database")
     group = SecurityGroup("sg-1", (), OUT)

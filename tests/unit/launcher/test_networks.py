@@ -99,3 +99,12 @@ def test_only_subnets_with_nat_have_the_way_out() -> None:
     text = vpc_rules.script(rules, members, "169.254.64.1")
     assert "set nat { type devgroup; elements = { 10 }; }" in text
     assert "set g0 { type devgroup; elements = { 10, 11 }; }" in text
+
+
+def test_questions_of_names_are_no_connections_which_all_share() -> None:
+    vpc = vpc_rules.script(network_request.rules(RULES), [], "169.254.64.1")
+    for text in (firewall.internet("169.254.64.1", [], []), vpc):
+        asked = next(line for line in text.splitlines() if line.endswith("notrack") and "dport 53" in line)
+        assert "ip daddr 169.254.64.1" in asked
+        assert "th sport 53 notrack" in text
+        assert "add @asking { ip saddr limit rate over 1024/second } drop" in text

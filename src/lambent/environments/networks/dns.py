@@ -7,6 +7,7 @@ server that gives one. Without a server, or an answer of one, the answer is SERV
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 PORT = 53
 RESOLV_CONF = Path("/etc/resolv.conf")
 _MOST_QUESTIONS, _MOST_CONNECTIONS = 512, 64
-"""At one time, of all sandboxes. What is beyond is not answered; a resolver asks again."""
+"""At one time, of all sandboxes. Beyond that one of who has most is not answered; a resolver asks again."""
 _QUESTION_BYTES, _HEADER_BYTES = 4096, 12
 _PER_SERVER_S, _CONNECTION_S = 2.0, 10.0
 _MOST_SERVERS = 3
@@ -62,15 +63,15 @@ class DnsRelay:
         self._listener = listener
         self._servers = servers
         self._loop = asyncio.get_running_loop()
-        self._questions: set[asyncio.Task[None]] = set()
-        self._connections: set[asyncio.Task[None]] = set()
+        self._questions = _Places(_MOST_QUESTIONS)
+        self._connections = _Places(_MOST_CONNECTIONS)
         self._loop.add_reader(datagrams, self._asked)
         self._loop.add_reader(listener, self._accept)
 
     async def close(self) -> None:
         self._loop.remove_reader(self._datagrams)
         self._loop.remove_reader(self._listener)
-        tasks = (*self._questions, *self._connections)
+        tasks = (*self._questions.tasks, *self._connections.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -80,8 +81,8 @@ class DnsRelay:
     def _asked(self) -> None:
         with suppress(OSError):
             question, client = self._datagrams.recvfrom(_QUESTION_BYTES)
-            if len(question) >= _HEADER_BYTES and len(self._questions) < _MOST_QUESTIONS:
-                _keep(self._questions, self._loop.create_task(self._answer(question, client)))
+            if len(question) >= _HEADER_BYTES and self._questions.has_room(client[0]):
+                self._questions.take(client[0], self._loop.create_task(self._answer(question, client)))
 
     async def _answer(self, question: bytes, client: tuple[str, int]) -> None:
         answer = None
@@ -106,12 +107,12 @@ class DnsRelay:
 
     def _accept(self) -> None:
         with suppress(OSError):
-            connection, _ = self._listener.accept()
-            if len(self._connections) >= _MOST_CONNECTIONS:
+            connection, client = self._listener.accept()
+            if not self._connections.has_room(client[0]):
                 connection.close()
                 return
             connection.setblocking(False)
-            _keep(self._connections, self._loop.create_task(self._relay(connection)))
+            self._connections.take(client[0], self._loop.create_task(self._relay(connection)))
 
     async def _relay(self, connection: socket.socket) -> None:
         with connection, suppress(OSError, TimeoutError):
@@ -157,6 +158,25 @@ class _Question(asyncio.DatagramProtocol):
             self._answer.set_exception(exc)
 
 
-def _keep(tasks: "set[asyncio.Task[None]]", task: "asyncio.Task[None]") -> None:
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+class _Places:
+    """Of a limited number of tasks: when there are no more, who has most of them loses its oldest to who has fewer."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.tasks: dict[asyncio.Task[None], str] = {}
+
+    def has_room(self, client: str) -> bool:
+        if len(self.tasks) < self._most:
+            return True
+        held = Counter(self.tasks.values())
+        greedy, most = held.most_common(1)[0]
+        if held[client] + 1 >= most:
+            return False
+        oldest = next(task for task, each in self.tasks.items() if each == greedy)
+        del self.tasks[oldest]
+        oldest.cancel()
+        return True
+
+    def take(self, client: str, task: "asyncio.Task[None]") -> None:
+        self.tasks[task] = client
+        task.add_done_callback(lambda done: self.tasks.pop(done, None))

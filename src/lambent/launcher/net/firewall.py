@@ -15,6 +15,8 @@ MAIL_PORT = 25
 """Refused as on AWS, which lets no function send mail by itself."""
 _CONNECTIONS = 1024
 """Of one sandbox at one time."""
+_QUESTIONS = 1024
+"""Packets of one sandbox to its resolver, as on AWS."""
 _TABLE = "lambent"
 
 NEVER_PUBLIC = tuple(
@@ -27,6 +29,10 @@ NEVER_PUBLIC = tuple(
     )
 )
 """Private, link-local (the metadata services of clouds among them), carrier's, multicast and reserved addresses."""
+
+COUNTED = "set connections { type ipv4_addr; size 65535; flags dynamic; }"
+TOO_MANY = f"add @connections {{ ip saddr ct count over {_CONNECTIONS} }}"
+"""Of a router of a VPC each sandbox is counted there, since here they have one address together."""
 
 REFUSE = ("meta l4proto tcp reject with tcp reset", "reject with icmp admin-prohibited")
 
@@ -41,7 +47,8 @@ def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Ad
         named_set("private", "ipv4_addr", NEVER_PUBLIC, "interval"),
         named_set("allowed", "ipv4_addr", _merged(ranges), "interval"),
         named_set("host", "ipv4_addr", (str(each) for each in sorted(set(host) - exact))),
-        "set connections { type ipv4_addr; size 65535; flags dynamic; }",
+        COUNTED,
+        *questions(gateway, f"iifgroup {{ {SANDBOXES}, {ROUTERS} }} "),
         chain(
             "incoming",
             "type filter hook input priority filter; policy drop;",
@@ -56,7 +63,7 @@ def internet(gateway: str, allowed: Iterable[IPv4Network], host: Iterable[IPv4Ad
         ),
         chain(
             "counted",
-            f"iifgroup {SANDBOXES} add @connections {{ ip saddr ct count over {_CONNECTIONS} }} goto refused",
+            f"iifgroup {SANDBOXES} {TOO_MANY} goto refused",
             "accept",
         ),
         chain(
@@ -108,6 +115,23 @@ def named_set(name: str, kind: str, elements: Iterable[object], flags: str = "")
 
 def chain(name: str, *rules: str) -> str:
     return f"chain {name} {{\n" + "\n".join(rules) + "\n}"
+
+
+def questions(gateway: str, source: str) -> tuple[str, ...]:
+    """Questions to the resolver of the router: a bounded number of them, and none is a connection, whose number the
+    kernel limits for all."""
+    question = f"ip daddr {gateway} meta l4proto {{ tcp, udp }} th dport {DNS_PORT}"
+    answer = f"ip saddr {gateway} meta l4proto {{ tcp, udp }} th sport {DNS_PORT}"
+    return (
+        "set asking { type ipv4_addr; size 65535; flags dynamic; }",
+        chain(
+            "questions",
+            "type filter hook prerouting priority raw;",
+            f"{source}{question} add @asking {{ ip saddr limit rate over {_QUESTIONS}/second }} drop",
+            f"{source}{question} notrack",
+        ),
+        chain("answers", "type filter hook output priority raw;", f"{answer} notrack"),
+    )
 
 
 def masquerade() -> str:

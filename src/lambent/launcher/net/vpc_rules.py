@@ -8,7 +8,18 @@ connection, so rules name only who may begin.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lambent.launcher.net.firewall import DNS_PORT, REFUSE, UPLINK, chain, masquerade, named_set, table
+from lambent.launcher.net.firewall import (
+    COUNTED,
+    DNS_PORT,
+    REFUSE,
+    TOO_MANY,
+    UPLINK,
+    chain,
+    masquerade,
+    named_set,
+    questions,
+    table,
+)
 from lambent.launcher.net.request import Rule, Rules, Service
 
 _SENT, _TAKEN = 1, 2
@@ -30,6 +41,7 @@ def script(rules: Rules, members: Sequence[Members], gateway: str) -> str:
         named_set("nat", "devgroup", [each.group for each in members if each.subnet in open_subnets]),
         named_set("services", "ipv4_addr . inet_service", [f"{each.host} . {each.port}" for each in rules.services]),
     ]
+    parts += [COUNTED, *questions(gateway, "")]
     for group, number in names.items():
         parts.append(named_set(f"g{number}", "devgroup", [m.group for m in members if group in m.security_groups]))
         parts.append(
@@ -51,6 +63,7 @@ def script(rules: Rules, members: Sequence[Members], gateway: str) -> str:
             "meta mark set 0",
             "jump sent",
             f"meta mark & {_SENT} == 0 goto refused",
+            f"{TOO_MANY} goto refused",
             "ip daddr . tcp dport @services jump served",
             "goto refused",
         )
@@ -65,6 +78,7 @@ def script(rules: Rules, members: Sequence[Members], gateway: str) -> str:
             f'iifname "{UPLINK}" drop',
             "jump sent",
             f"meta mark & {_SENT} == 0 goto refused",
+            f"{TOO_MANY} goto refused",
             f'oifname "{UPLINK}" iifgroup @nat accept',
             f'oifname "{UPLINK}" goto refused',
             "jump taken",
