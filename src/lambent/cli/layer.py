@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -71,6 +72,8 @@ def publish(folder: Path, name: str | None, description: str, runtimes: tuple[st
         raise Failure(str(error), USAGE) from error
     if package.startswith(END_OF_ARCHIVE):
         raise Failure(f"there are no files in {folder}; modules go into {folder / 'python'}", USAGE)
+    for each in _not_executable(folder):
+        click.echo(f"lambent: {each} is not executable, so no function with this layer starts: chmod +x it", err=True)
     request: dict[str, Any] = {"Content": {"ZipFile": base64.b64encode(package).decode()}, "Description": description}
     if runtimes:
         request["CompatibleRuntimes"] = list(runtimes)
@@ -78,6 +81,12 @@ def publish(folder: Path, name: str | None, description: str, runtimes: tuple[st
     headers = {"content-type": "application/json"}
     reply = Client.choose(endpoint).call("POST", path, None, json.dumps(request).encode(), headers)
     click.echo(reply.json()["LayerVersionArn"])
+
+
+def _not_executable(folder: Path) -> list[Path]:
+    """Extensions that cannot be launched. AWS takes such a layer, and so do we."""
+    files = sorted((folder / "extensions").glob("*")) if (folder / "extensions").is_dir() else []
+    return [each for each in files if each.is_file() and not os.access(each, os.X_OK)]
 
 
 def _row(found: dict[str, Any]) -> tuple[str, ...]:

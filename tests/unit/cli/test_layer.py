@@ -45,6 +45,18 @@ def test_a_folder_is_published(run: Run, server: ScriptedServer, tmp_path: Path)
         assert archive.read("python/shared.py") == b"VALUE = 1\n"
 
 
+def test_an_extension_that_cannot_be_launched_is_named(run: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "tools/extensions").mkdir(parents=True)
+    for name, mode in (("agent", 0o755), ("other", 0o644)):
+        (tmp_path / "tools/extensions" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "tools/extensions" / name).chmod(mode)
+    server.answer("POST", "/2018-10-31/layers/tools/versions", {"LayerVersionArn": ARN}, 201)
+    outcome = run("layer", "publish", str(tmp_path / "tools"), "--endpoint", server.url)
+    assert outcome.out == ARN + "\n"
+    assert f"{tmp_path / 'tools/extensions/other'} is not executable" in outcome.err
+    assert "agent" not in outcome.err
+
+
 def test_a_folder_that_is_not_there_is_wrong_usage(run: Run, server: ScriptedServer, tmp_path: Path) -> None:
     outcome = run("layer", "publish", str(tmp_path / "nothing"), "--endpoint", server.url)
     assert outcome.code == 2
