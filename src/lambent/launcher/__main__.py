@@ -6,7 +6,7 @@ import sys
 # By os.path: pathlib would cost every sandbox's first process a megabyte.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
 
-from lambent.launcher import server
+from lambent.launcher.main import main
 
 if __name__ == "__main__":
-    server.main()
+    main()
