@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from lambent.environments.sandbox.native import NativeSandbox
 from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.sandbox.process import ProcessDriver
 from lambent.runtimes.python.files import runtime_files
@@ -286,3 +287,25 @@ async def test_an_init_of_ten_seconds_is_ended_and_repeated_inside_the_invocatio
         r"INIT_REPORT Init Duration: 10\d{3}\.\d\d ms\tPhase: init\tStatus: timeout\n", machine.log.lines[1]
     )
     assert "Init Duration" not in machine.log.lines[-1]
+
+
+@NATIVE
+async def test_who_invokes_right_after_a_sandbox_was_killed_from_outside_is_answered(machine: Machine) -> None:
+    """By the end of the runtime where that had the event, else by another environment; never by an exception."""
+    function = machine.deploy("def handler(event, context): return event")
+    ends = []
+    for turns in range(8):
+        await machine.invoke(function)
+        await until(lambda: machine.in_use() == 0)
+        environment = machine.environment
+        sandbox = environment.domain._sandbox
+        assert isinstance(sandbox, NativeSandbox)
+        (runtime,) = sandbox.processes()
+        first = Path(f"/proc/{runtime}/stat").read_text().rpartition(")")[2].split()[1]  # noqa: ASYNC240
+        os.kill(int(first), 9)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        while not environment.ended.done():  # It takes a moment to die, and answers until then.
+            ends.append(await machine.invoke(function, "met"))
+    assert {end.error_type for end in ends} <= {None, "Runtime.ExitError"}
+    assert sum(end.error_type is None for end in ends) >= 4

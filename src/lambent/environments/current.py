@@ -27,6 +27,14 @@ class Current:
     """When the runtime asked for the next one."""
     runtime_done: bool = False
     """Its end is written already: extensions were still at work then."""
+    moves: int = 0
+    """How many environments had it before and ended before their runtimes got it."""
+
+    def refuse(self, error: Exception) -> None:
+        """Nobody can run it."""
+        if not self.result.done():
+            self.result.set_exception(error)
+        self.on_end()
 
     def done(self, time_ms: int, status: Status, error_type: str | None, duration_ms: float) -> RuntimeDone:
         """The record of the end of the runtime's part."""

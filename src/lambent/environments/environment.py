@@ -6,6 +6,7 @@ and starts processes. Phases: AWS's execution environment lifecycle. It chooses 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from enum import Enum
 
@@ -29,6 +30,7 @@ from lambent.environments.ports import (
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.runtime_api import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
+from lambent.environments.sandbox.ports import SandboxError
 from lambent.environments.shutdown import Reason
 from lambent.environments.snapshots import restoring
 from lambent.environments.states import NEXT, State
@@ -36,6 +38,10 @@ from lambent.environments.surroundings import Surroundings
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
 
+logger = logging.getLogger(__name__)
+
+MAX_MOVES = 3
+"""Of an invocation whose environments were lost before they began with it: so many losses in a row are no accident."""
 FREEZE_AFTER_S = 0.0075
 """Long enough that a busy environment is not frozen between two invocations, short enough to stop its threads."""
 
@@ -97,16 +103,24 @@ class Environment:
 
     # The warm path
 
-    def invoke(self, request: InvokeRequest, on_end: Callable[[], None]) -> asyncio.Future[InvokeResult]:
-        """Hand `request` to the runtime; legal in READY. `on_end` is called once, when the invocation is over here."""
+    def invoke(
+        self, request: InvokeRequest, on_end: Callable[[], None], left: Current | None = None
+    ) -> asyncio.Future[InvokeResult]:
+        """Hand `request` to the runtime; legal in READY. `on_end` is called once, when the invocation is over.
+
+        `left`: the same invocation in an environment that was lost before it had begun; its result is answered."""
         if self.state in (State.STOPPING, State.STOPPED):
             # Lost the race against a shutdown; nothing was handed over, `on_end` is not called.
             raise PlatformFault(f"Environment {self.identity.environment_id} is stopping")
         self.state = step(NEXT, self.state, State.BUSY)
         now = self._clock.monotonic()
         timeout_s = self.version.timeout_s
-        result: asyncio.Future[InvokeResult] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[InvokeResult] = (
+            asyncio.get_running_loop().create_future() if left is None else left.result
+        )
         self._current = Current(request, result, on_end, now, now + timeout_s)
+        if left is not None:
+            self._current.moves = left.moves + 1
         self._deadline.set(now + timeout_s)
         self._surroundings.memory_samples.begin(self._look, now)
         self.domain.thaw()
@@ -325,7 +339,12 @@ class Environment:
 
     async def _init_inside_invoke(self, current: Current) -> None:
         request = current.request
-        end = await self._init.again(self.domain, current.deadline - self._clock.monotonic())
+        try:
+            end = await self._init.again(self.domain, current.deadline - self._clock.monotonic())
+        except SandboxError as error:
+            logger.warning("Environment %s has lost its sandbox: %s", self.identity.environment_id, error)
+            self._leave()
+            return
         self._take_times()
         if end.status is Status.SUCCESS:
             self._begin(request, current.deadline - self._clock.monotonic())
@@ -348,6 +367,7 @@ class Environment:
     async def _reset_after_failure(self) -> None:
         current = self._current
         left_at_work = bool(self.domain.extensions.running)
+        untouched = current is None or self.domain.api.never_read(current.request)
         if current is not None:
             self.state = step(NEXT, self.state, State.RESETTING)
             if self.domain.exit is None:
@@ -356,16 +376,28 @@ class Environment:
                 self._tell_extensions_of_end(current, Status.FAILURE, self.domain.fault("").error_type)
         await self._end_processes(Reason.FAILURE)
         self.domain.api.restart()
+        if untouched and self._given_up:
+            self._leave()
+            return
         if current is None:
-            # Between invocations: the next one starts the processes again, if it can.
-            if self._given_up:
-                self.stop()
+            # Between invocations: the next one starts the processes again.
             return
         if current.answer is not None and current.ended is not None and not left_at_work and not current.runtime_done:
             # The invocation was complete before the process ended.
             self._finish(current.answer)
             return
         self._fail(current, Status.FAILURE, self.domain.fault(current.request.request_id))
+
+    def _leave(self) -> None:
+        """The sandbox is lost before the runtime got the invocation, which may have come while that was found out."""
+        self.stop()
+        current, self._current = self._current, None
+        if current is None:
+            return
+        if current.moves < MAX_MOVES:
+            self._surroundings.keeper.invocation_left(self, current)
+        else:
+            current.refuse(PlatformFault(f"Environment {self.identity.environment_id} has lost its sandbox"))
 
     def _write_runtime_done(self, current: Current, status: Status, error_type: str | None, at: float) -> None:
         """Before the report: extensions are still at work."""

@@ -15,6 +15,7 @@ from lambent.core.clock import Clock
 from lambent.environments import capacity
 from lambent.environments.causes import Causes
 from lambent.environments.cold_starts import Beginning, ColdStarts
+from lambent.environments.current import Current
 from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
@@ -269,7 +270,17 @@ class Pool:
         self._emptied.set()
         self._serve_line()
 
+    def invocation_left(self, environment: Environment, current: Current) -> None:
+        tasks.detach("an invocation for another environment", self._move(environment.version, current))
+
     # Inside
+
+    async def _move(self, version: FunctionVersion, current: Current) -> None:
+        try:
+            environment = await self.acquire(version)
+            environment.invoke(current.request, current.on_end, current)
+        except (ApiError, PlatformFault) as error:
+            current.refuse(error)
 
     async def _started(self, environment: Environment) -> Environment:
         try:

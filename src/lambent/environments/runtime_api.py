@@ -93,11 +93,13 @@ class RuntimeApi:
         "_max_response_bytes",
         "_parked",
         "_pending",
+        "_reader",
         "_rest",
         "_restore",
         "_restored",
         "_servers",
         "_telemetry",
+        "_unread",
         "answer_begun",
         "buffered_bytes",
         "request",
@@ -124,6 +126,9 @@ class RuntimeApi:
         self._connections: set[Connection] = set()
         self._parked: Connection | None = None
         self._pending: bytes | None = None
+        self._reader: Connection | None = None
+        """To which the last request was written."""
+        self._unread: InvokeRequest | None = None
         self._drained: asyncio.Future[None] | None = None
         self._rest: asyncio.TimerHandle | None = None
         self.request: InvokeRequest | None = None
@@ -156,6 +161,7 @@ class RuntimeApi:
             self._pending = event
             return
         self._parked = None
+        self._reader = parked
         self.state = RuntimeState.RUNNING
         parked.reply(event)
 
@@ -173,6 +179,10 @@ class RuntimeApi:
         self._pending = None
         self.request = None
         self.state = RuntimeState.TERMINATING
+
+    def never_read(self, request: InvokeRequest) -> bool:
+        """The request waits for a `/next` that has not come, or its reader ended before it had read it to the end."""
+        return self._pending is not None or self._unread is request
 
     async def drained(self) -> None:
         """Wait until every connection has ended, so that what a dead runtime still sent has been seen."""
@@ -193,6 +203,10 @@ class RuntimeApi:
         self._connections.discard(connection)
         if self._parked is connection:
             self._parked = None
+        if self._reader is connection:
+            self._reader = None
+            if connection.ended_unread:
+                self._unread = self.request
         self._extensions.disconnected(connection)
         if not self._connections and self._drained is not None:
             self._drained.set_result(None)
@@ -261,6 +275,7 @@ class RuntimeApi:
     def _next(self, connection: Connection) -> bytes | None:
         if self._pending is not None and self.state is not RuntimeState.RUNNING:
             event, self._pending = self._pending, None
+            self._reader = connection
             self.state = RuntimeState.RUNNING
             return event
         if self.state in _NOT_AT_OUR_DISPOSAL or self._parked is not None:

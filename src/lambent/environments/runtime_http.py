@@ -103,6 +103,8 @@ class Connection(asyncio.Protocol):
         self._replies: list[bytes] = []
         self._waiting = False
         self._unread = False
+        self.ended_unread = False
+        """The peer's end came before it had read all that it was sent."""
         self._in_head = True
         self._quiet_bytes = 0
         self._completed = 0
@@ -138,6 +140,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        # The kernel closes a connection in order only where nothing was left to read.
+        self.ended_unread = isinstance(exc, ConnectionResetError)
         self._release_body()
         self._server.disconnected(self)
 

@@ -20,15 +20,20 @@ from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion
 
 if TYPE_CHECKING:
+    from lambent.environments.current import Current
     from lambent.environments.environment import Environment
 
 
 class Keeper(Protocol):
-    """Who is told when an environment is free again, or gone."""
+    """Who is told when an environment is free again, or gone, or ends before it has begun."""
 
     def environment_ready(self, environment: "Environment") -> None: ...
 
     def environment_gone(self, environment: "Environment") -> None: ...
+
+    def invocation_left(self, environment: "Environment", current: "Current") -> None:
+        """Its runtime never got `current`: another environment can have it."""
+        ...
 
 
 Restore = Callable[[FunctionVersion], Awaitable[Obtained | None]]

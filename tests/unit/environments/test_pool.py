@@ -7,7 +7,7 @@ import pytest
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.environments.capacity import available_memory, files_for, idle_to_evict, max_environments, open_files
 from lambent.environments.identity import log_stream_name
-from lambent.environments.sandbox.ports import SandboxSpec
+from lambent.environments.sandbox.ports import SandboxError, SandboxSpec
 from lambent.environments.start_gate import HOLD_S, StartGate
 from lambent.environments.states import State
 from lambent.functions.records import LoggingConfig
@@ -221,6 +221,74 @@ async def test_an_environment_that_cannot_be_killed_is_given_up_but_its_caller_i
         assert (await machine.invoke()).error_type == "Runtime.ExitError"
         await until(lambda: not list(machine.pool.environments))
         assert sandbox.stopped
+
+
+@pytest.mark.parametrize("in_time", [True, False], ids=["before the reset", "while it resets"])
+async def test_an_invocation_that_meets_a_lost_sandbox_gets_another_environment(
+    monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    noticed, killed = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr("lambent.environments.runtime_domain.what_was_sent_is_read", noticed.wait)
+
+    async def kill() -> bool:
+        await killed.wait()
+        return False
+
+    async with Machine() as machine:
+        await machine.invoke()
+        await until(lambda: machine.in_use() == 0)
+        sandbox = machine.driver.sandboxes[0]
+        monkeypatch.setattr(sandbox, "kill", kill)
+        sandbox.end_runtime()
+        await within(machine.environment.domain.api.drained())
+        if in_time:
+            meeting = asyncio.create_task(machine.invoke(b"2"))
+            await until(lambda: machine.in_use() == 1)
+            noticed.set()
+        else:
+            noticed.set()
+            await until(lambda: not machine.environment.domain.initialised)
+            meeting = asyncio.create_task(machine.invoke(b"2"))
+            await until(lambda: machine.in_use() == 1)
+        killed.set()
+        result = await within(meeting)
+        assert (result.payload, result.error_type) == (b"2", None)
+        await until(lambda: machine.in_use() == 0)
+        assert sandbox.stopped
+        assert len(machine.driver.sandboxes) == 2
+
+
+async def test_a_sandbox_that_is_lost_after_a_failed_init_costs_no_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone() -> None:
+        raise SandboxError("the sandbox ended by itself")
+
+    def scripts(number: int) -> tuple[tuple[Exit | Echo, ...], ...]:
+        return ((Echo(),),) if number else ((Exit(1),), (Exit(1),))
+
+    async with Machine(scripts) as machine:
+        assert (await machine.invoke()).error_type == "Runtime.ExitError"
+        await until(lambda: machine.in_use() == 0)
+        monkeypatch.setattr(machine.driver.sandboxes[0], "start", gone)
+        assert (await machine.invoke(b"2")).payload == b"2"
+        await until(lambda: machine.in_use() == 0)
+        assert len(machine.driver.sandboxes) == 2
+
+
+async def test_when_each_environment_loses_its_sandbox_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = FakeSandbox.start
+
+    async def lost(sandbox: FakeSandbox) -> None:
+        if sandbox.starts:
+            raise SandboxError("the sandbox ended by itself")
+        await start(sandbox)
+
+    monkeypatch.setattr(FakeSandbox, "start", lost)
+    async with Machine(((Exit(1),),)) as machine:
+        with pytest.raises(PlatformFault, match="has lost its sandbox"):
+            await machine.invoke()
+        await until(lambda: machine.in_use() == 0)
+        assert len(machine.driver.sandboxes) == 4
+        await until(lambda: not list(machine.pool.environments))
 
 
 def test_the_capacity_of_a_machine_follows_memory_and_descriptors() -> None:

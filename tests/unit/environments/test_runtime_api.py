@@ -217,6 +217,21 @@ async def test_an_event_waits_for_a_runtime_that_reconnects(api: Api) -> None:
     assert await second.call(NEXT) == (200, b"1")
 
 
+@pytest.mark.parametrize("bytes_read", [0, 300, 1_000_000], ids=["nothing", "a part", "all"])
+async def test_whether_a_runtime_that_ended_had_read_its_event_is_known(api: Api, bytes_read: int) -> None:
+    asked = request(b"x" * 5_000)
+    with socket.create_connection(api.address) as runtime:
+        runtime.sendall(NEXT)
+        await until(lambda: api.events.ready == 1)
+        api.api.deliver(asked, 1_000)
+        await until(lambda: len(runtime.recv(10_000, socket.MSG_PEEK)) > 5_000)
+        if bytes_read:
+            runtime.recv(bytes_read)
+    await within(api.api.drained())
+    assert api.api.never_read(asked) == (bytes_read < 5_000)
+    assert not api.api.never_read(request(b"another"))
+
+
 async def test_init_errors_are_told_once_and_only_before_the_first_next(api: Api) -> None:
     runtime = await api.connect()
     header = "Lambda-Runtime-Function-Error-Type: Runtime.ImportModuleError"
