@@ -216,19 +216,21 @@ async def contained_driver(home: Path, **entries: Path) -> AsyncIterator[Contain
 @contextmanager
 def delegated_groups() -> Iterator[tuple[str, ...]]:
     """A control group in each hierarchy that is an ordinary user's, as systemd delegates one."""
-    made: list[str] = []
-    for each in cgroups.discover():
+    hierarchies = cgroups.discover()
+    for each in hierarchies:
         for left in Path(each.folder).glob("lambent-test-*-*"):
             if not Path("/proc", left.name.split("-")[2]).exists():
                 _remove_groups(str(left))  # Of a test that was killed.
-        folder = f"{each.folder}/lambent-test-{os.getpid()}-{os.urandom(4).hex()}"
+    # On v2 a group has the controllers that the one above hands down: root's own does so for the user's in it.
+    made = cgroups.prepare(hierarchies, f"lambent-test-{os.getpid()}-{os.urandom(4).hex()}")
+    delegated = [f"{folder}/user" for folder in made]
+    for folder in delegated:
         os.mkdir(folder)
-        made.append(folder)
         for path in (folder, *(f"{folder}/{name}" for name in ("tasks", "cgroup.procs", "cgroup.subtree_control"))):
             if os.path.exists(path):
                 os.chown(path, ordinary_user.UID, ordinary_user.UID)
     try:
-        yield tuple(made)
+        yield tuple(delegated)
     finally:
         for folder in made:
             _remove_groups(folder)

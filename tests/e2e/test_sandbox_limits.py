@@ -8,7 +8,7 @@ import pytest
 
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.environments.sandbox.ports import ProcessExit
-from tests.e2e.sandbox_kit import DRIVERS, drain, printed, run, spec, until
+from tests.e2e.sandbox_kit import DRIVERS, PATIENCE, drain, printed, run, spec, until
 
 
 @pytest.fixture(params=DRIVERS)
@@ -278,8 +278,9 @@ async def test_nothing_runs_on_after_kill(driver: NativeDriver, tmp_path: Path) 
 
 async def test_several_sandboxes_start_side_by_side(driver: NativeDriver, tmp_path: Path) -> None:
     script = "import os\nprint(sorted(os.listdir('/tmp')), open('/tmp/own', 'w').write('x'))"
-    made = [spec(tmp_path / "packages", script, environment_id=f"env-{number}") for number in range(8)]
+    count = max(2, round(8 / PATIENCE))
+    made = [spec(tmp_path / "packages", script, environment_id=f"env-{number}") for number in range(count)]
     sandboxes = await asyncio.gather(*(driver.create(each) for each in made))
     texts = await asyncio.gather(*(run(sandbox) for sandbox in sandboxes))
-    assert texts == ["[] 1\n"] * 8
+    assert texts == ["[] 1\n"] * count
     await asyncio.gather(*(sandbox.stop() for sandbox in sandboxes))
