@@ -180,6 +180,24 @@ async def test_a_connection_of_another_user_is_told_apart_from_its_own(tmp_path:
             assert not peers.admits(listener, stranger.getsockname(), listener.getsockname())
 
 
+async def test_the_server_connects_to_what_the_environment_itself_serves_and_to_nobody_else(tmp_path: Path) -> None:
+    """As for telemetry: otherwise a function could have it send to any port of the container."""
+    script = "import socket, time\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+    script += "print('port', listener.getsockname()[1], 'is open', flush=True)\ntime.sleep(60)"
+    async with contained_driver(tmp_path) as driver:
+        sandbox, other = [
+            await driver.create(spec(tmp_path / "packages", script, environment_id=name)) for name in ("one", "other")
+        ]
+        for each in (sandbox, other):
+            await each.start()
+        own, others = [int((await printed(each, "is open")).split()[1]) for each in (sandbox, other)]
+        (await sandbox.connect(own)).close()
+        with socket.create_server(("127.0.0.1", 0)) as of_container:
+            for port in (others, of_container.getsockname()[1], sandbox.aws_endpoint[0].getsockname()[1]):
+                with pytest.raises(ConnectionRefusedError):
+                    await sandbox.connect(port)
+
+
 DAEMONS = """
     import os, signal, time
     for number in range(1, 32):

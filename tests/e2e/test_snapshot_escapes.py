@@ -1,5 +1,7 @@
 """What hostile code tries in a template, which has one capability, and as a clone that lies to its finisher."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.sandbox.ports import SandboxError
+from lambent.launcher import wire
 from tests.e2e.escapes.suite import ATTEMPTS
 from tests.e2e.escapes.table import CASES
 from tests.e2e.sandbox_kit import drain
@@ -296,3 +299,33 @@ async def test_what_a_template_hides_in_the_groups_of_a_clone_ends_with_the_clon
     left = made.groups(clone.number)
     await template.stop()
     assert left == []
+
+
+async def test_a_supervisor_that_was_taken_over_cannot_have_its_own_disk_mounted(made: Studio, tmp_path: Path) -> None:
+    template, _ = await made.template("")
+    control, link = made.driver._launcher.restore(template=template.number, memory_mb=256, tmp_mb=64, processes=256)
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(1 << 20))
+    with control, link, disk.open("rb") as file:
+        for each in (control, link):
+            each.settimeout(10)
+        assert wire.receive(link) is not None
+        wire.send(link, {"event": "cloning"}, {"tmp": file.fileno()})
+        failed = wire.receive(control)
+    assert failed is not None
+    assert failed[0]["reason"] == "the first process of the template has not answered"
+    await template.stop()
+
+
+async def test_a_supervisor_that_was_taken_over_gets_no_disk_that_it_can_write(made: Studio) -> None:
+    template, _ = await made.template("")
+    ours, theirs = wire.pair()
+    ours.settimeout(10)
+    with ours:
+        template.hand_over(theirs)
+        received = wire.receive(ours)
+        assert received is not None
+        for fd in received[1].values():
+            assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+            os.close(fd)
+    await template.stop()

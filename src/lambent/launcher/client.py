@@ -219,6 +219,9 @@ class LauncherClient:
         }
         ours, theirs = wire.pair()
         finisher, link = wire.pair()
+        finisher.setsockopt(
+            socket.SOL_SOCKET, socket.SO_PASSCRED, 1
+        )  # It believes that template's first process alone.
         try:
             wire.send(self._channel, request, {"control": theirs.fileno(), "template": finisher.fileno()})
         except OSError as error:

@@ -7,11 +7,13 @@ them in order.
 import json
 import os
 import socket
+import struct
 from typing import Any
 
 MAX_BYTES = 200_000
 MAX_FDS = 16
 _FD_BYTES = 4
+_CREDENTIALS = struct.Struct("=3i")
 
 Message = dict[str, Any]
 
@@ -39,10 +41,26 @@ def receive(source: socket.socket) -> tuple[Message, dict[str, int]] | None:
 
     Raises ValueError for what is no message, DescriptorsLost; nothing stays open then.
     """
+    received = _receive(source)
+    return received[:2] if received is not None else None
+
+
+def receive_from(source: socket.socket) -> tuple[Message, dict[str, int], int] | None:
+    """The same with the pid of the sender, from the kernel. `source` must have had SO_PASSCRED when it was sent."""
+    return _receive(source)
+
+
+def _receive(source: socket.socket) -> tuple[Message, dict[str, int], int] | None:
     # Not socket.recv_fds, which until 3.13 forgets its flags: the descriptors would be inherited by every child.
-    room = socket.CMSG_SPACE(MAX_FDS * _FD_BYTES)
+    room = socket.CMSG_SPACE(MAX_FDS * _FD_BYTES) + socket.CMSG_SPACE(_CREDENTIALS.size)
     data, ancillary, flags, _ = source.recvmsg(MAX_BYTES, room, socket.MSG_CMSG_CLOEXEC)
-    fds = [fd for _, _, held in ancillary for fd in memoryview(held[: len(held) // _FD_BYTES * _FD_BYTES]).cast("i")]
+    fds: list[int] = []
+    sender = 0
+    for _, kind, held in ancillary:
+        if kind == socket.SCM_CREDENTIALS:
+            sender = _CREDENTIALS.unpack_from(held)[0]
+        elif kind == socket.SCM_RIGHTS:
+            fds += memoryview(held[: len(held) // _FD_BYTES * _FD_BYTES]).cast("i")
     if flags & socket.MSG_CTRUNC:
         for fd in fds:
             os.close(fd)
@@ -51,8 +69,11 @@ def receive(source: socket.socket) -> tuple[Message, dict[str, int]] | None:
         return None
     try:
         message = json.loads(data)
-        return message, dict(zip(message.get("fds", ()), fds, strict=True))
-    except (ValueError, AttributeError, TypeError):
+        named = dict(zip(message.get("fds", ()), fds, strict=True))
+        if len(named) != len(fds):
+            raise ValueError("one name for two descriptors")
+        return message, named, sender
+    except (ValueError, AttributeError, TypeError, RecursionError):
         for fd in fds:
             os.close(fd)
         raise ValueError("a packet that is no message") from None

@@ -1,5 +1,6 @@
 import os
 import resource
+import socket
 
 import pytest
 
@@ -53,3 +54,25 @@ def test_lost_descriptors_are_told_and_none_leaks() -> None:
         assert len(os.listdir("/proc/self/fd")) == before
     os.close(read_end)
     os.close(write_end)
+
+
+def test_one_name_for_two_descriptors_is_no_message_and_none_leaks() -> None:
+    ours, theirs = wire.pair()
+    with ours, theirs:
+        before = len(os.listdir("/proc/self/fd"))
+        socket.send_fds(ours, [b'{"fds": ["a", "a"]}'], [0, 0])
+        with pytest.raises(ValueError, match="no message"):
+            wire.receive(theirs)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_sender_is_who_the_kernel_says() -> None:
+    ours, theirs = wire.pair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        wire.send(ours, {"event": "cloning"}, {"tmp": 0})
+        received = wire.receive_from(theirs)
+        assert received is not None
+        message, fds, sender = received
+        assert (message["event"], list(fds), sender) == ("cloning", ["tmp"], os.getpid())
+        os.close(fds["tmp"])

@@ -4,10 +4,13 @@ The sandbox has no namespaces, so its folders and ports are those of the contain
 taken from processes of its own user alone; the AWS endpoint asks for signatures of its own session anyway.
 """
 
+import errno
+import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lambent.environments import peers
 from lambent.environments.events import HowStarted
 from lambent.environments.peers import OwnedListener
 from lambent.environments.sandbox.channel import Channel
@@ -17,6 +20,8 @@ from lambent.launcher import wire
 from lambent.runtimes.layout import Layout, RuntimeStart
 
 _TIMEOUT_S = 10.0
+_LISTENING = ("0.0.0.0", 0)
+"""The other end of a socket that nobody is connected to yet."""
 _FEWEST_PROCESSES, _MOST_PROCESSES = 8, 1024
 
 
@@ -31,7 +36,8 @@ class ContainedSandbox(NativeSandbox):
     ) -> None:
         """`ready` is what its first process said."""
         super().__init__(spec, channel, fds, stopped, ready["sandbox"])
-        self.runtime_api = tuple(_owned(each, ready["user"]) for each in self.runtime_api)
+        self._user: int = ready["user"]
+        self.runtime_api = tuple(_owned(each, self._user) for each in self.runtime_api)
         home = Path(ready["home"])
         self.layout = Layout(
             task=str(spec.code_dir.resolve()),
@@ -42,6 +48,14 @@ class ContainedSandbox(NativeSandbox):
             runtime_api="{}:{}".format(*self.runtime_api[0].getsockname()),
             aws_endpoint_url="http://{}:{}".format(*self.aws_endpoint[0].getsockname()),
         )
+
+    async def connect(self, port: int) -> socket.socket:
+        """The loopback is that of the container: only what this environment's own user serves there is connected."""
+        connection = await super().connect(port)
+        if peers.user_of(connection.getpeername(), _LISTENING) == self._user:
+            return connection
+        connection.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
 
 class ContainedPrepared:

@@ -32,7 +32,8 @@ class Cloning:
 
     def __init__(self, image: int | None, tell: Callable[[wire.Message], None]) -> None:
         """`image` is that of /tmp."""
-        self._image = image
+        # Who gets it may not write what is mounted.
+        self._image = None if image is None else os.open(f"/proc/self/fd/{image}", os.O_RDONLY | os.O_CLOEXEC)
         self._tell = tell
         self._template, self.of_template = wire.pair()
         """The second is for the runtime process, and closed here once that has it."""

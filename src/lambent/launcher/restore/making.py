@@ -104,10 +104,15 @@ class Making:
         return clone
 
     def _mount_tmp(self) -> None:
-        received = wire.receive(self._template)
+        """A copy of the template's. The kernel mounts nothing that the supervisor could have made."""
+        received = wire.receive_from(self._template)
         if received is None:
             raise Failed("the template has ended")
-        image = received[1].get("tmp")
+        _, fds, sender = received
+        if sender != self._blueprint.template_first:
+            raise Failed("the first process of the template has not answered")
+        self._template.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        image = fds.get("tmp")
         if image is None:
             self.tmp.mount(self._blueprint.limits.tmp_mb)
         else:
