@@ -73,7 +73,8 @@ class Packages:
 
     async def ready(self, code: CodePackage) -> Path:
         """The unpacked folder, made again from the archive when it is missing. Hold the package meanwhile."""
-        await self._work(lambda: self._unpack_again(code.sha256))
+        if not self.path(code.sha256).is_dir():  # Seldom: each environment asks.
+            await self._work(lambda: self._unpack_again(code.sha256))
         return self.path(code.sha256)
 
     async def ready_opt(self, layers: Sequence[CodePackage]) -> Path | None:

@@ -179,11 +179,11 @@ def create(parents: tuple[tuple[Hierarchy, str], ...], name: str, limits: Limits
     for hierarchy, parent in parents:
         folder = f"{parent}/{name}"
         os.mkdir(folder, 0o755)
+        wanted, kept = settings(hierarchy.version, limits), _CONTROL_V2 if hierarchy.version == 2 else _CONTROL_V1
         for controller in hierarchy.controllers:
-            for file, value in settings(hierarchy.version, limits)[controller]:
-                if os.path.exists(f"{folder}/{file}"):
-                    _write(f"{folder}/{file}", value)
-            for key, file, mode in (_CONTROL_V2 if hierarchy.version == 2 else _CONTROL_V1)[controller]:
+            for file, value in wanted[controller]:
+                _write_if_there(f"{folder}/{file}", value)
+            for key, file, mode in kept[controller]:
                 control[f"{key}{hierarchy.version}"] = os.open(f"{folder}/{file}", mode | os.O_CLOEXEC)
         if hierarchy.version == 2:
             into = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -201,8 +201,7 @@ def change(group: Group, limits: Limits) -> Group:
         return group
     for hierarchy, folder in group.folders:
         for file, value in changes(hierarchy, group.limits, limits):
-            if os.path.exists(f"{folder}/{file}"):
-                _write(f"{folder}/{file}", value)
+            _write_if_there(f"{folder}/{file}", value)
     return group._replace(limits=limits)
 
 
@@ -222,8 +221,7 @@ def limit_sockets(group: Group, inner: str) -> None:
     for hierarchy, folder in group.folders:
         if hierarchy.version == 1 and "memory" in hierarchy.controllers:
             name, value = _socket_buffers(group.limits)
-            with suppress(FileNotFoundError):
-                _write(f"{folder}/{inner}/{name}", value)
+            _write_if_there(f"{folder}/{inner}/{name}", value)
 
 
 def _socket_buffers(limits: Limits) -> tuple[str, str]:
@@ -341,5 +339,15 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    # Not by a file object: that costs more than all that the kernel does, for each of a dozen files.
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(file, text.encode())
+    finally:
+        os.close(file)
+
+
+def _write_if_there(path: str, text: str) -> None:
+    """A kernel may lack some of the files."""
+    with suppress(FileNotFoundError):
+        _write(path, text)

@@ -253,13 +253,22 @@ class LauncherClient:
         """
         return {
             "do": "assign",
-            "code": str(code_dir.resolve().relative_to(self._packages)),
-            "opt": None if opt_dir is None else str(opt_dir.resolve().relative_to(self._packages)),
-            "prefix": self._prefixes.index(lang_prefix.resolve()),
+            "code": self._package(code_dir),
+            "opt": None if opt_dir is None else self._package(opt_dir),
+            "prefix": self._prefix(lang_prefix),
             "memory_mb": memory_mb,
             "tmp_mb": tmp_mb,
             "processes": processes,
         }
+
+    def _package(self, folder: Path) -> str:
+        """Below the folder of all packages. The launcher follows no link on the way there."""
+        if not folder.is_relative_to(self._packages) or ".." in folder.parts:
+            folder = folder.resolve()
+        return str(folder.relative_to(self._packages))
+
+    def _prefix(self, folder: Path) -> int:
+        return self._prefixes.index(folder if folder in self._prefixes else folder.resolve())
 
     def fileno(self) -> int:
         """Readable once the launcher has ended: after its start it says nothing."""

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lambent.runtimes.interpreters import Interpreter
@@ -68,5 +69,11 @@ class PythonRuntime:
     @property
     def start(self) -> RuntimeStart:
         """How a sandbox with AWS's layout may start it before it is known for whom."""
-        variables = python_start_variables(self.identifier, AWS_LAYOUT)
-        return RuntimeStart(self.identifier, self.prefix, self._argv(AWS_LAYOUT), variables)
+        return _start(self)
+
+
+@lru_cache(maxsize=32)
+def _start(runtime: PythonRuntime) -> RuntimeStart:
+    """Asked for by each environment."""
+    variables = python_start_variables(runtime.identifier, AWS_LAYOUT)
+    return RuntimeStart(runtime.identifier, runtime.prefix, runtime._argv(AWS_LAYOUT), variables)

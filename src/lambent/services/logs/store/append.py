@@ -53,8 +53,11 @@ def append(connection: Connection, batches: Sequence[Batch]) -> list[Place]:
     """Store the chunks of each batch; the places in the order of `batches`."""
     known = [batch.place.stream_id for batch in batches if batch.place is not None]
     alive = _alive(connection, known)
+    group_ids: dict[tuple[Scope, str], int] = {}
     places = [
-        batch.place if batch.place is not None and batch.place.stream_id in alive else _ensure(connection, batch)
+        batch.place
+        if batch.place is not None and batch.place.stream_id in alive
+        else _ensure(connection, batch, group_ids)
         for batch in batches
     ]
     _insert_chunks(connection, places, batches)
@@ -141,20 +144,29 @@ _GROW_GROUP = (
 )
 
 
-def _ensure(connection: Connection, batch: Batch) -> Place:
+def _ensure(connection: Connection, batch: Batch, group_ids: dict[tuple[Scope, str], int]) -> Place:
+    """`group_ids` are those met in this transaction: the environments of a burst write to one group."""
     key = batch.key
     created_ms = min((chunk.first_ms for chunk in batch.chunks), default=batch.ingested_ms)
-    group_id = put_group(connection, key.scope, key.group, created_ms, {})
+    group_id = group_ids.get((key.scope, key.group))
     if group_id is None:
-        found = find_group(connection, key.scope, key.group)
-        assert found is not None
-        group_id = found.id
+        group_id = _ensure_group(connection, key, created_ms)
+        group_ids[key.scope, key.group] = group_id
     stream_id = put_stream(connection, group_id, key.stream, created_ms, lazy=True)
     if stream_id is None:
         stream = find_stream(connection, group_id, key.stream)
         assert stream is not None
         stream_id = stream.id
     return Place(group_id, stream_id)
+
+
+def _ensure_group(connection: Connection, key: StreamKey, created_ms: int) -> int:
+    group_id = put_group(connection, key.scope, key.group, created_ms, {})
+    if group_id is None:
+        found = find_group(connection, key.scope, key.group)
+        assert found is not None
+        group_id = found.id
+    return group_id
 
 
 def _alive(connection: Connection, ids: Sequence[int]) -> set[int]:
