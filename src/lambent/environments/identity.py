@@ -24,7 +24,8 @@ def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool =
             account=version.account, region=version.region, role=version.role, function_name=version.name
         ),
         provisioned=provisioned,
-        credentials_token=_credentials_token(version) if version.has_snapshot else "",
+        credentials_token=_token("credentials", version) if version.has_snapshot else "",
+        metadata_token=_token("metadata", version),
     )
 
 
@@ -35,9 +36,9 @@ def initialization_type(version: FunctionVersion, identity: EnvironmentIdentity)
     return "provisioned-concurrency" if identity.provisioned else "on-demand"
 
 
-def _credentials_token(version: FunctionVersion) -> str:
-    """The same in all environments of a deployment: it is in the memory that they have in common."""
-    return base64.b64encode(hmac.digest(_SECRET, version.deployment_id.encode(), "sha256")).decode()
+def _token(purpose: str, version: FunctionVersion) -> str:
+    """The same in all environments of a deployment: under SnapStart it is in the memory that they have in common."""
+    return base64.b64encode(hmac.digest(_SECRET, f"{purpose} {version.deployment_id}".encode(), "sha256")).decode()
 
 
 def log_stream_name(version: FunctionVersion, day: str, unique: str) -> str:

@@ -102,6 +102,8 @@ class EnvironmentIdentity:
     """Made before anybody asked, by provisioned concurrency."""
     credentials_token: str = field(default="", repr=False)
     """Under SnapStart, what a runtime shows to the endpoint of its credentials."""
+    metadata_token: str = field(default="", repr=False)
+    """What a process shows to the endpoint that tells where it is."""
 
 
 class ProgramSource(Protocol):

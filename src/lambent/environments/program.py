@@ -87,6 +87,7 @@ def process(version: FunctionVersion, identity: EnvironmentIdentity) -> Process:
         secret_access_key=credentials.secret_access_key,
         session_token=credentials.session_token,
         credentials_token=identity.credentials_token,
+        metadata_token=identity.metadata_token,
         initialization_type=initialization_type(version, identity),
         log_format=version.logging.format,
         log_level=version.logging.application_level,

@@ -19,7 +19,7 @@ from typing import Protocol
 import orjson
 
 from lambent.aws.errors import FunctionFault
-from lambent.environments import faults, peers
+from lambent.environments import faults, metadata_api, peers
 from lambent.environments.extensions import api as extensions_api
 from lambent.environments.extensions.api import ExtensionsApi
 from lambent.environments.request import InvokeRequest
@@ -91,6 +91,7 @@ class RuntimeApi:
         "_events",
         "_extensions",
         "_max_response_bytes",
+        "_metadata",
         "_parked",
         "_pending",
         "_reader",
@@ -113,12 +114,14 @@ class RuntimeApi:
         extensions: ExtensionsApi,
         telemetry: TelemetryApi | None = None,
         restore: restore_api.RestoreApi | None = None,
+        metadata: metadata_api.MetadataApi | None = None,
     ) -> None:
         """`restore`: under SnapStart."""
         self._events = events
         self._extensions = extensions
         self._telemetry = telemetry
         self._restore = restore
+        self._metadata = metadata
         self._restored = False
         """`/restore/next` was asked for."""
         self._max_response_bytes = max_response_bytes
@@ -268,6 +271,8 @@ class RuntimeApi:
             return self._extensions.handle(connection, request)
         if path in telemetry_api.PATHS and self._telemetry is not None:
             return self._telemetry.handle(request)
+        if path == metadata_api.PATH and self._metadata is not None:
+            return self._metadata.handle(request)
         return self._snap_start(connection, request) if self._restore is not None else _NOT_FOUND
 
     # Routes

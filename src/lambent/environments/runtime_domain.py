@@ -19,6 +19,7 @@ from lambent.environments.events import Extension, Status
 from lambent.environments.extensions.api import FunctionFacts
 from lambent.environments.extensions.extensions import Extensions, Failure
 from lambent.environments.init import InitEnd, Initialisation
+from lambent.environments.metadata_api import MetadataApi
 from lambent.environments.output import Output, Turns
 from lambent.environments.ports import AwsEndpoint, Closer, EnvironmentIdentity, Program
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
@@ -89,7 +90,8 @@ class RuntimeDomain:
             failed=self._extension_failed,
         )
         telemetry = TelemetryApi(journal, self.extensions.api.caller)
-        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, telemetry, restore)
+        metadata = MetadataApi(identity.metadata_token, version.region)
+        self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, telemetry, restore, metadata)
         self.output = Output(sandbox.output_fd, lambda line: journal.output(clock.epoch_ms(), line), turns)
         self._identity = identity
         self._memory_mb = version.memory_mb

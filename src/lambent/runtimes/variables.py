@@ -65,6 +65,7 @@ class Process:
     session_token: str = field(repr=False)
     credentials_token: str = field(default="", repr=False)
     """Under SnapStart, for the endpoint that has the credentials instead of the variables."""
+    metadata_token: str = field(default="", repr=False)
     initialization_type: str = "on-demand"
     log_format: str = "Text"
     log_level: str | None = None
@@ -131,7 +132,7 @@ def _reserved(process: Process, layout: Layout) -> dict[str, str]:
             del variables[name]
         # SDKs take credentials from loopback addresses alone.
         api = f"127.0.0.1:{layout.runtime_api.rpartition(':')[2]}"
-        variables["AWS_LAMBDA_RUNTIME_API"] = api
+        variables["AWS_LAMBDA_RUNTIME_API"] = variables["AWS_LAMBDA_METADATA_API"] = api
         variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://{api}/2021-04-23/credentials"
         variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = process.credentials_token
     return variables
@@ -151,6 +152,8 @@ def _reserved_without_snapshot(process: Process, layout: Layout) -> dict[str, st
         "AWS_LAMBDA_INITIALIZATION_TYPE": process.initialization_type,
         "AWS_LAMBDA_LOG_GROUP_NAME": process.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": process.log_stream,
+        "AWS_LAMBDA_METADATA_API": layout.runtime_api,
+        "AWS_LAMBDA_METADATA_TOKEN": process.metadata_token,
         "AWS_LAMBDA_RUNTIME_API": layout.runtime_api,
         "AWS_REGION": process.region,
         "AWS_SECRET_ACCESS_KEY": process.secret_access_key,

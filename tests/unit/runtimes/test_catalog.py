@@ -41,6 +41,7 @@ def process(runtime: str = "python3.12", **changes: object) -> Process:
         "access_key_id": "AKID",
         "secret_access_key": "secret",
         "session_token": "token",
+        "metadata_token": "where",
         **changes,
     }
     return Process(**facts)  # type: ignore[arg-type]
