@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,9 @@ import click
 from lambent.cli import options
 from lambent.cli.client import Client, Reply
 from lambent.cli.failure import FUNCTION_FAILED, USAGE, Failure
+
+UNENDED = re.compile(r"(?<=[^\n])(?=END RequestId: [0-9a-f-]{36}\n)")
+"""Where what a function printed last did not end its line, as tracebacks of Python's `logging` do not."""
 
 
 @click.command()
@@ -45,7 +49,7 @@ def invoke(
     reply = Client.choose(endpoint).call("POST", path, query, body, headers)
     if log and not as_json:
         # Inside a message, runtimes write lines apart with CR, as on AWS; a terminal would overwrite them.
-        text = _log(reply).replace("\r", "\n")
+        text = UNENDED.sub("\n", _log(reply).replace("\r", "\n"))
         click.echo(text, err=True, nl=not text.endswith("\n"))  # A JSON log ends without one.
     click.echo(json.dumps(describe(reply), indent=2) if as_json else reply.body.decode("utf-8", "replace"))
     failed = "x-amz-function-error" in reply.headers

@@ -90,6 +90,13 @@ def test_the_log_goes_to_stderr(run: Run, server: ScriptedServer) -> None:
     assert server.asked[0][2]["x-amz-log-type"] == "Tail"
 
 
+def test_what_the_function_left_without_an_end_of_line_gets_one(run: Run, server: ScriptedServer) -> None:
+    end = f"END RequestId: {'0' * 36}\n"
+    log = base64.b64encode(f"division by zero{end}".encode()).decode()
+    server.answer("POST", PATH, b"1", 200, {"X-Amz-Log-Result": log})
+    assert run("invoke", "f", "--log", "--endpoint", server.url).err == f"division by zero\n{end}"
+
+
 def test_a_log_in_json_ends_with_its_line(run: Run, server: ScriptedServer) -> None:
     server.answer(
         "POST", PATH, b"1", 200, {"X-Amz-Log-Result": base64.b64encode(b'{"type":"platform.report"}').decode()}
