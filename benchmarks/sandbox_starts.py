@@ -17,7 +17,7 @@ from pathlib import Path
 from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxSpec
-from lambent.launcher import client
+from lambent.launcher import starting
 from lambent.runtimes.interpreters import Interpreter
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
@@ -103,13 +103,13 @@ async def measure(count: int, memory_mb: int, kinds: list[HowStarted]) -> None:
     with tempfile.TemporaryDirectory(prefix="lambent-bench-") as folder:
         home, runtime = Path(folder), _runtime()
         (home / "packages").mkdir()
-        launcher = client.start(
+        launcher = starting.begin(
             data_dir=home,
             packages_dir=home / "packages",
             prefixes=[runtime.prefix],
             runtimes=[runtime.start],
             runtime_entries=runtime_files(),
-        )
+        ).await_ready()
         driver = NativeDriver(launcher)
         spec = _spec(home, runtime, memory_mb)
         await driver.start_zygote(_ACCOUNT, runtime.start)

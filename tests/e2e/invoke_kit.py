@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lambent.environments.ports import ProgramSource
 from lambent.environments.program import Programs
 from lambent.environments.request import InvokeResult
 from lambent.environments.sandbox.ports import SandboxDriver
+from lambent.environments.sandbox.process import ProcessDriver
 from lambent.environments.stock import OFF, Limits
 from lambent.functions.records import CodePackage, FunctionVersion, LayerReference
 from lambent.invocation.concurrency import Concurrency
@@ -28,6 +29,8 @@ from lambent.invocation.router import Router
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places
 from lambent.runtimes.layout import RuntimeStart
+from lambent.runtimes.python.files import runtime_files
+from tests.e2e.sandbox_kit import native_driver
 from tests.unit.environments.kit import ListSink, function_version, request, within
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -145,3 +148,17 @@ class Machine:
         await self.pool.close(5)
         self._keeping.cancel()
         await self._driver.close()
+
+
+@asynccontextmanager
+async def machine_in(home: Path, kind: str = "native") -> AsyncIterator[Machine]:
+    """Of the native driver or of the process driver, until all of it is closed."""
+    async with AsyncExitStack() as stack:
+        driver: SandboxDriver
+        if kind == "native":
+            driver = await stack.enter_async_context(native_driver(home, **runtime_files()))
+        else:
+            driver = ProcessDriver(scratch=home / "sandboxes", runtime_entries=runtime_files())
+        made = Machine(driver, home / "packages")
+        stack.push_async_callback(made.close)
+        yield made

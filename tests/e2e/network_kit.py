@@ -19,7 +19,7 @@ import pytest
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.launcher import client
 from lambent.launcher.client import Egress
-from tests.e2e.sandbox_kit import PREFIX, as_ordinary_user, delegated_groups, needs_program
+from tests.e2e.sandbox_kit import as_ordinary_user, delegated_groups, launcher_in, needs_program
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -158,15 +158,7 @@ async def driver_in(
             user = as_ordinary_user(home, ids=True, groups=groups)
             through = ("unshare", "--mount", "sh", "-c", WITH_TUN, "sh", *user)
         with inside(made.host):
-            launcher = client.start(
-                data_dir=home,
-                packages_dir=home / "packages",
-                prefixes=[PREFIX],
-                runtime_entries={},
-                wanted=kind,
-                through=through,
-                egress=egress,
-            )
+            launcher = launcher_in(home, wanted=kind, through=through, egress=egress)
         driver = NativeDriver(launcher)
         try:
             if waits:

@@ -10,13 +10,12 @@ import pytest
 from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.environments.sandbox.ports import Preparation, SandboxSpec
-from lambent.launcher import client
 from lambent.runtimes import interpreters
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
 from lambent.runtimes.starting import must_exec
 from lambent.runtimes.variables import Process
-from tests.e2e.sandbox_kit import until
+from tests.e2e.sandbox_kit import launcher_in, until
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SAID_ONCE = "-- end --"
@@ -33,15 +32,8 @@ def runtime_of(version: str = VERSION) -> PythonRuntime:
 
 
 def driver_for(tmp_path: Path, runtime: PythonRuntime) -> NativeDriver:
-    (tmp_path / "packages").mkdir()
-    launcher = client.start(
-        data_dir=tmp_path,
-        packages_dir=tmp_path / "packages",
-        prefixes=[runtime.prefix],
-        runtimes=[runtime.start],
-        runtime_entries=runtime_files(),
-    )
-    return NativeDriver(launcher)
+    options = {"prefixes": [runtime.prefix], "runtime_entries": runtime_files()}
+    return NativeDriver(launcher_in(tmp_path, runtime.start, **options))
 
 
 def spec_of(

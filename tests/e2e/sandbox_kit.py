@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ import lambent
 from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Sandbox, SandboxSpec
-from lambent.launcher import cgroups, client
+from lambent.launcher import cgroups, starting
+from lambent.launcher.client import LauncherClient
 from lambent.runtimes.layout import Command, Layout, RuntimeStart
 from tests.e2e import ordinary_user, plain_container
 
@@ -105,18 +107,19 @@ async def run(sandbox: Sandbox, *, timeout_s: float = DEADLINE_S) -> str:
     return drain(sandbox)
 
 
+def launcher_in(home: Path, *runtimes: RuntimeStart, **options: Any) -> LauncherClient:
+    """A launcher with the packages of `home`/packages and the interpreter of the tests; `options` are those of
+    `starting.begin`. Its native kind fails without root."""
+    packages = home / "packages"
+    packages.mkdir(exist_ok=True)
+    chosen = {"prefixes": [PREFIX], "runtime_entries": {}} | options
+    return starting.begin(data_dir=home, packages_dir=packages, runtimes=runtimes, **chosen).await_ready()
+
+
 @asynccontextmanager
 async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
-    """A launcher and its driver, with packages in `home`/packages. Fails where native is impossible: needs root."""
-    (home / "packages").mkdir(exist_ok=True)
-    launcher = client.start(
-        data_dir=home,
-        packages_dir=home / "packages",
-        prefixes=[PREFIX],
-        runtime_entries=entries,
-        runtimes=runtimes,
-    )
-    driver = NativeDriver(launcher)
+    """A launcher and its driver, until all of it is closed. Fails where native is impossible: needs root."""
+    driver = NativeDriver(launcher_in(home, *runtimes, runtime_entries=entries))
     try:
         yield driver
     finally:
@@ -127,17 +130,7 @@ async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) ->
 async def oci_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
     """The same by an OCI runtime, which is runc."""
     needs_program("runc", "runc")
-    (home / "packages").mkdir(exist_ok=True)
-    launcher = client.start(
-        data_dir=home,
-        packages_dir=home / "packages",
-        prefixes=[PREFIX],
-        runtime_entries=entries,
-        runtimes=runtimes,
-        wanted="oci",
-        oci_runtime="runc",
-    )
-    driver = NativeDriver(launcher)
+    driver = NativeDriver(launcher_in(home, *runtimes, runtime_entries=entries, wanted="oci", oci_runtime="runc"))
     try:
         yield driver
     finally:
@@ -161,15 +154,8 @@ async def rootless_driver(
     if root and ids:
         needs_program("newuidmap", "uidmap")
     with delegated_groups() if root and cgroups else nullcontext(()) as groups:
-        launcher = client.start(
-            data_dir=home,
-            packages_dir=home / "packages",
-            prefixes=[PREFIX],
-            runtimes=runtimes,
-            runtime_entries=entries,
-            wanted="rootless",
-            through=as_ordinary_user(home, ids=ids, groups=groups) if root else (),
-        )
+        through = as_ordinary_user(home, ids=ids, groups=groups) if root else ()
+        launcher = launcher_in(home, *runtimes, runtime_entries=entries, wanted="rootless", through=through)
         driver = NativeDriver(launcher)
         try:
             yield driver
@@ -197,16 +183,8 @@ def in_plain_container(*paths: Path, user: int | None = None) -> tuple[str, ...]
 @asynccontextmanager
 async def contained_driver(home: Path, **entries: Path) -> AsyncIterator[ContainedDriver]:
     """The process driver of a plain container whose root has CAP_SETUID."""
-    (home / "packages").mkdir(exist_ok=True)
-    launcher = client.start(
-        data_dir=home,
-        packages_dir=home / "packages",
-        prefixes=[PREFIX],
-        runtime_entries=entries,
-        wanted="process",
-        through=in_plain_container(home),
-    )
-    driver = ContainedDriver(launcher)
+    through = in_plain_container(home)
+    driver = ContainedDriver(launcher_in(home, runtime_entries=entries, wanted="process", through=through))
     try:
         yield driver
     finally:

@@ -3,20 +3,15 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from lambent.environments.sandbox.ports import SandboxDriver
-from lambent.environments.sandbox.process import ProcessDriver
 from lambent.functions.records import FunctionVersion
-from lambent.runtimes.python.files import runtime_files
 from tests.e2e.extension_kit import SHELL, agent
-from tests.e2e.invoke_kit import Machine
-from tests.e2e.sandbox_kit import native_driver
+from tests.e2e.invoke_kit import Machine, machine_in
 from tests.unit.environments.kit import until, within
 
 ECHO = """
@@ -29,15 +24,8 @@ LIMIT_S = 30.0
 
 @pytest.fixture(params=["process", "native"])
 async def machine(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Machine]:
-    async with AsyncExitStack() as stack:
-        driver: SandboxDriver
-        if request.param == "native":
-            driver = await stack.enter_async_context(native_driver(tmp_path, **runtime_files()))
-        else:
-            driver = ProcessDriver(scratch=tmp_path / "sandboxes", runtime_entries=runtime_files())
-        made = Machine(driver, tmp_path / "packages")
+    async with machine_in(tmp_path, request.param) as made:
         yield made
-        await made.close()
 
 
 NATIVE = pytest.mark.parametrize("machine", ["native"], indirect=True)

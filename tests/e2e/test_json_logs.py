@@ -1,7 +1,6 @@
 """Functions whose LoggingConfig asks for JSON: the log as the platform, our bootstrap and real processes write it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,7 @@ import orjson
 import pytest
 
 from lambent.functions.records import LoggingConfig
-from lambent.runtimes.python.files import runtime_files
-from tests.e2e.invoke_kit import Machine
-from tests.e2e.sandbox_kit import native_driver
+from tests.e2e.invoke_kit import Machine, machine_in
 from tests.unit.environments.kit import until
 
 GROUP = "/aws/lambda/thumbnail"
@@ -19,11 +16,8 @@ GROUP = "/aws/lambda/thumbnail"
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    async with AsyncExitStack() as stack:
-        driver = await stack.enter_async_context(native_driver(tmp_path, **runtime_files()))
-        made = Machine(driver, tmp_path / "packages")
+    async with machine_in(tmp_path) as made:
         yield made
-        await made.close()
 
 
 def records(lines: list[str]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from lambent.environments import peers
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.contained import ContainedSandbox
 from lambent.environments.sandbox.ports import ProcessExit, SandboxError
-from lambent.launcher import client
+from lambent.launcher import client, starting
 from lambent.launcher.contained.server import MISSING
 from lambent.launcher.kernel import landlock
 from lambent.testing.running_server import COMMAND, Server
@@ -348,7 +348,7 @@ def test_a_data_dir_that_functions_cannot_reach_is_refused_with_the_folder(tmp_p
     data = tmp_path / "private" / "data"
     options = {"packages_dir": data / "packages", "prefixes": [PREFIX], "runtime_entries": {}}
     with pytest.raises(client.LauncherError, match="cannot be entered by other users"):
-        client.start(data_dir=data, wanted="process", through=in_plain_container(), **options)  # type: ignore[arg-type]
+        starting.begin(data_dir=data, wanted="process", through=in_plain_container(), **options).await_ready()  # type: ignore[arg-type]
 
 
 def only_runtime(names: list[str]) -> bool:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lambent.launcher import client, wire
+from lambent.launcher import wire
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e import origins
-from tests.e2e.sandbox_kit import DRIVERS, PREFIX, drain, printed, spec
+from tests.e2e.sandbox_kit import DRIVERS, drain, launcher_in, printed, spec
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -113,7 +113,7 @@ async def test_first_process_refuses_what_was_not_agreed(
     packages.mkdir()
     (packages / "link").symlink_to("/etc")
     (packages / "code").mkdir()
-    launcher = client.start(data_dir=tmp_path, packages_dir=packages, prefixes=[PREFIX], runtime_entries={})
+    launcher = launcher_in(tmp_path)
     good = {"do": "assign", "code": "code", "prefix": 0, "memory_mb": 64, "tmp_mb": 8, "processes": 8}
     with launcher.prepare(memory_mb=64, tmp_mb=8, processes=8) as control:
         await _ready(control)
@@ -128,7 +128,7 @@ async def test_first_process_refuses_what_was_not_agreed(
 async def test_first_process_survives_messages_that_are_none_and_assigns_once(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     (packages / "code").mkdir(parents=True)
-    launcher = client.start(data_dir=tmp_path, packages_dir=packages, prefixes=[PREFIX], runtime_entries={})
+    launcher = launcher_in(tmp_path)
     good = {"do": "assign", "code": "code", "prefix": 0, "memory_mb": 64, "tmp_mb": 8, "processes": 8}
     start = {"do": "start", "name": "runtime", "argv": ["/bin/true"], "variables": {}, "folder": "/", "open_files": 64}
     with launcher.prepare(memory_mb=64, tmp_mb=8, processes=8) as control:
@@ -183,14 +183,8 @@ async def test_zygote_of_another_runtime_is_not_used(tmp_path: Path) -> None:
     """What it runs decides what is inside: the numbers of both must agree."""
     runtime = origins.runtime_of()
     other = replace(runtime.start, argv=(*runtime.start.argv, "other"))
-    (tmp_path / "packages").mkdir()
-    launcher = client.start(
-        data_dir=tmp_path,
-        packages_dir=tmp_path / "packages",
-        prefixes=[runtime.prefix],
-        runtimes=[runtime.start, other],
-        runtime_entries=runtime_files(),
-    )
+    options = {"prefixes": [runtime.prefix], "runtime_entries": runtime_files()}
+    launcher = launcher_in(tmp_path, runtime.start, other, **options)
     zygote = launcher.start_zygote(runtime.start)
     zygote.settimeout(20)
     received = await asyncio.to_thread(wire.receive, zygote)

@@ -10,7 +10,7 @@ import pytest
 
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.ports import Preparation
-from lambent.launcher import client as launcher
+from lambent.launcher import starting
 from lambent.launcher.client import LauncherError
 from lambent.testing.running_server import Server
 from tests.e2e.extension_kit import agent
@@ -45,7 +45,7 @@ async def test_code_appears_in_a_container_that_is_up(tmp_path: Path) -> None:
 
 def test_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LauncherError, match="the OCI runtime nosuchrun is not there"):
-        launcher.kind("oci", "nosuchrun")
+        starting.kind("oci", "nosuchrun")
 
 
 def test_functions_run_keep_tmp_over_a_reset_and_scale(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ import asyncio, json, os, sys
 from pathlib import Path
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.native import NativeDriver
-from lambent.launcher import client, privileges
+from lambent.launcher import privileges, starting
 from tests.e2e.sandbox_kit import PREFIX, printed, spec
 import encodings.idna, concurrent.futures.thread  # Not readable any more once we are another user.
 
@@ -160,7 +160,7 @@ who = privileges.identity(user, {})
 for folder in (data, data / "packages"):
     privileges.make_folder(folder, who)
 folders = {"data_dir": data, "packages_dir": data / "packages"}
-launcher = client.start(**folders, prefixes=[PREFIX], runtime_entries={}, wanted=wanted)
+launcher = starting.begin(**folders, prefixes=[PREFIX], runtime_entries={}, wanted=wanted).await_ready()
 privileges.drop(who, data)
 asyncio.run(main(data, launcher))
 """

@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambent.functions.records import FunctionVersion
-from lambent.runtimes.python.files import runtime_files
 from lambent.testing.running_server import Server
 from tests.e2e.census import resources
-from tests.e2e.invoke_kit import Machine
+from tests.e2e.invoke_kit import Machine, machine_in
 from tests.e2e.packages import create_function
-from tests.e2e.sandbox_kit import native_driver
 from tests.e2e.telemetry_kit import FLOOD, FLOOD_KB, READER, agent, flood, layer, subscription
 from tests.e2e.test_hostile_functions import DESCRIPTORS
 from tests.e2e.test_layers import publish
@@ -23,11 +20,8 @@ from tests.unit.environments.kit import until
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    async with AsyncExitStack() as stack:
-        driver = await stack.enter_async_context(native_driver(tmp_path, **runtime_files()))
-        made = Machine(driver, tmp_path / "packages")
+    async with machine_in(tmp_path) as made:
         yield made
-        await made.close()
 
 
 def types(events: list[Any]) -> list[str]:

@@ -19,8 +19,9 @@ from lambent.cli.table import aligned
 from lambent.core.settings import Settings
 from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.probe import SandboxUnavailable, choose
-from lambent.launcher.client import Egress, LauncherClient, LauncherError, start
+from lambent.launcher.client import Egress, LauncherClient, LauncherError
 from lambent.launcher.net.pasta import STARTING
+from lambent.launcher.starting import begin
 from lambent.store import datadir
 
 _WAY_OUT_S = 3.0
@@ -79,7 +80,7 @@ def _sandbox(settings: Settings) -> tuple[list[Finding], bool]:
         launcher, problem = None, None
         try:
             if not (settings.sandbox == "process" and os.geteuid() != 0):
-                launcher = start(
+                launcher = begin(
                     data_dir=Path(folder),
                     packages_dir=packages,
                     prefixes=[],
@@ -87,7 +88,7 @@ def _sandbox(settings: Settings) -> tuple[list[Finding], bool]:
                     wanted=settings.sandbox,
                     egress=Egress(settings.egress, settings.egress_allow),
                     oci_runtime=settings.oci_runtime,
-                )
+                ).await_ready()
         except LauncherError as error:
             problem = str(error)
         try:

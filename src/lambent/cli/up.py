@@ -37,7 +37,7 @@ from lambent.core.settings import (
 )
 from lambent.environments.sandbox.guarantees import GUARANTEES, by_reason
 from lambent.gateway.hosts import UnsafeBind, check_bind
-from lambent.launcher import client, privileges
+from lambent.launcher import privileges, starting
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
 from lambent.launcher.privileges import Identity, PrivilegesError
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
@@ -264,7 +264,7 @@ def _start_launcher(
     if settings.sandbox == "process" and os.geteuid() != 0:
         return None, None
     try:
-        launcher = client.begin(
+        launcher = starting.begin(
             data_dir=data_dir.root,
             packages_dir=data_dir.packages,
             prefixes=[runtime.prefix for runtime in runtimes],

@@ -4,40 +4,40 @@ from pathlib import Path
 
 import pytest
 
-from lambent.launcher import client
+from lambent.launcher import client, starting
 
 
 def test_launcher_that_ends_before_it_reads_is_told_as_one_that_ended(tmp_path: Path) -> None:
     """As systemd-run does where it cannot give a scope: the next attempt is made without."""
     with pytest.raises(client.LauncherError, match="ended at once, with status 1"):
-        client._start(["false"], {"agreed": "not read"}, tmp_path, [], client.NATIVE).await_ready()
+        starting._start(["false"], {"agreed": "not read"}, tmp_path, [], client.NATIVE).await_ready()
 
 
 def test_each_start_has_a_scope_of_its_own_and_none_where_there_is_no_systemd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "systemd-run").touch(mode=0o755)
-    monkeypatch.setattr(client, "_PROGRAMS", str(tmp_path))
-    monkeypatch.setattr(client, "SYSTEMD", str(tmp_path))
-    first, second = client._delegated_scope(rootless=False), client._delegated_scope(rootless=False)
+    monkeypatch.setattr(starting, "_PROGRAMS", str(tmp_path))
+    monkeypatch.setattr(starting, "SYSTEMD", str(tmp_path))
+    first, second = starting._delegated_scope(rootless=False), starting._delegated_scope(rootless=False)
     assert "--property=Delegate=yes" in first
     assert first != second
-    monkeypatch.setattr(client, "SYSTEMD", str(tmp_path / "none"))
-    assert client._delegated_scope(rootless=False) == []
+    monkeypatch.setattr(starting, "SYSTEMD", str(tmp_path / "none"))
+    assert starting._delegated_scope(rootless=False) == []
 
 
 def test_a_scope_without_root_is_asked_of_the_users_own_systemd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "systemd-run").touch(mode=0o755)
-    monkeypatch.setattr(client, "_PROGRAMS", str(tmp_path))
-    monkeypatch.setattr(client, "SYSTEMD", str(tmp_path))
+    monkeypatch.setattr(starting, "_PROGRAMS", str(tmp_path))
+    monkeypatch.setattr(starting, "SYSTEMD", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert client._delegated_scope(rootless=True)[:2] == ["systemd-run", "--user"]
+    assert starting._delegated_scope(rootless=True)[:2] == ["systemd-run", "--user"]
 
 
 def test_a_launcher_without_root_works_in_a_user_namespace_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert client.kind("auto") == client.Kind("rootless", "not started as root")
-    assert client.kind("native") == client.NATIVE
+    assert starting.kind("auto") == client.Kind("rootless", "not started as root")
+    assert starting.kind("native") == client.NATIVE
