@@ -12,7 +12,7 @@ from lambent.environments.sandbox.ports import SandboxError
 from lambent.launcher import wire
 from tests.e2e.escapes.suite import ATTEMPTS
 from tests.e2e.escapes.table import CASES
-from tests.e2e.sandbox_kit import drain
+from tests.e2e.sandbox_kit import drain, printed
 from tests.e2e.snapshot_kit import Studio, studio
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
@@ -329,3 +329,31 @@ async def test_a_supervisor_that_was_taken_over_gets_no_disk_that_it_can_write(m
             assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
             os.close(fd)
     await template.stop()
+
+
+async def test_a_template_is_heard_once(made: Studio) -> None:
+    """What it says is read outside of its limits."""
+    source = """
+    from lambent_runtime import template
+    import socket, time
+    said = []
+    def receive(source, honest=template._receive):
+        if os.getpid() != 1 and not said:
+            source.setblocking(False)
+            end = time.monotonic() + 1
+            while time.monotonic() < end and len(said) < 2000:
+                try:
+                    source.send(b"ready")
+                    said.append(True)
+                except BlockingIOError:
+                    os.sched_yield()
+            source.setblocking(True)
+            print("said", len(said), "times", flush=True)
+        return honest(source)
+    template._receive = receive
+    """
+    template, obstacle = await made.template(source)
+    assert obstacle is None
+    text = await printed(template, "times")
+    await template.stop()
+    assert int(text.split()[1]) < 2000

@@ -143,7 +143,7 @@ class Vpcs:
                 _, fds = await channel.ask(None, "ruled", _TIMEOUT_S)
             finally:
                 await channel.end()
-        except (SandboxError, LauncherError, TimeoutError) as error:
+        except (SandboxError, LauncherError, TimeoutError, ValueError) as error:  # The last: too many rules to be sent.
             raise PlatformFault(f"the network of {known.id} cannot be made: {error}") from error
         known.ruled = True
         self._serve(fds)

@@ -38,6 +38,7 @@ class Cloning:
         self._template, self.of_template = wire.pair()
         """The second is for the runtime process, and closed here once that has it."""
         self._template.setblocking(False)
+        self._heard = False
         self._finishers: dict[int, socket.socket] = {}
         """By descriptor."""
         self._pids: dict[int, int] = {}
@@ -47,7 +48,7 @@ class Cloning:
 
     @property
     def watched(self) -> list[int]:
-        return [fd for fd in (self._template.fileno(), *self._finishers) if fd >= 0]
+        return [*self._finishers] if self._heard else [self._template.fileno(), *self._finishers]
 
     def add(self, finisher: socket.socket) -> None:
         """One that the launcher has made for a new clone."""
@@ -69,6 +70,8 @@ class Cloning:
             return
         except ConnectionResetError:
             said = b""
+        # It has one thing to say. What it says beyond that would keep us busy outside of its limits.
+        self._heard = True
         if not said:
             self._template.close()
             return
