@@ -136,6 +136,7 @@ class Transitions:
         if version.image is not None:
             return Verdict(NoImages())
         if version.vpc is not None and (refusal := self._networks.refusal()) is not None:
+            logger.warning("%s cannot run: %s", version.qualified_arn, refusal.reason)
             return Verdict(refusal)
         try:
             code_dir = await self._packages.ready(version.code)

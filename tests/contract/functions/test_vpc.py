@@ -134,7 +134,9 @@ async def test_what_ec2_does_not_have_is_refused_in_the_words_of_aws(
     assert "VpcConfig" not in await lambda_.get_function_configuration(FunctionName="there")
 
 
-async def test_a_machine_without_networks_says_so_in_the_state(lambda_: Lambda, ec2: Ec2) -> None:
+async def test_a_machine_without_networks_says_so_in_the_state_and_the_log(
+    lambda_: Lambda, ec2: Ec2, caplog: pytest.LogCaptureFixture
+) -> None:
     ec2.problem = "This server cannot put functions into a VPC: nft is missing (package nftables)."
     await lambda_.create(VpcConfig=CONFIG)
     with pytest.raises(WaiterError):
@@ -142,3 +144,4 @@ async def test_a_machine_without_networks_says_so_in_the_state(lambda_: Lambda, 
     found = await lambda_.get_function_configuration(FunctionName="f")
     assert (found["State"], found["StateReasonCode"]) == ("Failed", "InvalidConfiguration")
     assert found["StateReason"] == ec2.problem
+    assert f"{found['FunctionArn']}:$LATEST cannot run: {ec2.problem}" in caplog.text
