@@ -34,7 +34,7 @@ FREEZE_AFTER_S = 0.1
 """After a clone. Longer than that one needs to leave the template's cgroups."""
 OTHER_CLIENT = "its runtime client is not the one of Lambent, which alone can be cloned"
 NO_HOOKS = "its runtime asks for events without waiting for a restore"
-EXTENSIONS = "it has extensions"
+EXTENSIONS = "the function has extensions"
 
 
 class Template:
