@@ -147,11 +147,19 @@ def _said(error: ApiError) -> str:
     return message
 
 
+_NAMES_OF_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp"}
+"""Only by their names do the rules have ports."""
+
+
 def rules_of(permissions: Sequence[Mapping[str, Any]]) -> list[Rule]:
-    """EC2's IpPermissions, one rule for each peer. Those of IPv6 and of prefix lists mean nothing here."""
+    """EC2's IpPermissions, one rule for each peer. Those of IPv6 and of prefix lists mean nothing
+    here, nor do protocols that IPv4 does not know."""
     rules: list[Rule] = []
     for each in permissions:
-        protocol = str(each.get("IpProtocol", "-1"))
+        protocol = str(each.get("IpProtocol", "-1")).lower()
+        protocol = _NAMES_OF_PROTOCOLS.get(protocol, protocol)
+        if protocol not in ("-1", *_NAMES_OF_PROTOCOLS.values()) and not _is_number(protocol):
+            continue
         ports = _ports(protocol, each.get("FromPort"), each.get("ToPort"))
         cidrs = [peer["CidrIp"] for peer in each.get("IpRanges") or ()]
         groups = [peer["GroupId"] for peer in each.get("UserIdGroupPairs") or () if peer.get("GroupId")]
@@ -160,7 +168,11 @@ def rules_of(permissions: Sequence[Mapping[str, Any]]) -> list[Rule]:
     return rules
 
 
+def _is_number(protocol: str) -> bool:
+    return protocol.isascii() and protocol.isdecimal() and int(protocol) <= 255
+
+
 def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int] | None:
-    if protocol not in ("tcp", "udp", "6", "17") or first is None or first == -1:
+    if protocol not in ("tcp", "udp") or first is None or first == -1:
         return None
     return first, first if last is None or last == -1 else last
