@@ -7,7 +7,7 @@ caller's mistakes. Validation against the model has happened before it runs.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Parameters = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -25,8 +25,7 @@ class Identity:
     access_key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """What a handler may know of a call. All state is keyed by (account, region)."""
 
     account: str

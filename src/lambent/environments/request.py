@@ -1,10 +1,12 @@
-"""One invocation as the environment sees it: what goes in, what comes out."""
+"""One invocation as the environment sees it: what goes in, what comes out.
 
-from dataclasses import dataclass
+Named tuples, as all records that each invocation makes: a frozen dataclass takes twice to three times as long.
+"""
+
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvokeRequest:
+class InvokeRequest(NamedTuple):
     request_id: str
     payload: bytes
     """Handed to the runtime byte for byte."""
@@ -17,8 +19,7 @@ class InvokeRequest:
     """The caller wants the log's tail; the result then waits for the REPORT line."""
 
 
-@dataclass(frozen=True, slots=True)
-class InvokeResult:
+class InvokeResult(NamedTuple):
     payload: bytes
     error_type: str | None = None
     """Set when the function, its runtime or its sandbox failed."""

@@ -11,10 +11,9 @@ import base64
 import binascii
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -62,8 +61,7 @@ _NOT_AT_OUR_DISPOSAL = (RuntimeState.RUNNING, RuntimeState.INIT_ERROR, RuntimeSt
 """Not a set: the hash of an enum's member is Python, and this is asked for each invocation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the runtime posted. `error_type` is None for a response."""
 
     body: bytes

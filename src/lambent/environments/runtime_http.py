@@ -8,9 +8,8 @@ reply that precedes a parked request waits for it: a pipelining runtime then wak
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
@@ -36,8 +35,7 @@ Address = tuple[str, int]
 _NOTHING: Mapping[bytes, bytes] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     method: bytes
     path: bytes
     headers: Mapping[bytes, bytes]

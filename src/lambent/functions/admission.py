@@ -5,7 +5,6 @@ texts and its list of operations are AWS's.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
@@ -39,7 +38,7 @@ def _guarded(operation: str, handler: Handler, authorizer: Authorizer) -> Handle
             if operation not in CROSS_ACCOUNT:
                 raise denied_without_reason()
             authorizer.admit(target, caller, action)
-            context = replace(context, account=target.key.account)
+            context = context._replace(account=target.key.account)
         elif not (operation in _RECOVERY and caller.endswith(":root")):
             authorizer.admit(target, caller, action)
         return await handler(context, parameters)

@@ -7,7 +7,6 @@ gives exactly what the long way gives. Every request that gets here is answered 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import replace
 from typing import Any, Final
 
 from botocore.model import OperationModel
@@ -134,7 +133,7 @@ class Front:
     async def _extra(self, head: HttpRequest, body: BodyReader) -> HttpResponse:
         for prefix, handler in self._routes.items():
             if head.path == prefix or (prefix.endswith("/") and head.path.startswith(prefix)):
-                return await handler(replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, "Lambent")))
+                return await handler(head._replace(body=await read_body(body, PLAIN_REQUEST_BYTES, "Lambent")))
         raise ApiError("NotFoundException", f"Nothing is served at {head.path[:200]}", status=404)
 
     async def _aws(self, api: Api | None, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
@@ -163,7 +162,7 @@ class Front:
     async def _outside(
         self, outside: Outside, credential: Credential, head: HttpRequest, body: BodyReader
     ) -> HttpResponse:
-        request = replace(head, body=await read_body(body, REQUEST_BYTES, credential.service))
+        request = head._replace(body=await read_body(body, REQUEST_BYTES, credential.service))
         identity = self._authenticator.authenticate(request, credential)
         return await passed_on(outside, request, identity, credential)
 
@@ -171,7 +170,7 @@ class Front:
         self, api: Api, credential: Credential, head: HttpRequest, request_id: str, body: BodyReader
     ) -> HttpResponse:
         if api.routes_by_form:
-            request = replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, api.service.name))
+            request = head._replace(body=await read_body(body, PLAIN_REQUEST_BYTES, api.service.name))
             match = api.match(request)
         else:
             match = api.match(head)

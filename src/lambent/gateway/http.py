@@ -1,14 +1,13 @@
 """A request and a reply of HTTP as records, free of ASGI. Headers are Latin-1 text, names in lower case."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 Headers = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     method: str
     path: str
     """As on the wire: percent-encoded, without the query."""
@@ -22,10 +21,9 @@ class HttpRequest:
     source_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(NamedTuple):
     status: int
-    headers: Sequence[tuple[str, str]] = field(default=())
+    headers: Sequence[tuple[str, str]] = ()
     body: bytes | Path = b""
     """Bytes, or a file that is streamed from the disk."""
 

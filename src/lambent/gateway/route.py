@@ -6,7 +6,7 @@ Operations that share a path are told apart by the constants in the query of the
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from botocore.model import OperationModel, ServiceModel
@@ -19,8 +19,7 @@ LABEL: Final = "/label"
 GREEDY: Final = "/greedy"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     operation: OperationModel
     labels: Mapping[str, str]
     parameters: dict[str, Any] | None = None

@@ -1,7 +1,7 @@
 """The Invoke operation over fakes: parameters in, AWS's reply out."""
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -146,8 +146,7 @@ async def test_the_account_limit_throttles_in_lambdas_words() -> None:
 async def test_the_callers_trace_goes_on() -> None:
     async with Machine() as machine:
         handler = invocation(machine).operations()["Invoke"]
-        context = replace(
-            CONTEXT,
+        context = CONTEXT._replace(
             trace_header="Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
         )
         reply = await within(handler(context, {"FunctionName": "thumbnail"}))

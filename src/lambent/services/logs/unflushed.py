@@ -71,7 +71,8 @@ class Unflushed:
     def __init__(self, limits: Limits, first_sequence: int = 1) -> None:
         self._limits = limits
         self._tails: dict[StreamKey, Tail] = {}
-        self._dirty: dict[StreamKey, Tail] = {}
+        self._dirty: dict[Tail, None] = {}
+        """In the order in which they became so. By identity: the hash of a key costs each line a microsecond."""
         self.sequence = itertools.count(first_sequence)
         self.held_bytes = 0
         self.dropped_records = 0
@@ -98,14 +99,14 @@ class Unflushed:
             tail.events.append(Pending(timestamp_ms, next(self.sequence), message))
             tail.held_bytes += cost
             self.held_bytes += cost
-        if tail.key in self._dirty:
+        if tail in self._dirty:
             return self.held_bytes - cost < EARLY_BYTES <= self.held_bytes
-        self._dirty[tail.key] = tail
+        self._dirty[tail] = None
         return True
 
     def take(self, now_ms: int) -> list[Tail]:
         """Move what every dirty tail holds to its `flushing`, with a notice where events were dropped."""
-        tails = list(self._dirty.values())
+        tails = list(self._dirty)
         self._dirty.clear()
         for tail in tails:
             tail.flushing, tail.events = tail.events, []
@@ -130,7 +131,7 @@ class Unflushed:
                 tail.dropped += tail.noticed
             tail.events[:0] = tail.flushing
             self._reset(tail)
-            self._dirty[tail.key] = tail
+            self._dirty[tail] = None
 
     def forget_all(self) -> None:
         """Drop what is held, as the state on disk is dropped. Open tails go on."""
@@ -161,7 +162,7 @@ class Unflushed:
         tail.noticed = NOTHING
 
     def _forget(self, tail: Tail) -> None:
-        if tail.writers == 0 and tail.key not in self._dirty and not tail.flushing:
+        if tail.writers == 0 and tail not in self._dirty and not tail.flushing:
             self._tails.pop(tail.key, None)
 
 
