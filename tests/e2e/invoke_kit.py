@@ -111,9 +111,6 @@ class Machine:
         """Paths inside are those of AWS."""
         return self._driver.name != "process"
 
-    def folder(self, layer: LayerReference) -> Path:
-        return self._root / layer.code.sha256
-
     def layer(self, files: Mapping[str, str]) -> LayerReference:
         """What becomes /opt; all files are executable."""
         digest = ids.hex32() + ids.hex32()

@@ -259,8 +259,7 @@ async def test_a_wrapper_from_a_layer_starts_the_runtime_and_its_children_get_si
         def handler(event, context): return os.environ["WRAPPED"]
     """
     layer = machine.layer({"extensions/one": agent(), "wrapper": wrapper})
-    opt = "/opt" if machine.native else str(machine.folder(layer))
-    variables = {"AWS_LAMBDA_EXEC_WRAPPER": f"{opt}/wrapper"}
+    variables = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper"}
     function = machine.deploy(source, layers=(layer,), variables=variables, memory_mb=1024)
     assert await machine.result(function) == "yes"
     assert "wrapping\n" in machine.log.lines

@@ -1,6 +1,7 @@
 import logging
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,14 @@ def test_a_wrapper_gets_the_command_as_its_arguments(tmp_path: Path, install: In
     command = runtime.command(process(variables={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}))(LAYOUT)
     wrapped = ("/opt/wrap", "/var/lang/bin/python3.12", "-S", "/var/runtime/bootstrap.py")
     assert command.argv == ("/bin/sh", "-c", WRAPPING, *wrapped)
+
+
+def test_a_wrapper_is_found_where_the_sandbox_has_the_layers_and_the_code(tmp_path: Path, install: Install) -> None:
+    install(tmp_path / "3.12.4", "3.12", 4)
+    runtime = Catalog(Places([], [tmp_path])).find("python3.12")
+    for wrapper, place in (("/opt/bin/w", "/x/opt/bin/w"), ("/var/task/w", "/x/task/w"), ("/bin/env", "/bin/env")):
+        render = runtime.command(process(variables={"AWS_LAMBDA_EXEC_WRAPPER": wrapper}))
+        assert render(replace(LAYOUT, opt="/x/opt", task="/x/task")).argv[3] == place
 
 
 @pytest.mark.parametrize(

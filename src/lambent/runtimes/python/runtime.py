@@ -55,7 +55,9 @@ class PythonRuntime:
                 variables["_LAMBENT_WARNING"] = self.warning
             argv = self._argv(layout)
             wrapper = process.variables.get("AWS_LAMBDA_EXEC_WRAPPER")
-            return Command(("/bin/sh", "-c", WRAPPING, wrapper, *argv) if wrapper else argv, variables)
+            if wrapper:
+                argv = ("/bin/sh", "-c", WRAPPING, _here(wrapper, layout), *argv)
+            return Command(argv, variables)
 
         return render
 
@@ -77,3 +79,11 @@ def _start(runtime: PythonRuntime) -> RuntimeStart:
     """Asked for by each environment."""
     variables = python_start_variables(runtime.identifier, AWS_LAYOUT)
     return RuntimeStart(runtime.identifier, runtime.prefix, runtime._argv(AWS_LAYOUT), variables)
+
+
+def _here(path: str, layout: Layout) -> str:
+    """A path as it is on AWS, where this sandbox has it."""
+    for there, here in ((AWS_LAYOUT.opt, layout.opt), (AWS_LAYOUT.task, layout.task)):
+        if path.startswith(f"{there}/"):
+            return here + path.removeprefix(there)
+    return path
