@@ -53,6 +53,7 @@ def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
     status = _SET_UP_FAILED
     try:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)  # The launcher's: its number will be another file.
         os.dup2(control.detach(), _CONTROL_FD, inheritable=False)
         syscalls.close_from(_CONTROL_FD + 1)
         control = socket.socket(fileno=_CONTROL_FD)

@@ -210,3 +210,12 @@ async def test_an_init_that_nobody_wants_any_more_ends_and_one_at_the_end_of_the
         await machine.pool.snapshots.close()
         with pytest.raises(PlatformFault):
             await within(taking)
+
+
+async def test_versions_published_at_the_same_time_are_no_more_templates_than_allowed() -> None:
+    versions = [function_version(version="1", snap_start=True, deployment_id=f"d-{number}") for number in range(6)]
+    async with Machine(lambda _: TEMPLATE, snapshots=Snapshots(most=2)) as machine:
+        snapshots = machine.pool.snapshots
+        outcomes = await within(asyncio.gather(*map(snapshots.take, versions)))
+        assert {each.taken for each in outcomes} == {Taken.YES}
+        assert snapshots.templates == 2

@@ -154,7 +154,7 @@ class Snapshots:
         if entry.template is None:
             if entry.known is not None and (entry.known.taken is not Taken.YES or now < entry.not_before):
                 return entry.known if entry.known.taken is not Taken.YES else _BROKEN
-            self._make_room()
+            self._make_room(1)
             entry.template = template = Template(entry.version, self._driver, self._journals, self._surroundings())
             tasks.detach(f"template of {entry.version.qualified_arn}", template.run())
         template = entry.template
@@ -167,6 +167,8 @@ class Snapshots:
                 entry.template = None
             elif (first := template.first()) is not None:
                 entry.spare = first
+            # Others may have been made at the same time.
+            self._make_room(0)
         return outcome
 
     async def _clone(self, entry: _Entry) -> Sandbox | None:
@@ -205,17 +207,17 @@ class Snapshots:
             return None
         return next((each for each in self._entries.values() if each.template is None and each.known is None), None)
 
-    def _make_room(self) -> None:
-        templates = [entry for entry in self._entries.values() if entry.template is not None and entry.template.ready]
-        if len(templates) >= self._most:
-            self._evict(min(templates, key=lambda entry: entry.used_at))
+    def _make_room(self, wanted: int) -> None:
+        templates = sorted(self._ready(), key=lambda entry: entry.used_at)
+        for entry in templates[: max(0, len(templates) + wanted - self._most)]:
+            self._evict(entry)
+
+    def _ready(self) -> list[_Entry]:
+        return [each for each in self._entries.values() if each.template is not None and each.template.ready]
 
     def _sweep(self) -> None:
         """A quarter of the templates goes while memory is low."""
-        templates = sorted(
-            (entry for entry in self._entries.values() if entry.template is not None and entry.template.ready),
-            key=lambda entry: entry.used_at,
-        )
+        templates = sorted(self._ready(), key=lambda entry: entry.used_at)
         for entry in templates[: capacity.idle_to_evict(len(templates), self._available_memory())]:
             self._evict(entry)
 

@@ -54,6 +54,7 @@ def run(place: Place, limits: request.Limits, filter: bytes | None, control: soc
     try:
         # Not a kill: the function would outlive it. The loop wakes up and sees that its parent is another.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.set_wakeup_fd(-1)  # The launcher's: its number will be another file.
         os.dup2(control.detach(), _CONTROL_FD, inheritable=False)
         syscalls.close_from(_CONTROL_FD + 1)
         control = socket.socket(fileno=_CONTROL_FD)

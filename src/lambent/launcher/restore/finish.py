@@ -25,9 +25,9 @@ def run(blueprint: Blueprint, control: socket.socket, template: socket.socket) -
     status = _FAILED
     try:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        syscalls.close_except((0, 1, 2, control.fileno(), template.fileno(), blueprint.proc))
-        signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(-1)  # The launcher's, which is closed now.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        syscalls.close_except((0, 1, 2, control.fileno(), template.fileno(), blueprint.proc))
         status = _live(blueprint, control, template)
     except Exception as error:  # noqa: BLE001 - the last line of this process: tell, then end
         if not isinstance(error, OSError | Failed | inspection.NotAClone):
