@@ -162,6 +162,7 @@ def test_the_mending_command_stands_under_the_text() -> None:
         ("native", "none", "switched off", Verdict.OK, None),
         ("native", "auto", "pasta is missing (package passt)", Verdict.WARN, "sudo apt-get install passt nftables"),
         ("rootless", "auto", "Permission denied: '/dev/net/tun'", Verdict.WARN, "sudo modprobe tun"),
+        ("rootless", "auto", "pasta ended: Failed to open tun socket", Verdict.WARN, "sudo modprobe tun"),
         ("process", "auto", None, Verdict.WARN, None),
     ],
 )
