@@ -17,7 +17,7 @@ import pytest
 
 from lambent.environments.networks.dns import DnsRelay
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from lambent.environments.sandbox.ports import NetworkSpec, SandboxSpec
+from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxSpec
 from lambent.launcher.client import Egress
 from tests.e2e.network_kit import (
     GATEWAY,
@@ -107,6 +107,19 @@ async def test_a_private_network_is_reached_where_it_is_allowed(made: World, tmp
     # An address of the host opens only by itself, never as part of a network that happens to hold it.
     assert found[1].startswith("host ")
     assert found[2] in REFUSED
+
+
+@pytest.mark.parametrize("wanted", ["internet", "none", None])
+async def test_a_sandbox_connected_while_it_was_made_is_only_so_for_a_function_that_wants_it(
+    made: World, tmp_path: Path, wanted: str | None
+) -> None:
+    web = made.serve(made.internet, INTERNET, 0, "internet")
+    plain = probing(tmp_path, [["tcp", INTERNET, web], ["udp", INTERNET, web]])
+    plain = dataclasses.replace(plain, network=None if wanted is None else NetworkSpec(kind=wanted))
+    async with driver_in(made, tmp_path, AUTO) as driver:
+        prepared = await driver.prepare(Preparation(internet=True))
+        said = set((await found_by(await prepared.assign(plain))).values())
+    assert said == ({f"internet {HOST}"} if wanted == "internet" else {"ENETUNREACH"})
 
 
 async def test_sandboxes_do_not_reach_one_another(made: World, tmp_path: Path) -> None:

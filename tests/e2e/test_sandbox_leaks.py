@@ -187,7 +187,7 @@ def _is_of(device: str, home: Path) -> bool:
 SUPERVISOR = """
 import asyncio, os, signal
 from pathlib import Path
-from lambent.environments.ports import Preparation
+from lambent.environments.sandbox.ports import Preparation
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.origins import runtime_of
 from tests.e2e.sandbox_kit import DRIVERS, native_driver, printed, spec

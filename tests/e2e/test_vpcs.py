@@ -14,7 +14,7 @@ from lambent.core.clock import SystemClock
 from lambent.environments.networks.services import VpcService
 from lambent.environments.networks.vpcs import Vpcs
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from lambent.environments.sandbox.ports import NetworkSpec, SandboxSpec
+from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxSpec
 from lambent.functions.vpc import Rule, SecurityGroup, Subnet, Vpc
 from lambent.launcher.client import Egress
 from lambent.testing.running_server import Server
@@ -106,7 +106,9 @@ async def server(driver: NativeDriver, home: Path, network: NetworkSpec) -> tupl
 
 
 async def found(driver: NativeDriver, home: Path, network: NetworkSpec, *attempts: Sequence[Any]) -> list[str]:
-    sandbox = await driver.create(placed(home, network, PROBES, attempts))
+    # As of the stock: connected with the internet until it is known for whom it is.
+    prepared = await driver.prepare(Preparation(internet=True))
+    sandbox = await prepared.assign(placed(home, network, PROBES, attempts))
     try:
         return [json.loads(line)[1] for line in (await run(sandbox, timeout_s=40)).splitlines()]
     finally:

@@ -136,7 +136,7 @@ class Prewarm:
         self._changed.set()
         prepared = self._take(kind, runtime)
         if prepared is None and runtime is not None:
-            prepared = await self._forked(spec.account, runtime)
+            prepared = await self._forked(spec, runtime)
         if prepared is not None:
             try:
                 return Obtained(await prepared.assign(spec), prepared.how)
@@ -267,7 +267,7 @@ class Prewarm:
         began, runtime = self._clock.monotonic(), kind.runtime
         prepared: Prepared | None = None
         try:
-            prepared = await self._driver.prepare(Preparation(runtime=runtime))
+            prepared = await self._driver.prepare(Preparation(runtime=runtime, internet=True))
         except (SandboxError, TimeoutError) as error:
             if not self._closed:
                 what = "Nothing" if runtime is None else f"No {runtime.identifier}"
@@ -301,8 +301,8 @@ class Prewarm:
 
     # Inside: zygotes
 
-    async def _forked(self, account: str, runtime: RuntimeStart) -> Prepared | None:
-        key = ZygoteKey(account, runtime.identifier)
+    async def _forked(self, spec: SandboxSpec, runtime: RuntimeStart) -> Prepared | None:
+        key = ZygoteKey(spec.account, runtime.identifier)
         zygote = self._zygotes.get(key)
         if zygote is None or (zygote.started.done() and key not in self._driver.zygotes):
             # For those that come next: to wait for it from now on would be slower than an exec.
@@ -314,7 +314,8 @@ class Prewarm:
         if key not in self._driver.zygotes:
             return None
         try:
-            return await self._driver.prepare(Preparation(runtime=runtime, zygote_of=account))
+            internet = spec.network is not None and spec.network.kind == "internet"
+            return await self._driver.prepare(Preparation(runtime, spec.account, internet=internet))
         except (SandboxError, TimeoutError) as error:
             logger.info("The zygote of %s is of no use: %s", runtime.identifier, error)
             return None

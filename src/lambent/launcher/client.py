@@ -117,9 +117,17 @@ class LauncherClient:
         self._channel.settimeout(None)
 
     def prepare(
-        self, *, memory_mb: int, tmp_mb: int, processes: int, runtime: Starts | None = None, zygote: int | None = None
+        self,
+        *,
+        memory_mb: int,
+        tmp_mb: int,
+        processes: int,
+        runtime: Starts | None = None,
+        zygote: int | None = None,
+        internet: bool = False,
     ) -> socket.socket:
-        """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line.
+        """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line. With `internet`
+        one of them is that of `plug`.
 
         Raises LauncherError when the launcher is gone, ValueError for a runtime that it was not told of.
         """
@@ -128,6 +136,8 @@ class LauncherClient:
             request["runtime"] = self._runtimes.index(runtime)
         if zygote is not None:
             request["zygote"] = zygote
+        if internet:
+            request["internet"] = True
         return self._ask(request)
 
     def start_zygote(self, runtime: Starts) -> socket.socket:

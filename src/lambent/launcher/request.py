@@ -45,6 +45,8 @@ class Prepare(NamedTuple):
     """Number of the runtime in the list given at start, whose interpreter waits inside; None: no interpreter yet."""
     zygote: int | None
     """The one that forks it; None: it is exec'd."""
+    internet: bool = False
+    """It is connected with the internet while it is made."""
 
 
 class Restore(NamedTuple):
@@ -92,6 +94,7 @@ def prepare(message: dict[str, Any], runtimes: int) -> Prepare:
         _limits(message),
         runtime=_number(message, "runtime", (0, runtimes - 1)) if numbered else None,
         zygote=_number(message, "zygote", (1, 1 << 62)) if forked else None,
+        internet=message.get("internet") is True,
     )
 
 

@@ -15,6 +15,7 @@ from lambent.launcher import init, leftovers, request, tmp_image, wire, zygote
 from lambent.launcher.kernel import syscalls
 from lambent.launcher.machine import Machine
 from lambent.launcher.net import networks
+from lambent.launcher.net import request as network_request
 from lambent.launcher.net.namespaces import NetworkUnavailable
 from lambent.launcher.restore import finish, making
 from lambent.launcher.slots import Slots
@@ -152,7 +153,10 @@ class Launcher:
             raise
         if pid == 0:
             self._become(wanted, blueprint, control)
-        self._running[pid] = Running(slot, control)
+        self._running[pid] = sandbox = Running(slot, control)
+        if wanted.internet:
+            # On this CPU, while the sandbox is made on another.
+            self._connect(pid, sandbox, network_request.INTERNET)
 
     def _fork(self) -> int:
         return syscalls.clone(_NAMESPACES)
@@ -179,9 +183,11 @@ class Launcher:
         found = next(((pid, each) for pid, each in self._running.items() if each.slot == slot), None)
         if found is None:
             return  # It has ended, which its socket tells.
-        pid, sandbox = found
+        self._connect(*found, message.get("network"))
+
+    def _connect(self, pid: int, sandbox: Running, wanted: Any) -> None:
         try:
-            answer = {"event": "plugged", **self.networks.plug(sandbox.slot, pid, message.get("network"))}
+            answer = {"event": "plugged", **self.networks.plug(sandbox.slot, pid, wanted)}
         except (request.BadRequest, NetworkUnavailable, OSError) as error:
             answer = {"event": "not_plugged", "reason": str(error), "kind": type(error).__name__}
         with suppress(OSError):

@@ -17,7 +17,7 @@ from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.channel import Channel, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import GONE, PeakMemory, processes
-from lambent.environments.sandbox.ports import Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
+from lambent.environments.sandbox.ports import NetworkSpec, Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
@@ -36,6 +36,7 @@ _NO_ADDRESS = (
 _CREATE_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+_NO_NETWORK = NetworkSpec(kind="none")
 USUAL = Limits(memory_mb=128, tmp_mb=512, processes=256)
 """Of a sandbox whose function is not known yet: what most functions have."""
 
@@ -259,12 +260,14 @@ async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec, launche
     """Why it has no network: None when it has. A function in a VPC does not start without."""
     async with asyncio.timeout(_CREATE_TIMEOUT_S):
         message = await answer
-    in_vpc = spec.network is not None and spec.network.kind == "vpc"
+    kind = "none" if spec.network is None else spec.network.kind
     if message["event"] == "plugged":
         # The router may be without a way out for now.
-        problem = None if in_vpc else launcher.egress_problem()
+        problem = launcher.egress_problem() if kind == "internet" else None
         return None if problem == STARTING else problem
-    if spec.network is not None and in_vpc:
+    if kind == "none":
+        raise SandboxError(f"it cannot be taken out of its network: {message['reason']}")
+    if spec.network is not None and kind == "vpc":
         if message["kind"] == NoAddress.__name__:
             raise ApiError("SubnetIPAddressLimitReachedException", _NO_ADDRESS, status=502)
         raise SandboxError(f"the network of {spec.network.vpc_id} cannot be had: {message['reason']}")
@@ -314,8 +317,11 @@ class NativePrepared:
         fds: Mapping[str, int],
         launcher: LauncherClient,
         sandboxes: "set[NativeSandbox | NativePrepared]",
+        plugged: "asyncio.Future[Message] | None" = None,
     ) -> None:
+        """`plugged` is what will be said of its way to the internet; None: it has no network yet."""
         self.how = how
+        self._plugged = plugged
         self._number = number
         """By which the launcher knows it."""
         self._channel = channel
@@ -346,7 +352,7 @@ class NativePrepared:
                 tmp_mb=limits.tmp_mb,
                 processes=limits.processes,
             )
-            plugged = _plug(self._launcher, self._channel, self._number, spec)
+            plugged = await self._plug(spec)
             await self._channel.ask(order, "assigned", _CREATE_TIMEOUT_S)
             if plugged is not None:
                 sandbox.network_missing = await _plugged(plugged, spec, self._launcher)
@@ -354,6 +360,17 @@ class NativePrepared:
             await sandbox.stop()
             raise
         return sandbox
+
+    async def _plug(self, spec: SandboxSpec) -> "asyncio.Future[Message] | None":
+        if self._plugged is None:
+            return _plug(self._launcher, self._channel, self._number, spec)
+        if spec.network is not None and spec.network.kind == "internet":
+            return self._plugged
+        async with asyncio.timeout(_CREATE_TIMEOUT_S):
+            await self._plugged  # The next answer is to the next question.
+        answer = self._channel.expect_plug()
+        self._launcher.plug(self._number, (spec.network or _NO_NETWORK).as_json())
+        return answer
 
     async def stop(self) -> None:
         if self._assigned:
@@ -387,6 +404,8 @@ class NativeDriver:
     def __init__(self, launcher: LauncherClient) -> None:
         self.name = launcher.kind.name
         self.can_restore = launcher.kind.program is None
+        # An OCI runtime makes the network after its first process.
+        self._plugs_early = launcher.kind.program is None
         self._sandboxes: set[NativeSandbox | NativePrepared] = set()
         self._launcher = launcher
         self._zygotes = Zygotes(launcher)
@@ -402,6 +421,7 @@ class NativeDriver:
         how, number = (HowStarted.EXECUTED if wish.runtime is None else HowStarted.POOLED), None
         if wish.zygote_of is not None:
             how, number = HowStarted.FORKED, self._zygotes.number(wish)
+        internet = wish.internet and self._plugs_early and not self._launcher.no_egress
         try:
             control = self._launcher.prepare(
                 memory_mb=limits.memory_mb,
@@ -409,22 +429,25 @@ class NativeDriver:
                 processes=limits.processes,
                 runtime=wish.runtime,
                 zygote=number,
+                internet=internet,
             )
         except ValueError:
             raise SandboxError(NOT_AGREED) from None
         channel = Channel(control)
+        plugged = channel.expect_plug() if internet else None
         try:
             message, fds = await channel.ask(None, "ready", _CREATE_TIMEOUT_S)
         except BaseException:
             await channel.end()
             raise
-        prepared = NativePrepared(how, message["sandbox"], channel, fds, self._launcher, self._sandboxes)
+        prepared = NativePrepared(how, message["sandbox"], channel, fds, self._launcher, self._sandboxes, plugged)
         self._sandboxes.add(prepared)
         return prepared
 
     async def create(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
-        return await (await self._prepare(_limits(spec), Preparation())).assign(spec)
+        internet = spec.network is not None and spec.network.kind == "internet"
+        return await (await self._prepare(_limits(spec), Preparation(internet=internet))).assign(spec)
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""

@@ -38,6 +38,8 @@ class Preparation:
     """The interpreter that is started already and waits."""
     zygote_of: str | None = None
     """The account whose zygote forks it, instead of an exec. That zygote must run."""
+    internet: bool = False
+    """It is connected with the internet meanwhile, which most functions want: the others are taken out of there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

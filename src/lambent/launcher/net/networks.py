@@ -17,6 +17,7 @@ from lambent.launcher.net import request as network_request
 from lambent.launcher.net.namespaces import Home, NetworkUnavailable
 from lambent.launcher.net.router import GATEWAY, UPSTREAM, Addresses, Port, Router
 from lambent.launcher.net.vpc import Vpc
+from lambent.launcher.request import BadRequest
 
 NONE, HOST_NAT = "none", "host-nat"
 SANDBOX_ADDRESSES = IPv4Network("169.254.0.0/18")
@@ -117,15 +118,24 @@ class Networks:
             self._internet.apply(firewall.host_addresses(self._allowed, host))
 
     def plug(self, sandbox: int, process: int, wanted: Any) -> dict[str, Any]:
-        """Connect a sandbox; what it then has. Raises BadRequest, NetworkUnavailable, OSError."""
+        """Connect a sandbox; what it then has. One that was connected with the internet while it was made is taken out
+        of there. Raises BadRequest, NetworkUnavailable, OSError."""
         place = network_request.port(wanted)
-        if place is not None:
+        ports = self._plugged.setdefault(sandbox, [])
+        while ports:
+            if self._internet is None or ports[-1].pool is not self._addresses:
+                raise BadRequest("it is connected already")
+            self._internet.unplug(ports[-1])
+            ports.pop()
+        if place == "none":
+            return {}
+        if place != "internet":
             port = self._vpc(place.vpc).plug(process, place)
         elif self._internet is not None:
             port = self._internet.plug(process, self._addresses, firewall.SANDBOXES)
         else:
             raise NetworkUnavailable(self.missing or "there is no way out")
-        self._plugged.setdefault(sandbox, []).append(port)
+        ports.append(port)
         return {"address": str(port.address)}
 
     def _vpc(self, name: str) -> Vpc:

@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lambent.launcher.request import BadRequest
 
@@ -53,12 +53,18 @@ class VpcPort(NamedTuple):
     groups: tuple[str, ...]
 
 
-def port(value: Any) -> VpcPort | None:
-    """Where a sandbox is to be plugged in; None: into the internet's router. Raises BadRequest."""
-    if not isinstance(value, dict) or value.get("kind") not in ("internet", "vpc"):
-        raise BadRequest("a network is internet or vpc")
-    if value["kind"] == "internet":
-        return None
+INTERNET = {"kind": "internet"}
+
+
+def port(value: Any) -> VpcPort | Literal["internet", "none"]:
+    """Where a sandbox is to be plugged in. Raises BadRequest."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind == "internet":
+        return "internet"
+    if kind == "none":
+        return "none"
+    if kind != "vpc":
+        raise BadRequest("a network is internet, vpc or none")
     groups = tuple(_text(each, _GROUP) for each in _list(value.get("groups"), 5))
     return VpcPort(_text(value.get("vpc"), _VPC), _network(value.get("subnet")), tuple(sorted(groups)))
 

@@ -58,6 +58,8 @@ class Port(NamedTuple):
 
     address: IPv4Address
     pool: Addresses
+    number: int
+    """Of its interface in the router."""
 
     def release(self) -> None:
         self.pool.give_back(self.address)
@@ -113,7 +115,12 @@ class Router:
         except OSError:
             pool.give_back(address)
             raise
-        return Port(address, pool)
+        return Port(address, pool, number)
+
+    def unplug(self, port: Port) -> None:
+        """Disconnect a sandbox that goes on. Raises OSError."""
+        self.request(netlink.delete_link(port.number))
+        port.release()
 
     def request(self, message: bytes) -> None:
         """Have the kernel do it in there. Raises OSError."""
