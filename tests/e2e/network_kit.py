@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -147,7 +147,13 @@ WITH_TUN = 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 &
 
 @asynccontextmanager
 async def driver_in(
-    made: World, home: Path, egress: Egress, kind: str = "native", *, waits: bool = True
+    made: World,
+    home: Path,
+    egress: Egress,
+    kind: str = "native",
+    *,
+    waits: bool = True,
+    entries: Mapping[str, Path] | None = None,
 ) -> AsyncIterator[NativeDriver]:
     """A launcher on the "host" of this world, and its driver; the rootless one is an ordinary user's."""
     (home / "packages").mkdir(exist_ok=True)
@@ -158,7 +164,7 @@ async def driver_in(
             user = as_ordinary_user(home, ids=True, groups=groups)
             through = ("unshare", "--mount", "sh", "-c", WITH_TUN, "sh", *user)
         with inside(made.host):
-            launcher = launcher_in(home, wanted=kind, through=through, egress=egress)
+            launcher = launcher_in(home, wanted=kind, through=through, egress=egress, runtime_entries=entries or {})
         driver = NativeDriver(launcher)
         try:
             if waits:
@@ -180,12 +186,18 @@ async def way_out(launcher: client.LauncherClient) -> None:
             await asyncio.sleep(0.005)
 
 
-def needs_networks() -> None:
-    """Root and the programs; their absence fails where everything must be there, and skips elsewhere."""
+def lacking() -> str | None:
+    """Why there are no networks on this machine."""
     missing = "needs root" if os.geteuid() != 0 else None
     for program, package in (("ip", "iproute2"), ("nft", "nftables"), ("pasta", "passt")):
         if shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
             missing = f"{program} is missing (package {package})"
+    return missing
+
+
+def needs_networks() -> None:
+    """Root and the programs; their absence fails where everything must be there, and skips elsewhere."""
+    missing = lacking()
     if missing is not None and os.environ.get("CI") == "true":
         pytest.fail(missing)
     elif missing is not None:

@@ -7,11 +7,11 @@ from tests.e2e.escapes import identity
 from tests.e2e.escapes.identity import CASES, Case, Outcome
 
 
-@pytest.fixture(scope="module")
-def outcome(server: Server) -> Outcome:
+@pytest.fixture(scope="module", params=identity.WAYS)
+def outcome(server: Server, request: pytest.FixtureRequest) -> Outcome:
     if server.sandbox == "process":
         pytest.skip("the process sandbox promises nothing")
-    return identity.run(server)
+    return identity.run(server, request.param)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lambent.environments.events import HowStarted
 from lambent.testing.running_server import Server
+from tests.e2e.census import eventually
 from tests.e2e.escapes import impostor
 from tests.e2e.packages import create_function
+from tests.e2e.test_cold_starts import cold_starts, prepared
 
 GUARANTEE = "identity"
 PROMISE = "speaks for no other environment, function, account or user"
@@ -107,11 +110,16 @@ class Outcome:
     inside: dict[str, str]
 
 
-def run(server: Server) -> Outcome:
+WAYS = {HowStarted.EXECUTED: {"PYTHONHASHSEED": "0"}, HowStarted.POOLED: {}}
+"""How the environment of the impostor can be started, and variables of a function for which it is."""
+
+
+def run(server: Server, how: HowStarted) -> Outcome:
     ours, others = server.client("lambda"), server.client("lambda", account=OTHER_ACCOUNT)
     source = SOURCE.read_text()
     for client, name in ((ours, "impostor"), (ours, "victim"), (others, "stranger")):
-        create_function(client, name, source, Timeout=30, MemorySize=3008)
+        variables = WAYS[how] if name == "impostor" else {}
+        create_function(client, name, source, Timeout=30, MemorySize=3008, Environment={"Variables": variables})
     callers = dict.fromkeys(("impostor", "victim"), ours) | {"stranger": others}
 
     def ask(name: str, event: Attempt) -> Any:
@@ -120,10 +128,14 @@ def run(server: Server) -> Outcome:
         assert "FunctionError" not in reply, told
         return told
 
+    eventually(lambda: prepared(server), timeout_s=20, until=bool)
+    keys = ask("impostor", ["keys"])
+    start, *_ = cold_starts(server, "impostor")
+    assert start["how"] == how
     at = Situation(
         victim=ask("victim", ["keys"]),
         stranger=ask("stranger", ["keys"]),
-        impostor=ask("impostor", ["keys"]),
+        impostor=keys,
         victims_request=ask("victim", ["request"]),
         earlier_request=ask("impostor", ["request"]),
         port=server.port,

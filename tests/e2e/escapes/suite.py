@@ -13,14 +13,16 @@ from pathlib import Path
 
 from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
-from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
+from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxError, SandboxSpec
 from lambent.launcher import cgroups
+from lambent.launcher.client import Egress
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
-from lambent.runtimes.variables import Process
-from tests.e2e.escapes.table import ALLOWED, CASES, IN_CONTAINERS, Case
+from lambent.runtimes.variables import SNAP_START, Process
+from tests.e2e import network_kit
+from tests.e2e.escapes.table import ALLOWED, CASES, IN_CLONES, IN_CONTAINERS, WITH_INTERNET, Case
 from tests.e2e.invoke_kit import INTERPRETER, RUNTIME
 from tests.e2e.sandbox_kit import DRIVERS, PYTHON, printed, spec
 
@@ -28,6 +30,9 @@ ATTEMPTS = Path(__file__).with_name("attempts")
 END = "end of attempts"
 MARK = "LAMBENT_PROBE_SECRET"
 ACCOUNT = "123456789012"
+OTHER_LAUNCHER = "other"
+METADATA, OF_INTERNET = "169.254.169.254", "192.0.2.1"
+"""Of the table."""
 LACKING = ("ENOSYS", "EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ENOPROTOOPT", "ENODEV", "ENXIO")
 """Outside: this kernel does not have it, or this machine not such a device."""
 _KERNEL_FILES = ("/proc/", "/dev/")
@@ -39,17 +44,38 @@ class Variant:
 
     driver: str
     how: HowStarted
+    plugged: bool = False
+    """It reaches the internet."""
 
     def __str__(self) -> str:
-        return f"{self.driver}, {WAYS[self.how]}"
+        return f"{self.driver}, {WAYS[self.how]}" + (", with internet" if self.plugged else "")
+
+    def expected(self, case: Case) -> list[str]:
+        other: Mapping[str, str] = {}
+        if self.plugged:
+            other = WITH_INTERNET
+        elif self.driver == "oci":
+            other = IN_CONTAINERS
+        elif self.how is HowStarted.RESTORED:
+            other = IN_CLONES
+        return other.get(case.name, case.expected).split("|")
 
 
-WAYS = {HowStarted.EXECUTED: "by exec", HowStarted.POOLED: "from the pool", HowStarted.FORKED: "by fork"}
+WAYS = {
+    HowStarted.EXECUTED: "by exec",
+    HowStarted.POOLED: "from the pool",
+    HowStarted.FORKED: "by fork",
+    HowStarted.RESTORED: "restored",
+}
+_STARTS = (HowStarted.EXECUTED, HowStarted.POOLED, HowStarted.FORKED)
+PLUGGED = Variant("native", HowStarted.EXECUTED, plugged=True)
 VARIANTS = (
-    *(Variant(driver, how) for driver in ("native", "rootless") for how in WAYS),
-    *(Variant("oci", how) for how in WAYS if how is not HowStarted.FORKED),
+    *(Variant("native", how) for how in (*_STARTS, HowStarted.RESTORED)),
+    PLUGGED,
+    *(Variant("rootless", how) for how in _STARTS),
+    *(Variant("oci", how) for how in _STARTS if how is not HowStarted.FORKED),
 )
-SOMETIMES: tuple[Variant, ...] = ()
+SOMETIMES = () if os.environ.get("CI") == "true" else (PLUGGED,)
 """What need not be there on every machine."""
 
 
@@ -63,8 +89,7 @@ class Results:
     """Why there is no such sandbox on this machine."""
 
     def as_expected(self, case: Case, variant: Variant) -> bool:
-        expected = IN_CONTAINERS.get(case.name, case.expected) if variant.driver == "oci" else case.expected
-        return self.inside[variant][case.name] in expected.split("|")
+        return self.inside[variant][case.name] in variant.expected(case)
 
     def refused(self, case: Case, variant: Variant) -> bool:
         return self.as_expected(case, variant) and self.inside[variant][case.name] != "ok"
@@ -138,8 +163,9 @@ def run(home: Path) -> Results:
     results = Results()
     for driver in DRIVERS:
         folder = home / driver
-        folder.mkdir()
-        folder.chmod(0o755)
+        for each in (folder, folder / OTHER_LAUNCHER):
+            each.mkdir()
+            each.chmod(0o755)
         with host(folder) as facts:
             asyncio.run(_try(driver, folder, facts, results))
     return results
@@ -153,15 +179,39 @@ async def _try(name: str, home: Path, facts: dict[str, str], results: Results) -
         if os.geteuid() == 0:
             results.outside[name] = await outside(home, facts)
         lines = [case.attempt.format(**facts) for case in CASES] + ALLOWED
-        made = tried(home, runtime, lines)
         for variant in VARIANTS:
             if variant.driver == name:
                 try:
-                    text = await inside(driver, made, variant.how)
-                except SandboxError as error:
+                    if variant.plugged:
+                        text = await _with_internet(home / OTHER_LAUNCHER, runtime, lines, int(facts["port"]))
+                    else:
+                        text = await inside(driver, home, runtime, lines, variant.how)
+                except (SandboxError, Lacking) as error:
                     results.absent[variant] = f"{variant}: {error}"
                 else:
                     results.inside[variant] = _told(text, lines)
+
+
+class Lacking(Exception):
+    """This machine has not what such a sandbox needs."""
+
+
+async def _with_internet(home: Path, runtime: PythonRuntime, lines: Sequence[str], port: int) -> str:
+    """In a world of its own, whose internet and cloud would answer to the host."""
+    if why := network_kit.lacking():
+        raise Lacking(why)
+    with network_kit.world() as world:
+        for address in (METADATA, OF_INTERNET):
+            world.run(world.internet, f"ip address add {address}/32 dev lo")
+            world.serve(world.internet, address, 80, "here")
+            with network_kit.inside(world.host):
+                socket.create_connection((address, 80), 5).close()
+        world.serve(world.host, "127.0.0.1", port, "the host")
+        async with network_kit.driver_in(world, home, Egress("auto"), entries=runtime_files()) as driver:
+            made = replace(tried(home, runtime, lines), network=NetworkSpec(kind="internet"))
+            sandbox = await driver.create(made)
+            assert sandbox.network_missing is None
+            return await _said(sandbox)
 
 
 def _told(text: str, lines: Sequence[str]) -> dict[str, str]:
@@ -234,28 +284,50 @@ def _run_outside(commands: Path) -> str:
     return done.stdout
 
 
-def tried(home: Path, runtime: PythonRuntime, lines: Sequence[str]) -> SandboxSpec:
-    """A function of the real runtime whose module tries everything when it is imported."""
-    source = """
-        from attempts import run
-        run.main("/var/task/commands")
-        def handler(event, context): pass
-        """
-    made = spec(home / "packages", source, environment_id="tried")
-    _copy_program(made.code_dir)
+TRY = """
+from attempts import run
+run.main("/var/task/commands")
+def handler(event, context): pass
+"""
+TRY_RESTORED = """
+import os
+from snapshot_restore_py import register_after_restore
+def attempts():
+    child = os.fork()
+    if child == 0:
+        try:
+            from attempts import run
+            run.main("/var/task/commands")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+register_after_restore(attempts)
+def handler(event, context): pass
+"""
+"""In a child, which has the memory and the descriptors of the clone, because that is the first process itself."""
+
+
+def tried(home: Path, runtime: PythonRuntime, lines: Sequence[str], *, restored: bool = False) -> SandboxSpec:
+    """A function of the real runtime whose module tries everything when it is imported, or after its restore."""
+    name = "tried-restored" if restored else "tried"
+    made = spec(home / "packages", TRY_RESTORED if restored else TRY, environment_id=name)
+    if not (made.code_dir / "attempts").exists():
+        _copy_program(made.code_dir)
     (made.code_dir / "commands").write_text("\n".join(lines))
+    kind = SNAP_START if restored else "on-demand"
     return replace(
         made,
-        command=runtime.command(_process(runtime.identifier)),
+        command=runtime.command(_process(runtime.identifier, kind)),
         account=ACCOUNT,
         runtime=runtime.start,
         must_exec=False,
     )
 
 
-def _process(identifier: str) -> Process:
+def _process(identifier: str, initialization_type: str) -> Process:
     return Process(
         runtime=identifier,
+        initialization_type=initialization_type,
         handler="main.handler",
         function_name="tried",
         function_version="1",
@@ -269,8 +341,23 @@ def _process(identifier: str) -> Process:
     )
 
 
-async def inside(driver: NativeDriver, made: SandboxSpec, how: HowStarted) -> str:
-    sandbox = await begin(driver, made, how)
+async def inside(
+    driver: NativeDriver, home: Path, runtime: PythonRuntime, lines: Sequence[str], how: HowStarted
+) -> str:
+    if how is not HowStarted.RESTORED:
+        return await _said(await begin(driver, tried(home, runtime, lines), how))
+    made = tried(home, runtime, lines, restored=True)
+    template = await driver.create(replace(made, template=True, must_exec=True))
+    try:
+        await template.start()
+        obstacle = await template.snapshot()
+        assert obstacle is None, obstacle
+        return await _said(await driver.restore(template, made))
+    finally:
+        await template.stop()
+
+
+async def _said(sandbox: NativeSandbox) -> str:
     try:
         await sandbox.start()
         return await printed(sandbox, END, timeout_s=60)

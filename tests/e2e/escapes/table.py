@@ -272,3 +272,22 @@ IN_CONTAINERS = {
 }
 """What is told instead where an OCI runtime makes the sandbox: its first process is the function's own, nobody else's.
 """
+
+_OF_FIRST_PROCESS = (
+    "the first process's root",
+    "the first process's folder",
+    "the first process's open files",
+    "variables of the first process",
+    "memory of the first process",
+    "a signal to the first process",
+    "a signal to its thread",
+)
+IN_CLONES = dict.fromkeys((*_OF_FIRST_PROCESS, "the name of its control group"), "ok")
+"""The same where a clone is the first process itself: the attempts are made by its child. Its group has a number as its
+name, because it came there from its template's."""
+
+WITH_INTERNET = {
+    "the internet": "ok",
+    "the metadata service": "ECONNREFUSED",
+}
+"""What is told instead where a sandbox is connected with the router."""
