@@ -15,6 +15,7 @@ from tests.contract.functions.conftest import Lambda
 support = functions.support
 quotas = functions.quotas
 neighbours = functions.neighbours
+ec2 = functions.ec2
 plane = functions.plane
 lambda_ = functions.lambda_
 
