@@ -118,7 +118,3 @@ async def begin(driver: NativeDriver, spec: SandboxSpec, how: HowStarted) -> Nat
 
 def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def launcher_pid(driver: NativeDriver) -> int:
-    return driver._launcher._process.pid

@@ -116,6 +116,10 @@ def launcher_in(home: Path, *runtimes: RuntimeStart, **options: Any) -> Launcher
     return starting.begin(data_dir=home, packages_dir=packages, runtimes=runtimes, **chosen).await_ready()
 
 
+def launcher_pid(driver: NativeDriver) -> int:
+    return driver._launcher._process.pid
+
+
 @asynccontextmanager
 async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
     """A launcher and its driver, until all of it is closed. Fails where native is impossible: needs root."""

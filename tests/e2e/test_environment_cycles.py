@@ -17,8 +17,8 @@ from lambent.functions.records import FunctionVersion
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.census import Census, census, resources
 from tests.e2e.invoke_kit import CATALOG, RUNTIME, Machine
-from tests.e2e.sandbox_kit import native_driver
-from tests.e2e.test_sandbox_leaks import groups, launcher_pid
+from tests.e2e.sandbox_kit import launcher_pid, native_driver
+from tests.e2e.test_sandbox_leaks import groups
 from tests.unit.environments.kit import until, within
 
 CYCLES = int(os.environ.get("LAMBENT_CYCLES", "200"))

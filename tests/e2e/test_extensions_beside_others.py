@@ -8,9 +8,8 @@ from lambent.runtimes.python.files import runtime_files
 from tests.e2e.census import census
 from tests.e2e.extension_kit import agent
 from tests.e2e.invoke_kit import CATALOG, RUNTIME, Machine
-from tests.e2e.sandbox_kit import native_driver
+from tests.e2e.sandbox_kit import launcher_pid, native_driver
 from tests.e2e.test_environment_cycles import grown, held
-from tests.e2e.test_sandbox_leaks import launcher_pid
 from tests.unit.environments.kit import until, within
 
 SOURCE = """

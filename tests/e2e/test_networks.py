@@ -32,7 +32,7 @@ from tests.e2e.network_kit import (
     needs_networks,
     world,
 )
-from tests.e2e.sandbox_kit import printed, run, spec, until
+from tests.e2e.sandbox_kit import launcher_pid, printed, run, spec, until
 
 REFUSED = {"ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EAFNOSUPPORT", "time-out"}
 AUTO = Egress("auto")
@@ -258,7 +258,7 @@ def pastas_of(driver: NativeDriver) -> list[int]:
         with suppress(OSError):
             name, fields = stat.read_text().rsplit(")", 1)
             parents[int(stat.parent.name)] = (int(fields.split()[1]), name.partition("(")[2])
-    keepers = {pid for pid, (parent, _) in parents.items() if parent == driver._launcher._process.pid}
+    keepers = {pid for pid, (parent, _) in parents.items() if parent == launcher_pid(driver)}
     return [pid for pid, (parent, name) in parents.items() if parent in keepers and name.startswith("pas")]
 
 

@@ -22,7 +22,7 @@ from lambent.testing.running_server import COMMAND, Server
 from tests.e2e import ordinary_user
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
-from tests.e2e.sandbox_kit import PREFIX, contained_driver, in_plain_container, printed, run, spec, until
+from tests.e2e.sandbox_kit import PREFIX, contained_driver, in_plain_container, launcher_pid, printed, run, spec, until
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can imitate the root of a container"),
@@ -276,7 +276,7 @@ async def test_a_killed_first_process_takes_the_function_with_it(tmp_path: Path)
         user, folder = user_of(sandbox), Path(sandbox.layout.tmp).parent
         await sandbox.start()
         await until(lambda: len(users_processes(user)) == 4)
-        (first,) = children(driver._launcher._process.pid)
+        (first,) = children(launcher_pid(driver))
         os.kill(first, signal.SIGKILL)
         async with asyncio.timeout(10):
             assert (await sandbox.exited()).signal == signal.SIGKILL
@@ -303,7 +303,7 @@ async def test_the_next_start_sweeps_what_a_launcher_and_its_sandboxes_left_that
         user, folder = user_of(sandbox), Path(sandbox.layout.tmp).parent
         await sandbox.start()
         await until(lambda: len(users_processes(user)) == 4)
-        launcher = driver._launcher._process.pid
+        launcher = launcher_pid(driver)
         firsts = children(launcher)
         os.kill(launcher, signal.SIGSTOP)  # Or it would clean up after its child.
         for pid in firsts:
@@ -326,9 +326,9 @@ async def test_many_sandboxes_leave_nothing(tmp_path: Path) -> None:
                 await sandbox.kill()
             await sandbox.stop()
             if number == 2:
-                files = len(os.listdir(f"/proc/{driver._launcher._process.pid}/fd")), len(os.listdir("/proc/self/fd"))
+                files = len(os.listdir(f"/proc/{launcher_pid(driver)}/fd")), len(os.listdir("/proc/self/fd"))
         await until(lambda: len(os.listdir("/proc/self/fd")) <= files[1])
-        await until(lambda: len(os.listdir(f"/proc/{driver._launcher._process.pid}/fd")) <= files[0])
+        await until(lambda: len(os.listdir(f"/proc/{launcher_pid(driver)}/fd")) <= files[0])
         assert os.listdir(tmp_path / "contained") == ["runtime"]
 
 

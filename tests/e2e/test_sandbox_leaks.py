@@ -21,7 +21,7 @@ from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxError
 from lambent.launcher import cgroups
 from tests.e2e import origins
-from tests.e2e.sandbox_kit import DRIVERS, printed, spec, until
+from tests.e2e.sandbox_kit import DRIVERS, launcher_pid, printed, spec, until
 
 CYCLES = int(os.environ.get("LAMBENT_TEST_SANDBOX_CYCLES", "30"))
 SYSTEMD_COLLECTS = Path(cgroups.SYSTEMD).is_dir()
@@ -88,10 +88,6 @@ def rss_kb(pid: int) -> int:
 
 def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def launcher_pid(driver: NativeDriver) -> int:
-    return driver._launcher._process.pid
 
 
 async def cycle(driver: NativeDriver, tmp_path: Path, number: int) -> dict[str, str]:
@@ -207,7 +203,7 @@ async def main():
             await driver.prepare(Preparation(start))
             await driver.prepare(Preparation(start, "123456789012"))
         sandboxes[1].freeze()
-        print(driver._launcher._process.pid, *(pid for each in sandboxes for pid in each.processes()), flush=True)
+        print(launcher_pid(driver), *(pid for each in sandboxes for pid in each.processes()), flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())

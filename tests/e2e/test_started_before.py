@@ -16,8 +16,8 @@ from lambent.environments.sandbox.memory import processes
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.runtimes.python.runtime import PythonRuntime
-from tests.e2e.origins import SAID_ONCE, begin, children, driver_for, launcher_pid, runtime_of, said, spec_of
-from tests.e2e.sandbox_kit import until
+from tests.e2e.origins import SAID_ONCE, begin, children, driver_for, runtime_of, said, spec_of
+from tests.e2e.sandbox_kit import launcher_pid, until
 
 DUMP = """
 import builtins, gc, json, locale, logging, os, resource, signal, stat, sys, threading, time

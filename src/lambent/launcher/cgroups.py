@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from lambent.launcher.kernel import files
+
 CONTROLLERS = ("memory", "cpu", "pids", "freezer")
 SYSTEMD = "/run/systemd/system"
 """Exists where systemd runs; cgroups are then its own, but for those that it delegates."""
@@ -89,9 +91,9 @@ def _folder(mount_point: str, root: str, path: str) -> str:
 
 
 def discover() -> tuple[Hierarchy, ...]:
-    mountinfo, own = _read("/proc/self/mountinfo"), _read("/proc/self/cgroup")
+    mountinfo, own = files.read("/proc/self/mountinfo"), files.read("/proc/self/cgroup")
     folders = _v2_folders(mountinfo, own)
-    return plan(mountinfo, own, {folder: _read(f"{folder}/cgroup.controllers") for folder in folders})
+    return plan(mountinfo, own, {folder: files.read(f"{folder}/cgroup.controllers") for folder in folders})
 
 
 def writable(hierarchies: tuple[Hierarchy, ...]) -> tuple[Hierarchy, ...]:
@@ -131,7 +133,7 @@ def _delegate(hierarchy: Hierarchy, folder: str) -> None:
         _enable(hierarchy.folder, wanted)
     os.mkdir(folder, 0o755)
     if wanted:
-        _write(f"{folder}/cgroup.subtree_control", wanted)
+        files.write(f"{folder}/cgroup.subtree_control", wanted)
 
 
 def _enable(folder: str, wanted: str) -> None:
@@ -139,7 +141,7 @@ def _enable(folder: str, wanted: str) -> None:
         if os.path.exists(f"{folder}/cgroup.type"):  # The root of all groups has none, and may keep its processes.
             _move_processes(folder, f"{folder}/{_LEAF}")
         try:
-            _write(f"{folder}/cgroup.subtree_control", wanted)
+            files.write(f"{folder}/cgroup.subtree_control", wanted)
         except OSError as error:  # A process forked between the reading of its group and the move.
             if error.errno != errno.EBUSY or attempt == _MOVES - 1:
                 raise
@@ -150,9 +152,9 @@ def _enable(folder: str, wanted: str) -> None:
 def _move_processes(group: str, leaf: str) -> None:
     with suppress(FileExistsError):
         os.mkdir(leaf, 0o755)
-    for pid in _read(f"{group}/cgroup.procs").split():
+    for pid in files.read(f"{group}/cgroup.procs").split():
         with suppress(ProcessLookupError):  # It has ended meanwhile.
-            _write(f"{leaf}/cgroup.procs", pid)
+            files.write(f"{leaf}/cgroup.procs", pid)
 
 
 class Limits(NamedTuple):
@@ -232,7 +234,7 @@ def _oom_event(folder: str, oom_control: int) -> dict[str, int]:
     """v1 kills one process where v2 kills the group: an eventfd tells the supervisor, which kills the rest."""
     event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     try:
-        _write(f"{folder}/cgroup.event_control", f"{event} {oom_control}")
+        files.write(f"{folder}/cgroup.event_control", f"{event} {oom_control}")
     except OSError:  # A kernel without it; the supervisor then learns of the kill when the runtime ends.
         os.close(event)
         return {}
@@ -333,21 +335,7 @@ def oom_kills(text: bytes) -> int:
     return 0
 
 
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def _write(path: str, text: str) -> None:
-    # Not by a file object: that costs more than all that the kernel does, for each of a dozen files.
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(file, text.encode())
-    finally:
-        os.close(file)
-
-
 def _write_if_there(path: str, text: str) -> None:
     """A kernel may lack some of the files."""
     with suppress(FileNotFoundError):
-        _write(path, text)
+        files.write(path, text)

@@ -12,12 +12,12 @@ from pathlib import Path
 from lambent.launcher import wire
 from lambent.launcher.cgroups import SYSTEMD
 from lambent.launcher.client import NATIVE, NO_EGRESS, Egress, Kind, LauncherClient, LauncherError, Starts
+from lambent.launcher.kernel import capabilities
 
 _OLDEST_KERNEL = (5, 12)
 """The first with mount_setattr."""
 _PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 _PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
-_CAP_SYS_ADMIN = 21
 OCI_RUNTIMES = ("runc", "crun", "runsc", "kata-runtime")
 """Looked for in this order."""
 
@@ -39,9 +39,8 @@ def kind(wanted: str, oci_runtime: str | None = None) -> Kind:
         return NATIVE  # It cannot be had, and says so.
     if os.geteuid() != 0:
         return Kind("rootless", "not started as root")
-    with open("/proc/self/status", encoding="utf-8") as status:
-        held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
-    return NATIVE if held >> _CAP_SYS_ADMIN & 1 else Kind("rootless", "root here is without CAP_SYS_ADMIN")
+    held = capabilities.held()
+    return NATIVE if held >> capabilities.SYS_ADMIN & 1 else Kind("rootless", "root here is without CAP_SYS_ADMIN")
 
 
 def _oci_program(name: str | None) -> str:

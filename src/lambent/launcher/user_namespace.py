@@ -9,12 +9,11 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lambent.launcher.kernel import syscalls
+from lambent.launcher.kernel import capabilities, files, syscalls
 
 _PROGRAMS = "/usr/bin"
 _PER_DATA_DIR = 4096
 _MOST = 0x1_0000
-_CAP_SETUID, _CAP_SETGID = 7, 6
 REFUSING = (
     (
         "kernel/apparmor_restrict_unprivileged_userns",
@@ -116,7 +115,7 @@ def _map(target: int, uid: int, gid: int, *, own_ids: bool) -> str:
             users, groups = (_free_part(_extents(f"/proc/self/{kind}_map")) for kind in ("uid", "gid"))
             count = min(users.size, groups.size)
             for kind, own, free in (("uid", uid, users), ("gid", gid, groups)):
-                _write(f"/proc/{target}/{kind}_map", f"0 {own} 1\n1 {free.start} {count}\n")
+                files.write(f"/proc/{target}/{kind}_map", f"0 {own} 1\n1 {free.start} {count}\n")
         except OSError as error:
             return f"{ALONE} the range of numbers was refused: {error}"
         return str(1 + count)
@@ -134,15 +133,14 @@ def _map(target: int, uid: int, gid: int, *, own_ids: bool) -> str:
 
 
 def _map_alone(uid: int, gid: int) -> None:
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"0 {uid} 1\n")
-    _write("/proc/self/gid_map", f"0 {gid} 1\n")
+    files.write("/proc/self/setgroups", "deny")
+    files.write("/proc/self/uid_map", f"0 {uid} 1\n")
+    files.write("/proc/self/gid_map", f"0 {gid} 1\n")
 
 
 def may_set_ids() -> bool:
-    with open("/proc/self/status", encoding="utf-8") as status:
-        held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
-    return all(held >> capability & 1 for capability in (_CAP_SETUID, _CAP_SETGID))
+    held = capabilities.held()
+    return all(held >> capability & 1 for capability in (capabilities.SETUID, capabilities.SETGID))
 
 
 def _extents(path: str) -> list[_Range]:
@@ -198,12 +196,3 @@ def _why(error: OSError) -> str:
         except OSError:
             continue
     return f"the kernel refuses a user namespace: {error.strerror} (a container's system call filter does so)"
-
-
-def _write(path: str, text: str) -> None:
-    # In one write: a map can be written once.
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(file, text.encode())
-    finally:
-        os.close(file)

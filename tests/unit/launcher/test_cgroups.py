@@ -5,6 +5,7 @@ import pytest
 
 from lambent.launcher import cgroups
 from lambent.launcher.cgroups import Hierarchy, Limits
+from lambent.launcher.kernel import files
 
 V1_MOUNTS = """\
 30 25 0:26 / {top} ro,nosuid shared:9 - tmpfs tmpfs ro,mode=755
@@ -45,7 +46,7 @@ def test_v2_group_is_emptied_of_its_processes_and_those_that_have_ended_do_not_m
 
     (tmp_path / "cgroup.type").write_text("domain\n")
     (tmp_path / "cgroup.procs").write_text("1\n2\n")
-    monkeypatch.setattr(cgroups, "_write", write)
+    monkeypatch.setattr(files, "write", write)
     (made,) = cgroups.prepare((Hierarchy(2, str(tmp_path), ("memory", "freezer")),), "lambent-1")
     moves = [("lambent-launcher/cgroup.procs", "1"), ("lambent-launcher/cgroup.procs", "2")]
     controllers = [("cgroup.subtree_control", "+memory"), ("lambent-1/cgroup.subtree_control", "+memory")]

@@ -43,6 +43,13 @@ def test_the_states_of_an_environment_are_those_of_the_code() -> None:
     assert shown.splitlines() == [row.replace("|  |", "| |") for row in rows]
 
 
+def test_the_modules_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    named = {ROOT / "src/lambent" / name for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+)(?:\.py)?`", page)}
+    assert len(named) > 40
+    assert [str(each) for each in sorted(named) if not each.is_dir() and not each.with_suffix(".py").exists()] == []
+
+
 def test_the_states_of_an_extension_are_those_of_the_code() -> None:
     page = (ROOT / "docs/extensions.md").read_text()
     shown = page.partition("<!-- extension states -->\n")[2].partition("<!-- end -->")[0]

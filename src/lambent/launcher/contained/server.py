@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lambent.launcher import request, user_namespace, wire
 from lambent.launcher.contained import first as contained_first
 from lambent.launcher.contained import user_end
-from lambent.launcher.kernel import landlock, seccomp, syscalls
+from lambent.launcher.kernel import capabilities, landlock, seccomp, syscalls
 
 _NEEDED = {"CAP_CHOWN": 0, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8}
 _END_TIMEOUT_S = 5.0
@@ -233,8 +233,7 @@ class ContainedLauncher:
 def _require() -> None:
     if not landlock.abi():
         raise OSError("this kernel has no Landlock, or the container's system call filter refuses it")
-    with open("/proc/self/status", encoding="utf-8") as status:
-        held = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
+    held = capabilities.held()
     if lacking := [name for name, number in _NEEDED.items() if not held >> number & 1]:
         raise OSError(f"root here is without {', '.join(lacking)}")
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)

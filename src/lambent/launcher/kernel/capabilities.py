@@ -5,6 +5,7 @@ import errno
 import struct
 
 from lambent.launcher.kernel import syscalls
+from lambent.launcher.kernel.files import read
 from lambent.launcher.kernel.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
 
 CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, MKNOD, SETFCAP = 0, 2, 5, 6, 7, 8, 21, 27, 31
@@ -14,6 +15,13 @@ _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 # NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock: uid 0 means nothing, and stays so.
 _SECUREBITS = 0b1100_1111
 _HIGHEST = 63
+
+
+def held() -> int:
+    """The effective ones, as bits."""
+    return next(
+        int(line.split()[1], 16) for line in read("/proc/self/status").splitlines() if line.startswith("CapEff:")
+    )
 
 
 def keep(*capabilities: int) -> None:

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 
 from lambent.launcher import cgroups, leftovers
+from lambent.launcher.kernel import files
 from lambent.launcher.machine import Machine
 from lambent.launcher.oci import tree
 
@@ -12,7 +13,7 @@ from lambent.launcher.oci import tree
 class OciMachine(Machine):
     def _prepare_cgroups(self) -> tuple[tuple[cgroups.Hierarchy, ...], list[str]]:
         prepared = super()._prepare_cgroups()
-        self.own_groups = cgroups.own_folders(_read("/proc/self/mountinfo"), _read("/proc/self/cgroup"))
+        self.own_groups = cgroups.own_folders(files.read("/proc/self/mountinfo"), files.read("/proc/self/cgroup"))
         # The runtime makes groups in all hierarchies, also in those that we have no use for.
         leftovers.sweep(self.own_groups, self.group_prefix)
         leftovers.write_record(self.record, self.own_groups)
@@ -34,8 +35,3 @@ class OciMachine(Machine):
 
     def _probe_user_namespaces(self) -> bool:
         return False  # A function has the number that is its own on the host.
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
