@@ -186,7 +186,7 @@ from pathlib import Path
 from lambent.environments.sandbox.ports import Preparation
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.origins import runtime_of
-from tests.e2e.sandbox_kit import DRIVERS, native_driver, printed, spec
+from tests.e2e.sandbox_kit import DRIVERS, launcher_pid, native_driver, printed, spec
 
 async def main():
     home, native, start = Path({home!r}), {driver!r} == "native", runtime_of().start

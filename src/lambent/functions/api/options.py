@@ -27,10 +27,6 @@ def _empty(value: Any) -> bool:
     return not value
 
 
-def _all_empty(value: Mapping[str, Any]) -> bool:
-    return not any(value.values())
-
-
 def _one_of(*defaults: Any) -> IsOff:
     return lambda value: value in defaults
 

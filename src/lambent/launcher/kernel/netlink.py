@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Sequence
 
-_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE, _GETADDR = 16, 17, 20, 24, 25, 22
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _GETADDR = 16, 17, 20, 24, 22
 _REQUEST, _ACK, _DUMP, _REPLACE, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
 _ERROR, _DONE = 2, 3
 _RECEIVE_BYTES = 1 << 16
@@ -25,7 +25,7 @@ _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_UNIVERSE, _SCOPE_LINK, _UNICAST, _UNREACHABLE = 254, 4, 0, 253, 1, 7
+_TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_UNIVERSE, _SCOPE_LINK, _UNICAST = 254, 4, 0, 253, 1
 _ONLINK = 4
 
 IPV4_ADDRESSES = 0x10
@@ -145,15 +145,6 @@ def route(index: int, destination: str | None = None, prefix: int = 0, *, gatewa
     if gateway is not None:
         body += _attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
     body += _number(_RTA_OIF, index)
-    return _message(_NEWROUTE, _CREATE | _REPLACE, body)
-
-
-def unreachable(destination: str, prefix: int) -> bytes:
-    """Nothing is sent there, and whoever tries is told at once."""
-    body = struct.pack(
-        "=BBBBBBBBI", socket.AF_INET, prefix, 0, 0, _TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_UNIVERSE, _UNREACHABLE, 0
-    )
-    body += _attribute(_RTA_DST, socket.inet_aton(destination))
     return _message(_NEWROUTE, _CREATE | _REPLACE, body)
 
 

@@ -1,37 +1,28 @@
-"""What stands outside a container as the first process stands inside a native sandbox: the same messages, its own way.
+"""The loop of the process that stands outside a container: the messages of any first process, in its own way.
 
-A fork of the launcher, one for each container, with the launcher's privileges and subreaper of what runs inside. The
-container is there, waiting for its command, before it is assigned. It ends with its control socket.
+It is subreaper of what runs inside. The runtime is the first process of the container, so each Reset needs a new one.
 """
 
-import fcntl
 import json
 import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from lambent.launcher import base_tree, cgroups, execute, first, mounts, request, tmp_image, wire
+from lambent.launcher import base_tree, cgroups, execute, first, mounts, request, tmp_image
 from lambent.launcher.forks import Forked, Identity, Waiting
 from lambent.launcher.kernel import syscalls
-from lambent.launcher.net import loopback
 from lambent.launcher.oci import config as oci_config
 from lambent.launcher.oci import tree as oci_tree
 from lambent.launcher.oci.runtime import OciError, OciRuntime
 from lambent.launcher.tmp_folder import TmpFolder
 
-_FOLDERS = ("task", "opt", "lang", "tmp", "bundle")
-_OUTPUT_BYTES = 1 << 20
-_F_SETPIPE_SZ = 1031
-_CONTROL_FD = 3
 _COMMAND_FD, _ERROR_FD = 3, 4
 _START_FD = 3
 """As the waiting process sees them."""
-_SET_UP_FAILED = 70
 _UP_LIMIT_S = 10.0
 _INNER = "inside"
 """The control group of the container, below ours, whose limits stay when the runtime removes its own."""
@@ -57,89 +48,6 @@ class Blueprint(NamedTuple):
     groups: str | None
     """Path of its control groups below each hierarchy."""
     seccomp: Mapping[str, object] | None
-
-
-def run(blueprint: Blueprint, control: socket.socket) -> NoReturn:
-    """The whole life of this process, from right after the fork."""
-    status = _SET_UP_FAILED
-    try:
-        signal.set_wakeup_fd(-1)  # The launcher's, which goes with its other descriptors.
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGTERM)
-        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        os.dup2(control.detach(), _CONTROL_FD, inheritable=False)
-        syscalls.close_from(_CONTROL_FD + 1)
-        control = socket.socket(fileno=_CONTROL_FD)
-        _live(blueprint, control)
-        status = 0
-    except Exception as error:  # noqa: BLE001 - the last line of this process: tell, then end
-        if not isinstance(error, OSError):
-            sys.excepthook(type(error), error, error.__traceback__)
-        with suppress(OSError):
-            wire.send(control, {"event": "failed", "reason": str(error)})
-    finally:
-        os._exit(status)
-
-
-def _live(blueprint: Blueprint, control: socket.socket) -> None:
-    group = cgroups.create(blueprint.parents, blueprint.slot, first.cgroup_limits(blueprint.limits))
-    syscalls.unshare(syscalls.CLONE_NEWNET)
-    loopback.bring_up()
-    apis = [loopback.listen(address) for address in loopback.RUNTIME_API]
-    endpoints = [loopback.listen(address) for address in loopback.AWS_ENDPOINT]
-    slot = make_slot(blueprint.slot)
-    prefix = blueprint.own_prefix if blueprint.runtime is None else blueprint.runtime.prefix
-    mounts.attach(syscalls.open_tree(base_tree.prefix_path(prefix)), f"{slot}/lang")
-    tmp = TmpFolder(blueprint.tmp_blanks, blueprint.host_id, f"{slot}/tmp")
-    output_read, output_write = _pipe(blueprint.host_id)
-    extensions_read, extensions_write = _pipe(blueprint.host_id)
-    outputs = first.Outputs(output_write, extensions_write)
-    outside = OciFirst(blueprint, group, control, outputs, tmp)
-    signal.signal(signal.SIGTERM, lambda *_: control.shutdown(socket.SHUT_RDWR))  # As if the supervisor had gone.
-    try:
-        outside.make()
-        tmp.mount(blueprint.limits.tmp_mb)  # Only what comes after the container can be replaced in it.
-        fds = {f"runtime_api.{number}": each.fileno() for number, each in enumerate(apis)}
-        fds |= {f"aws_endpoint.{number}": each.fileno() for number, each in enumerate(endpoints)}
-        control_fds = outside.control()
-        fds |= {"output": output_read, "extension_output": extensions_read, **control_fds}
-        wire.send(control, {"event": "ready", "sandbox": int(blueprint.slot)}, fds)
-        for each in (*apis, *endpoints):
-            each.close()
-        for fd in (output_read, extensions_read, *control_fds.values()):
-            os.close(fd)
-        outside.serve()
-    finally:
-        outside.end()
-        clear_slot(blueprint.slot)
-
-
-def make_slot(slot: str) -> str:
-    folder = f"{oci_tree.SLOTS}/{slot}"
-    for name in _FOLDERS:
-        os.makedirs(f"{folder}/{name}", 0o711 if name != "bundle" else 0o700)
-    return folder
-
-
-def clear_slot(slot: str) -> None:
-    """Unmount and remove; what is not there is not missed."""
-    folder = f"{oci_tree.SLOTS}/{slot}"
-    for name in _FOLDERS:
-        with suppress(OSError):
-            while True:  # Until it is no mount point any more.
-                syscalls.umount(f"{folder}/{name}")
-    for path, _, files in os.walk(folder, topdown=False):
-        for name in files:
-            os.unlink(f"{path}/{name}")
-        os.rmdir(path)
-
-
-def _pipe(owner: int) -> tuple[int, int]:
-    read, write = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(read, False)
-    with suppress(OSError):  # The user's pipe pages are used up.
-        fcntl.fcntl(write, _F_SETPIPE_SZ, _OUTPUT_BYTES)
-    os.fchown(write, owner, owner)
-    return read, write
 
 
 class OciFirst(first.First):

@@ -1,7 +1,7 @@
 """The launcher of the `oci` driver: the same loop, but an OCI runtime (runc, crun, ...) makes the sandboxes.
 
 It stays in the host's tree, where the runtime finds what it needs. Each sandbox has a process of ours outside
-(`oci.first`) in the place of a first process of ours inside.
+(`oci.init`, `oci.first`) in the place of a first process of ours inside.
 """
 
 import os
@@ -14,7 +14,9 @@ from typing import NoReturn
 
 from lambent.launcher import init, request
 from lambent.launcher.kernel import seccomp, syscalls
-from lambent.launcher.oci import first as oci_first
+from lambent.launcher.oci import init as oci_init
+from lambent.launcher.oci import tree as oci_tree
+from lambent.launcher.oci.first import Blueprint
 from lambent.launcher.oci.machine import OciMachine
 from lambent.launcher.oci.runtime import OciRuntime
 from lambent.launcher.server import Launcher, Running
@@ -37,14 +39,14 @@ class OciLauncher(Launcher):
         return syscalls.clone(0)
 
     def _become(self, wanted: request.Prepare, blueprint: init.Blueprint, control: socket.socket) -> NoReturn:
-        oci_first.run(self._plan(wanted, int(blueprint.slot)), control)
+        oci_init.run(self._plan(wanted, int(blueprint.slot)), control)
 
     def _start_zygote(self, runtime: int, control: socket.socket) -> None:
         raise request.BadRequest("containers of an OCI runtime cannot be forked")
 
-    def _plan(self, wanted: request.Prepare, slot: int) -> oci_first.Blueprint:
+    def _plan(self, wanted: request.Prepare, slot: int) -> Blueprint:
         machine = self._machine
-        return oci_first.Blueprint(
+        return Blueprint(
             name=self._container(slot),
             slot=str(slot),
             limits=wanted.limits,
@@ -78,7 +80,7 @@ class OciLauncher(Launcher):
         if code != 0:  # It was killed, or failed: what it had is still there.
             OciRuntime(self._program, self._null).delete(self._container(ended.slot))
             with suppress(OSError):
-                oci_first.clear_slot(str(ended.slot))
+                oci_tree.clear_slot(str(ended.slot))
         self._remove_foreign_groups(f"{self._machine.group_name}/{ended.slot}")
         super()._clean(ended, code)
 

@@ -6,6 +6,7 @@ The host's tree stays where it is, for the OCI runtime, below a root of ours tha
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from lambent.launcher import base_tree
 from lambent.launcher.base_tree import STAGING
@@ -17,6 +18,7 @@ STATE = f"{STAGING}/state"
 """Of the OCI runtime."""
 ROOT = f"{STAGING}/root"
 """The mount points of a container."""
+_FOLDERS = ("task", "opt", "lang", "tmp", "bundle")
 
 
 def enter(*, base: str, packages: str, images: str, prefixes: Sequence[str], cgroups: Sequence[str]) -> None:
@@ -84,3 +86,23 @@ def _mount_point(path: str, *, folder: bool) -> None:
     os.makedirs(path if folder else os.path.dirname(path), exist_ok=True)
     if not folder:
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o644))
+
+
+def make_slot(slot: str) -> str:
+    folder = f"{SLOTS}/{slot}"
+    for name in _FOLDERS:
+        os.makedirs(f"{folder}/{name}", 0o711 if name != "bundle" else 0o700)
+    return folder
+
+
+def clear_slot(slot: str) -> None:
+    """Unmount and remove; what is not there is not missed."""
+    folder = f"{SLOTS}/{slot}"
+    for name in _FOLDERS:
+        with suppress(OSError):
+            while True:  # Until it is no mount point any more.
+                syscalls.umount(f"{folder}/{name}")
+    for path, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            os.unlink(f"{path}/{name}")
+        os.rmdir(path)
