@@ -20,8 +20,8 @@ from lambent.core.settings import Settings
 from lambent.environments.sandbox.contained import ContainedDriver
 from lambent.environments.sandbox.probe import SandboxUnavailable, choose
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
-from lambent.launcher.net.pasta import STARTING
 from lambent.launcher.starting import begin
+from lambent.launcher.wire import EGRESS_STARTING
 from lambent.store import datadir
 
 _WAY_OUT_S = 3.0
@@ -116,7 +116,7 @@ def _sandbox(settings: Settings) -> tuple[list[Finding], bool]:
 def _no_internet(launcher: LauncherClient) -> str | None:
     """Why sandboxes do not reach it, once what starts has had its time."""
     deadline = time.monotonic() + _WAY_OUT_S
-    while (problem := launcher.egress_problem()) == STARTING and time.monotonic() < deadline:
+    while (problem := launcher.egress_problem()) == EGRESS_STARTING and time.monotonic() < deadline:
         time.sleep(0.01)
     return problem
 

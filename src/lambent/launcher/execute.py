@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lambent.launcher.kernel import capabilities, seccomp, syscalls
+from lambent.launcher.wire import START_FD
 
 _ERROR_FD = 3
-START_FD = 4
 """Where a waiting interpreter reads what it is to become, or a template is told to clone itself."""
 _SHARED_UMASK = 0o022
 

@@ -80,7 +80,7 @@ class First:
         if not stay:
             mounts.interpreter(runtime.prefix)
         self._prefix = runtime.prefix
-        variables = {**runtime.variables, START_VARIABLE: str(execute.START_FD)}
+        variables = {**runtime.variables, START_VARIABLE: str(wire.START_FD)}
         program = execute.Program(runtime.argv, variables, "/", _USUAL_OPEN_FILES)
         try:
             self._waiting = waiting(self._forks, program, self._outputs.runtime, stay=stay)

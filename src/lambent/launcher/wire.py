@@ -12,6 +12,12 @@ from typing import Any
 
 MAX_BYTES = 200_000
 MAX_FDS = 16
+START_FD = 4
+"""Of an interpreter that waits, or of a template: where it hears from outside."""
+EGRESS_STARTING = "pasta is starting"
+"""Why there is no internet yet; any other reason stays."""
+NO_ADDRESS = "NoAddress"
+"""Kind of a refusal: the subnet is full."""
 _FD_BYTES = 4
 _CREDENTIALS = struct.Struct("=3i")
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lambent.launcher import base_tree, cgroups, execute, init, mounts, request, tmp_image, wire
+from lambent.launcher import base_tree, cgroups, init, mounts, request, tmp_image, wire
 from lambent.launcher.execute import Stay
 from lambent.launcher.kernel import syscalls
 
@@ -117,7 +117,7 @@ def serve() -> int:
                 init.run(_blueprint(set_up, message), control)
             except Stay:
                 gc.enable()
-                return execute.START_FD
+                return wire.START_FD
         for fd in fds.values():
             os.close(fd)
         wire.send(launcher, {"pid": pid})

@@ -21,11 +21,8 @@ from lambent.environments.sandbox.ports import NetworkSpec, Preparation, Process
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
-from lambent.launcher.execute import START_FD
-from lambent.launcher.net.pasta import STARTING
-from lambent.launcher.net.router import NoAddress
 from lambent.launcher.request import EXTENSION, RUNTIME, Limits
-from lambent.launcher.wire import Message
+from lambent.launcher.wire import EGRESS_STARTING, NO_ADDRESS, START_FD, Message
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand, RuntimeStart
 
 LAYOUT = AWS_LAYOUT
@@ -264,11 +261,11 @@ async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec, launche
     if message["event"] == "plugged":
         # The router may be without a way out for now.
         problem = launcher.egress_problem() if kind == "internet" else None
-        return None if problem == STARTING else problem
+        return None if problem == EGRESS_STARTING else problem
     if kind == "none":
         raise SandboxError(f"it cannot be taken out of its network: {message['reason']}")
     if spec.network is not None and kind == "vpc":
-        if message["kind"] == NoAddress.__name__:
+        if message["kind"] == NO_ADDRESS:
             raise ApiError("SubnetIPAddressLimitReachedException", _NO_ADDRESS, status=502)
         raise SandboxError(f"the network of {spec.network.vpc_id} cannot be had: {message['reason']}")
     return str(message["reason"])

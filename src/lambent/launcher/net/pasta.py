@@ -22,7 +22,6 @@ from lambent.launcher.kernel import syscalls
 from lambent.launcher.net.firewall import UPLINK
 from lambent.launcher.net.namespaces import NetworkUnavailable
 
-STARTING = "pasta is starting"
 _PROGRAMS = ("/usr/bin/pasta", "/bin/pasta", "/usr/local/bin/pasta")
 _OWN, _GATEWAY, _PREFIX = "169.254.65.2", "169.254.65.1", "30"
 _NAMESPACE_FILE = "/tmp/router"
@@ -53,7 +52,7 @@ def start(host_id: int) -> Kept:
     if path is None:
         raise NetworkUnavailable("pasta is missing (package passt)")
     status = os.memfd_create("egress")
-    tell(status, STARTING)
+    tell(status, wire.EGRESS_STARTING)
     ours, theirs = wire.pair()
     with ours, theirs:
         keeper = syscalls.clone(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS)
