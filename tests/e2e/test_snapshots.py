@@ -5,12 +5,14 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lambent.environments.sandbox.ports import ProcessExit
+from lambent.runtimes.python.files import runtime_files
 from tests.e2e.census import census, eventually
-from tests.e2e.sandbox_kit import DEADLINE_S, drain
+from tests.e2e.sandbox_kit import DEADLINE_S, drain, rootless_driver
 from tests.e2e.snapshot_kit import Studio, studio
 
 
@@ -186,4 +188,17 @@ async def test_a_clone_ends_with_its_finisher(made: Studio) -> None:
         await clone.stop()
         again, _ = await made.clone(template, source)
         await again.stop()
+        await template.stop()
+
+
+async def test_an_ordinary_user_restores_too(tmp_path: Path) -> None:
+    entries: dict[str, Any] = dict(runtime_files())
+    async with rootless_driver(tmp_path, cgroups=False, **entries) as driver:
+        made = Studio(driver, tmp_path / "packages")
+        source = "print('init')\nregister_after_restore(print, 'restored')"
+        template, obstacle = await made.template(source)
+        assert obstacle is None
+        clone, said = await made.clone(template, source)
+        assert said == "restored\n"
+        await clone.stop()
         await template.stop()
