@@ -5,6 +5,7 @@ was so is read from the server's own record of each start.
 """
 
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,8 +26,9 @@ from lambent.testing.running_server import Server
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
 MANY_S = 12.0
 """How long each of many environments is kept busy, so that none is used twice."""
-FROZEN_S, AWAKE_S = 0.030, 0.004
-"""Pauses between invocations after which the environment is frozen, and not yet."""
+FROZEN_S = 0.030
+"""A pause between invocations after which the environment is frozen."""
+AWAKE = Path(__file__).with_name("awake.py")
 LATENCIES = (
     ("auto", "pooled", m.COLD_P50, m.COLD_P99),
     ("0", "forked", m.FORK_P50, m.FORK_P99),
@@ -49,7 +51,7 @@ def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
             results.add(p99.name, m.LAMBENT, latencies[min(len(latencies) - 1, int(0.99 * len(latencies)))])
             if how == "pooled":
                 results.add(m.BURST.name, m.LAMBENT, _burst(server, plan))
-                results.add(m.THAW.name, m.LAMBENT, _thaw(server))
+                results.add(m.THAW.name, m.LAMBENT, _thaw(server, sandbox))
     for prewarm, memory, uss in MEMORY:
         with _server(sandbox, "--prewarm", prewarm) as server:
             results.add(uss.name, m.LAMBENT, _environment_mb(server, plan))
@@ -72,10 +74,6 @@ def measure_floors(results: Results, plan: Plan) -> None:
         latencies = sorted(starts(interpreter, plan.cold_functions, plan.pause_s))
         results.add(p50.name, m.BARE_PROCESS, *latencies)
         results.add(p99.name, m.BARE_PROCESS, latencies[min(len(latencies) - 1, int(0.99 * len(latencies)))])
-    quiet = statistics.median(process_floor.woken_ms(interpreter, 40, FROZEN_S))
-    results.add(
-        m.THAW.name, m.BARE_PROCESS, quiet - statistics.median(process_floor.woken_ms(interpreter, 80, AWAKE_S))
-    )
     elapsed_s, held_mb = process_floor.forks(interpreter, plan.burst)
     results.add(m.BURST.name, m.BARE_PROCESS, 1.0 + elapsed_s)
     results.add(m.FORK_USS.name, m.BARE_PROCESS, held_mb)
@@ -128,16 +126,23 @@ def _many(server: Server, plan: Plan, results: Results) -> float:
     return outcome.latencies_ms[-1] / 1000 - MANY_S
 
 
-def _thaw(server: Server) -> float:
-    """Milliseconds that an invocation of a frozen environment takes longer than of one that is only idle."""
-    _create(server, "thaw")
-    medians: dict[float, list[float]] = {FROZEN_S: [], AWAKE_S: []}
-    for pause_s in (FROZEN_S, AWAKE_S) * 4:
-        requests = [load.invoke("thaw", port=server.port)]
-        outcome = load.run(load.Load(port=server.port, requests=requests, seconds=0.7, warmup=3, pause_s=pause_s))
-        must_answer(outcome, "thaw")
-        medians[pause_s].append(outcome.percentile_ms(0.5))
-    return statistics.median(medians[FROZEN_S]) - statistics.median(medians[AWAKE_S])
+def _thaw(server: Server, sandbox: str) -> float:
+    """Milliseconds that an invocation of a frozen environment takes longer than of one that is idle for as long."""
+    medians: list[list[float]] = [[], []]
+    with (
+        tempfile.TemporaryDirectory(prefix="lambent-bench-") as folder,
+        start(Path(folder), sandbox, command=(sys.executable, str(AWAKE))) as awake,
+    ):
+        for each in (server, awake):
+            _create(each, "thaw")
+        for _ in range(5):
+            for each, found in zip((server, awake), medians, strict=True):
+                requests = [load.invoke("thaw", port=each.port)]
+                plan = load.Load(port=each.port, requests=requests, seconds=0.8, warmup=3, pause_s=FROZEN_S)
+                outcome = load.run(plan)
+                must_answer(outcome, "thaw")
+                found.append(outcome.percentile_ms(0.5))
+    return statistics.median(medians[0]) - statistics.median(medians[1])
 
 
 def _environment_mb(server: Server, plan: Plan) -> float:

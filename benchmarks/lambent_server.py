@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import load
@@ -10,7 +11,7 @@ from benchmarks.api import Api
 from benchmarks.conditions import cpu_s, descendants, memory_mb
 from benchmarks.plan import Plan
 from benchmarks.samples import Results
-from lambent.testing.running_server import Server
+from lambent.testing.running_server import COMMAND, Server
 
 
 def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
@@ -92,8 +93,8 @@ def _warm(results: Results, server: Server, plan: Plan) -> None:
     results.add("load generator CPU, 8 clients", m.LAMBENT, together.cpu_s / together.elapsed_s * 100)
 
 
-def start(folder: Path, sandbox: str, *flags: str) -> Server:
-    return Server.start(folder / "data", "--sandbox", sandbox, *flags)
+def start(folder: Path, sandbox: str, *flags: str, command: Sequence[str] = (str(COMMAND),)) -> Server:
+    return Server.start(folder / "data", "--sandbox", sandbox, *flags, command=command)
 
 
 def must_answer(outcome: load.Outcome, what: str) -> None:

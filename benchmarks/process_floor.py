@@ -14,7 +14,6 @@ from benchmarks.conditions import unshared_mb
 _HELLO = "s=socket.create_connection(('127.0.0.1',int({port})))\ns.sendall(b'hello')\n"
 EXECUTED = "import socket,sys\n" + _HELLO.format(port="sys.argv[1]")
 WAITING = "import socket,sys\nport=sys.stdin.readline()\n" + _HELLO.format(port="port") + "sys.stdin.read()\n"
-ECHO = "import sys\nfor line in sys.stdin:\n    print(line, end='', flush=True)\n"
 ZYGOTE = """
 import os, signal, socket, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -64,25 +63,6 @@ def forked_ms(interpreter: str, count: int, pause_s: float) -> Iterator[float]:
             _fork(zygote, port)
             _hello(listener).close()
             yield (time.perf_counter() - begun) * 1000
-
-
-def woken_ms(interpreter: str, count: int, pause_s: float) -> Iterator[float]:
-    """From a word to a process that answers it, after a quiet time."""
-    process = subprocess.Popen(
-        [interpreter, "-I", "-S", "-c", ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for _ in range(count):
-            time.sleep(pause_s)
-            begun = time.perf_counter()
-            process.stdin.write("hello\n")
-            process.stdin.flush()
-            process.stdout.readline()
-            yield (time.perf_counter() - begun) * 1000
-        process.stdin.close()
-        process.wait(timeout=10)
 
 
 def forks(interpreter: str, count: int) -> tuple[float, float]:
