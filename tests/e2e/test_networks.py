@@ -168,6 +168,32 @@ async def test_names_are_resolved_by_the_name_servers_of_the_host(made: World, t
     assert found == {"resolve api.example.test 80": "192.0.2.80"}
 
 
+async def test_many_names_asked_at_once_all_arrive(made: World, tmp_path: Path) -> None:
+    script = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for _ in range(200):
+        sock.sendto(bytes(20), ("169.254.64.1", 53))
+    print("sent", flush=True)
+"""
+    async with driver_in(made, tmp_path, AUTO) as driver:
+        sandbox = await driver.create(probing(tmp_path, [], script=script))
+        with socket.socket(fileno=os.dup(driver._launcher.network_fds["dns_udp"])) as questions:
+            questions.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            await sandbox.start()
+            await printed(sandbox, "sent")
+            assert _waiting(questions) == 200
+        await sandbox.stop()
+
+
+def _waiting(sock: socket.socket) -> int:
+    count = 0
+    with suppress(BlockingIOError):
+        while sock.recv(4096):
+            count += 1
+    return count
+
+
 async def test_without_egress_a_name_and_an_address_fail_at_once(made: World, tmp_path: Path) -> None:
     async with driver_in(made, tmp_path, Egress("none")) as driver:
         sandbox = await driver.create(probing(tmp_path, [["resolve", "api.example.test", 80], ["tcp", INTERNET, 80]]))

@@ -107,4 +107,4 @@ def test_questions_of_names_are_no_connections_which_all_share() -> None:
         asked = next(line for line in text.splitlines() if line.endswith("notrack") and "dport 53" in line)
         assert "ip daddr 169.254.64.1" in asked
         assert "th sport 53 notrack" in text
-        assert "add @asking { ip saddr limit rate over 1024/second } drop" in text
+        assert "add @asking { ip saddr limit rate over 1024/second burst 1024 packets } drop" in text

@@ -121,13 +121,14 @@ def questions(gateway: str, source: str) -> tuple[str, ...]:
     """Questions to the resolver of the router: a bounded number of them, and none is a connection, whose number the
     kernel limits for all."""
     question = f"ip daddr {gateway} meta l4proto {{ tcp, udp }} th dport {DNS_PORT}"
+    rate = f"{_QUESTIONS}/second burst {_QUESTIONS} packets"
     answer = f"ip saddr {gateway} meta l4proto {{ tcp, udp }} th sport {DNS_PORT}"
     return (
         "set asking { type ipv4_addr; size 65535; flags dynamic; }",
         chain(
             "questions",
             "type filter hook prerouting priority raw;",
-            f"{source}{question} add @asking {{ ip saddr limit rate over {_QUESTIONS}/second }} drop",
+            f"{source}{question} add @asking {{ ip saddr limit rate over {rate} }} drop",
             f"{source}{question} notrack",
         ),
         chain("answers", "type filter hook output priority raw;", f"{answer} notrack"),
