@@ -90,7 +90,7 @@ def test_what_is_no_network_is_refused(place: Any) -> None:
 def test_a_place_in_a_vpc_is_the_same_in_any_order_of_its_groups() -> None:
     place = {"kind": "vpc", "vpc": "000000000000/eu-west-1/vpc-1", "subnet": "10.0.1.0/24", "groups": ["b", "a"]}
     assert network_request.port(place) == VpcPort("000000000000/eu-west-1/vpc-1", "10.0.1.0/24", ("a", "b"))
-    assert network_request.port({"kind": "internet"}) is None
+    assert network_request.port({"kind": "internet"}) == "internet"
 
 
 def test_only_subnets_with_nat_have_the_way_out() -> None:
