@@ -18,6 +18,7 @@ from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Sandbox, SandboxSpec
 from lambent.launcher import cgroups, starting
 from lambent.launcher.client import LauncherClient
+from lambent.launcher.hierarchies import discover
 from lambent.runtimes.layout import Command, Layout, RuntimeStart
 from tests.e2e import ordinary_user, plain_container
 
@@ -198,7 +199,7 @@ async def contained_driver(home: Path, **entries: Path) -> AsyncIterator[Contain
 @contextmanager
 def delegated_groups() -> Iterator[tuple[str, ...]]:
     """A control group in each hierarchy that is an ordinary user's, as systemd delegates one."""
-    hierarchies = cgroups.discover()
+    hierarchies = discover()
     for each in hierarchies:
         for left in Path(each.folder).glob("lambent-test-*-*"):
             if not Path("/proc", left.name.split("-")[2]).exists():

@@ -19,12 +19,12 @@ import pytest
 from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxError
-from lambent.launcher import cgroups
+from lambent.launcher import hierarchies
 from tests.e2e import origins
 from tests.e2e.sandbox_kit import DRIVERS, launcher_pid, printed, spec, until
 
 CYCLES = int(os.environ.get("LAMBENT_TEST_SANDBOX_CYCLES", "30"))
-SYSTEMD_COLLECTS = Path(cgroups.SYSTEMD).is_dir()
+SYSTEMD_COLLECTS = Path(hierarchies.SYSTEMD).is_dir()
 """The scope of a launcher, with all that is below, once no process is left in it."""
 LOOP_MAJOR = 7
 SLEEPER = "import os, time\nopen('/tmp/file', 'wb').write(bytes(1 << 20))\nprint('up', flush=True)\ntime.sleep(600)"

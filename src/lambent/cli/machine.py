@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambent.launcher import cgroups
-from lambent.launcher.cgroups import SYSTEMD
+from lambent.launcher import hierarchies
+from lambent.launcher.hierarchies import SYSTEMD
 from lambent.launcher.kernel import landlock
 from lambent.launcher.user_namespace import REFUSING, has_subordinate_ids
 
@@ -132,7 +132,7 @@ def _delegated(controllers: frozenset[str]) -> frozenset[str]:
         own = Path(f"/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers")
         return frozenset(_text(own).split()) & controllers
     try:
-        return frozenset(name for each in cgroups.writable(cgroups.discover()) for name in each.controllers)
+        return frozenset(name for each in hierarchies.writable(hierarchies.discover()) for name in each.controllers)
     except OSError:
         return frozenset()
 

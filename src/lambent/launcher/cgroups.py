@@ -1,7 +1,7 @@
 """Control groups of the sandboxes, on v1, v2 and machines with both.
 
-`plan` decides from /proc texts where each controller lives; the rest makes folders there. Only below our own cgroup:
-on a systemd host the launcher is started inside a delegated scope. Joining is by writing 0 to v1 `tasks` or by a
+Folders are made in the `hierarchies` that the machine has. Only below our own cgroup: on a systemd host the launcher is
+started inside a delegated scope. Joining is by writing 0 to v1 `tasks` or by a
 clone into a v2 group, because moving another process waits 5-13 ms for the kernel.
 """
 
@@ -11,106 +11,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from lambent.launcher.hierarchies import LEAF, Hierarchy
 from lambent.launcher.kernel import files
 
-CONTROLLERS = ("memory", "cpu", "pids", "freezer")
-SYSTEMD = "/run/systemd/system"
-"""Exists where systemd runs; cgroups are then its own, but for those that it delegates."""
 CPU_PERIOD_US = 20_000
 """Short, so that a function with a small share waits little for its first slice."""
 _SOCKETS_SHARE = 4
 """On v1, what the buffers of TCP and UDP sockets may take beside the memory of the function: this part of it."""
 _MIN_QUOTA_US = 1_000
-_LEAF = "lambent-launcher"
 _MOVES = 20
 _UNLIMITED_V1 = "-1"
-
-
-class Hierarchy(NamedTuple):
-    version: int
-    folder: str
-    """Our own cgroup in it, on the host."""
-    controllers: tuple[str, ...]
-
-
-def plan(mountinfo: str, own: str, v2_controllers: Mapping[str, str]) -> tuple[Hierarchy, ...]:
-    """Where the controllers are. `mountinfo` and `own` are /proc/self/mountinfo and /proc/self/cgroup; `v2_controllers`
-    is cgroup.controllers of a v2 folder, by folder.
-    """
-    paths = _own_paths(own)
-    found: list[Hierarchy] = []
-    v2 = next(iter(_v2_folders(mountinfo, own)), None)
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        fields, (kind, _, options) = left.split(), right.split(" ", 2)
-        if kind == "cgroup":
-            # What v1 has frozen cannot be killed; v2, where there is one, can always freeze.
-            offered = set(options.split(",")) - ({"freezer"} if v2 else set())
-            names = tuple(name for name in CONTROLLERS if name in offered)
-            if names and not any(set(names) & set(each.controllers) for each in found):
-                path = next((paths[name] for name in names if name in paths), "/")
-                found.append(Hierarchy(1, _folder(fields[4], fields[3], path), names))
-    taken = {name for each in found for name in each.controllers}
-    if v2:
-        # The freezer is part of v2 itself and is not listed among its controllers.
-        there = {*v2_controllers.get(v2, "").split(), "freezer"}
-        if names := tuple(name for name in CONTROLLERS if name in there - taken):
-            found.append(Hierarchy(2, v2, names))
-    return tuple(found)
-
-
-def own_folders(mountinfo: str, own: str) -> list[str]:
-    """Our cgroup in every hierarchy of this machine, also in those without a controller that we use."""
-    paths, found = _own_paths(own), []
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        fields, (kind, _, options) = left.split(), right.split(" ", 2)
-        if kind in ("cgroup", "cgroup2"):
-            names = ("",) if kind == "cgroup2" else options.split(",")
-            path = next((paths[name] for name in names if name in paths), "/")
-            found.append(_folder(fields[4], fields[3], path))
-    return found
-
-
-def _own_paths(own: str) -> dict[str, str]:
-    """Controller -> path of our cgroup; v2 under the empty name."""
-    paths = {}
-    for line in own.splitlines():
-        _, names, path = line.split(":", 2)
-        for name in names.split(","):
-            paths[name] = path
-    return paths
-
-
-def _folder(mount_point: str, root: str, path: str) -> str:
-    """The folder of our cgroup `path` below a mount that shows the hierarchy from `root` on."""
-    if root != "/" and (path == root or path.startswith(f"{root}/")):
-        path = path[len(root) :]
-    folder = f"{mount_point}{path}".rstrip("/")
-    return folder if os.path.isdir(folder) else mount_point
-
-
-def discover() -> tuple[Hierarchy, ...]:
-    mountinfo, own = files.read("/proc/self/mountinfo"), files.read("/proc/self/cgroup")
-    folders = _v2_folders(mountinfo, own)
-    return plan(mountinfo, own, {folder: files.read(f"{folder}/cgroup.controllers") for folder in folders})
-
-
-def writable(hierarchies: tuple[Hierarchy, ...]) -> tuple[Hierarchy, ...]:
-    """Those in which our own group is ours, as where a subtree was delegated to an ordinary user."""
-    needed = {1: ("", "/tasks"), 2: ("", "/cgroup.procs", "/cgroup.subtree_control")}
-    return tuple(
-        each
-        for each in hierarchies
-        if all(os.access(f"{each.folder}{name}", os.W_OK, effective_ids=True) for name in needed[each.version])
-    )
-
-
-def _v2_folders(mountinfo: str, own: str) -> list[str]:
-    """Where an earlier launcher has moved us to its leaf, the group above is still ours."""
-    path = _own_paths(own).get("", "/").removesuffix(f"/{_LEAF}") or "/"
-    lines = (line.partition(" - ") for line in mountinfo.splitlines())
-    return [_folder(a.split()[4], a.split()[3], path) for a, _, b in lines if b.startswith("cgroup2 ")]
 
 
 def prepare(hierarchies: tuple[Hierarchy, ...], name: str) -> list[str]:
@@ -139,7 +49,7 @@ def _delegate(hierarchy: Hierarchy, folder: str) -> None:
 def _enable(folder: str, wanted: str) -> None:
     for attempt in range(_MOVES):
         if os.path.exists(f"{folder}/cgroup.type"):  # The root of all groups has none, and may keep its processes.
-            _move_processes(folder, f"{folder}/{_LEAF}")
+            _move_processes(folder, f"{folder}/{LEAF}")
         try:
             files.write(f"{folder}/cgroup.subtree_control", wanted)
         except OSError as error:  # A process forked between the reading of its group and the move.

@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 from lambent.launcher import cgroups, first, mounts, request, tmp_image, wire
 from lambent.launcher.execute import Stay
 from lambent.launcher.forks import Identity, NotStarted
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import syscalls
 from lambent.launcher.net import loopback
 from lambent.launcher.tmp_folder import TmpFolder
@@ -41,7 +42,7 @@ class Blueprint(NamedTuple):
     user_namespace: bool
     filter: bytes | None
     template_filter: bytes | None
-    parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    parents: tuple[tuple[Hierarchy, str], ...]
     runtime: request.Runtime | None = None
     """Whose interpreter waits in it."""
     stay: bool = False

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from lambent.launcher import base_tree, cgroups, leftovers, tmp_image
 from lambent.launcher.agreed import Agreed
+from lambent.launcher.hierarchies import SYSTEMD, Hierarchy, discover, writable
 from lambent.launcher.kernel import seccomp, syscalls
 from lambent.launcher.user_namespace import Ids
 
@@ -34,7 +35,7 @@ class Machine:
         self.filter = self._compile_filter()
         self.template_filter = self._compile_filter(template=True)
         self.hierarchies, self.groups = self._prepare_cgroups()
-        self.parents: tuple[tuple[cgroups.Hierarchy, str], ...] = ()
+        self.parents: tuple[tuple[Hierarchy, str], ...] = ()
         """The folders of our cgroups, as they are called once the host's tree is left."""
         self.proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         """Of the host."""
@@ -83,11 +84,11 @@ class Machine:
             self.missing["syscalls"] = str(error)
             return None
 
-    def _prepare_cgroups(self) -> tuple[tuple[cgroups.Hierarchy, ...], list[str]]:
+    def _prepare_cgroups(self) -> tuple[tuple[Hierarchy, ...], list[str]]:
         try:
-            if os.path.isdir(cgroups.SYSTEMD) and not self.agreed.delegated:
+            if os.path.isdir(SYSTEMD) and not self.agreed.delegated:
                 raise OSError("systemd runs here and gave none: systemd-run, which asks for some, is missing or failed")
-            hierarchies = cgroups.writable(cgroups.discover()) if self.agreed.rootless else cgroups.discover()
+            hierarchies = writable(discover()) if self.agreed.rootless else discover()
             parents = [each.folder for each in hierarchies]
             leftovers.sweep({*leftovers.recorded(self.record), *parents}, self.group_prefix)
             leftovers.write_record(self.record, parents)

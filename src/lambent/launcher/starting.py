@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lambent.launcher import wire
-from lambent.launcher.cgroups import SYSTEMD
 from lambent.launcher.client import NATIVE, NO_EGRESS, Egress, Kind, LauncherClient, LauncherError, Starts
+from lambent.launcher.hierarchies import SYSTEMD
 from lambent.launcher.kernel import capabilities
 
 _OLDEST_KERNEL = (5, 12)

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lambent.launcher import base_tree, cgroups, init, mounts, request, tmp_image, wire
+from lambent.launcher import base_tree, init, mounts, request, tmp_image, wire
 from lambent.launcher.execute import Stay
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import syscalls
 
 VARIABLE = "_LAMBENT_ZYGOTE"
@@ -36,7 +37,7 @@ class SetUp(NamedTuple):
     user_namespace: bool
     filter: bytes | None
     template_filter: bytes | None
-    parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    parents: tuple[tuple[Hierarchy, str], ...]
     runtime: request.Runtime
 
 
@@ -80,7 +81,7 @@ def _plain(value: Any) -> Any:
 def _set_up(data: bytes) -> SetUp:
     set_up = SetUp(*marshal.loads(data))
     return set_up._replace(
-        parents=tuple((cgroups.Hierarchy(*hierarchy), folder) for hierarchy, folder in set_up.parents),
+        parents=tuple((Hierarchy(*hierarchy), folder) for hierarchy, folder in set_up.parents),
         runtime=request.Runtime(*set_up.runtime),
     )
 

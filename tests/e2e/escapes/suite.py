@@ -14,7 +14,7 @@ from pathlib import Path
 from lambent.environments.events import HowStarted
 from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxError, SandboxSpec
-from lambent.launcher import cgroups
+from lambent.launcher import hierarchies
 from lambent.launcher.client import Egress
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.interpreters import places
@@ -136,7 +136,7 @@ def host(home: Path) -> Iterator[dict[str, str]]:
             "port6": str(listener6.getsockname()[1]),
             "abstract": f"lambent-test-{os.getpid()}",
             "disk": _disk(),
-            "group": next((each.folder for each in cgroups.discover() if each.version == 2), "/proc/no-cgroup2"),
+            "group": next((each.folder for each in hierarchies.discover() if each.version == 2), "/proc/no-cgroup2"),
             "mark": MARK,
         }
 

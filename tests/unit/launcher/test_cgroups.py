@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from lambent.launcher import cgroups
-from lambent.launcher.cgroups import Hierarchy, Limits
+from lambent.launcher import cgroups, hierarchies
+from lambent.launcher.cgroups import Limits
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import files
 
 V1_MOUNTS = """\
@@ -28,8 +29,10 @@ def top(tmp_path: Path) -> Path:
 def test_group_that_an_earlier_launcher_has_moved_us_out_of_is_still_ours(top: Path) -> None:
     (top / "unified" / "box" / "lambent-launcher").mkdir(parents=True)
     mounts, box = V2_MOUNT.format(top=top, root="/"), f"{top}/unified/box"
-    assert cgroups.plan(mounts, "0::/box/lambent-launcher\n", {box: "memory"})[0].folder == box
-    assert cgroups.plan(mounts, "0::/lambent-launcher\n", {f"{top}/unified": "memory"})[0].folder == f"{top}/unified"
+    assert hierarchies.plan(mounts, "0::/box/lambent-launcher\n", {box: "memory"})[0].folder == box
+    assert (
+        hierarchies.plan(mounts, "0::/lambent-launcher\n", {f"{top}/unified": "memory"})[0].folder == f"{top}/unified"
+    )
 
 
 def test_v2_group_is_emptied_of_its_processes_and_those_that_have_ended_do_not_matter(
@@ -55,7 +58,7 @@ def test_v2_group_is_emptied_of_its_processes_and_those_that_have_ended_do_not_m
 
 
 def test_v1_controllers_are_taken_below_our_own_cgroup(top: Path) -> None:
-    assert cgroups.plan(V1_MOUNTS.format(top=top), V1_OWN, {}) == (
+    assert hierarchies.plan(V1_MOUNTS.format(top=top), V1_OWN, {}) == (
         Hierarchy(1, f"{top}/memory/job/one", ("memory",)),
         Hierarchy(1, f"{top}/cpu,cpuacct", ("cpu",)),
         Hierarchy(1, f"{top}/pids", ("pids",)),
@@ -65,13 +68,13 @@ def test_v1_controllers_are_taken_below_our_own_cgroup(top: Path) -> None:
 
 def test_v2_has_all_of_them_in_one_folder_and_freezes_without_a_controller(top: Path) -> None:
     scope = f"{top}/unified/my.scope"
-    found = cgroups.plan(V2_MOUNT.format(top=top, root="/"), "0::/my.scope\n", {scope: "cpuset cpu io memory pids"})
+    found = hierarchies.plan(V2_MOUNT.format(top=top, root="/"), "0::/my.scope\n", {scope: "cpuset cpu io memory pids"})
     assert found == (Hierarchy(2, scope, ("memory", "cpu", "pids", "freezer")),)
 
 
 def test_machine_with_both_limits_by_v1_and_freezes_by_v2(top: Path) -> None:
     mounts = V1_MOUNTS.format(top=top) + V2_MOUNT.format(top=top, root="/")
-    found = cgroups.plan(mounts, V1_OWN + "0::/my.scope\n", {f"{top}/unified/my.scope": "hugetlb"})
+    found = hierarchies.plan(mounts, V1_OWN + "0::/my.scope\n", {f"{top}/unified/my.scope": "hugetlb"})
     assert {name: (each.version, each.folder) for each in found for name in each.controllers} == {
         "memory": (1, f"{top}/memory/job/one"),
         "cpu": (1, f"{top}/cpu,cpuacct"),
@@ -83,17 +86,17 @@ def test_machine_with_both_limits_by_v1_and_freezes_by_v2(top: Path) -> None:
 def test_container_that_sees_only_a_part_of_the_hierarchy_uses_what_it_sees(top: Path) -> None:
     mounts = V2_MOUNT.format(top=top, root="/docker/abc")
     own = "0::/docker/abc/my.scope\n"
-    (found,) = cgroups.plan(mounts, own, {f"{top}/unified/my.scope": "memory"})
+    (found,) = hierarchies.plan(mounts, own, {f"{top}/unified/my.scope": "memory"})
     assert found.folder == f"{top}/unified/my.scope"
 
 
 def test_path_that_is_not_there_means_the_top_of_what_is_mounted(top: Path) -> None:
-    (found,) = cgroups.plan(V2_MOUNT.format(top=top, root="/"), "0::/elsewhere\n", {f"{top}/unified": "memory"})
+    (found,) = hierarchies.plan(V2_MOUNT.format(top=top, root="/"), "0::/elsewhere\n", {f"{top}/unified": "memory"})
     assert found == Hierarchy(2, f"{top}/unified", ("memory", "freezer"))
 
 
 def test_nothing_mounted_is_nothing_found() -> None:
-    assert cgroups.plan("25 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n", {}) == ()
+    assert hierarchies.plan("25 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "0::/\n", {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_limits_of_v1_set_memory_before_its_sum_with_swap() -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(128, 64), (64, 128)])
 def test_memory_with_swap_is_never_less_than_memory_without(before: int, after: int) -> None:
-    hierarchy = cgroups.Hierarchy(1, "/", ("memory", "pids"))
+    hierarchy = Hierarchy(1, "/", ("memory", "pids"))
     held = {"memory.limit_in_bytes": before, "memory.memsw.limit_in_bytes": before}
     for file, value in cgroups.changes(hierarchy, Limits(before, 8), Limits(after, 8)):
         if file in held:
@@ -155,7 +158,7 @@ def test_memory_with_swap_is_never_less_than_memory_without(before: int, after: 
 
 
 def test_only_what_differs_is_changed() -> None:
-    hierarchy = cgroups.Hierarchy(2, "/", ("memory", "cpu", "pids", "freezer"))
+    hierarchy = Hierarchy(2, "/", ("memory", "cpu", "pids", "freezer"))
     assert cgroups.changes(hierarchy, Limits(64, 8), Limits(64, 8)) == []
     assert cgroups.changes(hierarchy, Limits(64, 8), Limits(64, 9)) == [("pids.max", "9")]
     assert cgroups.changes(hierarchy, Limits(64, 8), Limits(65, 8)) == [("memory.max", "65")]

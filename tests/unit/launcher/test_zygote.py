@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lambent.launcher import zygote
-from lambent.launcher.cgroups import Hierarchy
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.request import BadRequest, Runtime
 from lambent.launcher.zygotes import MOST, Zygotes
 

@@ -162,7 +162,7 @@ class Sandbox(Protocol):
 
 
 class Prepared(Protocol):
-    """A complete sandbox that holds nothing of any account: no code, no variables, no network but its loopback."""
+    """A complete sandbox that holds nothing of any account: no code, no variables, no network but the internet's."""
 
     @property
     def how(self) -> HowStarted:

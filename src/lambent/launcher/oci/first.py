@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from lambent.launcher import base_tree, cgroups, execute, first, mounts, request, tmp_image
 from lambent.launcher.forks import Forked, Identity, Waiting
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import syscalls
 from lambent.launcher.oci import config as oci_config
 from lambent.launcher.oci import tree as oci_tree
@@ -44,7 +45,7 @@ class Blueprint(NamedTuple):
     host_id: int
     program: str
     system: Mapping[str, str]
-    parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    parents: tuple[tuple[Hierarchy, str], ...]
     groups: str | None
     """Path of its control groups below each hierarchy."""
     seccomp: Mapping[str, object] | None

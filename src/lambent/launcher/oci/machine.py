@@ -4,16 +4,17 @@ import os
 import sys
 from contextlib import suppress
 
-from lambent.launcher import cgroups, leftovers
+from lambent.launcher import hierarchies, leftovers
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import files
 from lambent.launcher.machine import Machine
 from lambent.launcher.oci import tree
 
 
 class OciMachine(Machine):
-    def _prepare_cgroups(self) -> tuple[tuple[cgroups.Hierarchy, ...], list[str]]:
+    def _prepare_cgroups(self) -> tuple[tuple[Hierarchy, ...], list[str]]:
         prepared = super()._prepare_cgroups()
-        self.own_groups = cgroups.own_folders(files.read("/proc/self/mountinfo"), files.read("/proc/self/cgroup"))
+        self.own_groups = hierarchies.own_folders(files.read("/proc/self/mountinfo"), files.read("/proc/self/cgroup"))
         # The runtime makes groups in all hierarchies, also in those that we have no use for.
         leftovers.sweep(self.own_groups, self.group_prefix)
         leftovers.write_record(self.record, self.own_groups)

@@ -11,6 +11,7 @@ import struct
 from typing import NamedTuple
 
 from lambent.launcher import cgroups, first, init, mounts, request, wire
+from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import seccomp, syscalls
 from lambent.launcher.net import loopback
 from lambent.launcher.restore import inspection
@@ -28,7 +29,7 @@ class Blueprint(NamedTuple):
 
     slot: str
     limits: request.Limits
-    parents: tuple[tuple[cgroups.Hierarchy, str], ...]
+    parents: tuple[tuple[Hierarchy, str], ...]
     group_name: str
     template_slot: str
     template_first: int
