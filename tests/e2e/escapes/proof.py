@@ -6,7 +6,7 @@ Refuses to write when an attempt succeeded inside, or failed outside where this 
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lambent.testing.running_server import Server
@@ -19,7 +19,7 @@ LEGEND = (
     "*Open*: the internet, with which that sandbox is connected.",
 )
 ABSENT = "not on this machine"
-_IDENTITY = [Variant("native", how) for how in identity.WAYS]
+_IDENTITY = [Variant(driver, how) for driver in ("native", "rootless", "oci") for how in identity.WAYS]
 BEGIN, END = "<!-- proof -->\n", "<!-- end of proof -->\n"
 
 
@@ -49,7 +49,7 @@ def cell(variant: Variant, count: int, rest: int) -> str:
 
 
 def identity_row() -> str:
-    """The server's own doing, whatever the sandbox: tried in those of the first driver."""
+    """The server's own doing, whatever the sandbox: tried with each driver."""
     count = len(identity.CASES)
     cells = [f"{count} refused" if variant in _IDENTITY else "the same code" for variant in VARIANTS]
     return f"| {identity.PROMISE} | {count} | " + " | ".join(cells) + " |"
@@ -66,6 +66,14 @@ def _of(guarantee: str) -> Sequence[Case]:
     return [case for case in CASES if case.guarantee == guarantee]
 
 
+def _spoken(folder: Path) -> Mapping[Variant, identity.Outcome]:
+    found: dict[Variant, identity.Outcome] = {}
+    for driver in dict.fromkeys(variant.driver for variant in _IDENTITY):
+        with Server.start(folder / f"server-{driver}" / "data", "--sandbox", driver, "--allow-reset") as server:
+            found |= {each: identity.run(server, each.how) for each in _IDENTITY if each.driver == driver}
+    return found
+
+
 def main(path: Path) -> int:
     if os.geteuid() != 0:
         print("make proof needs root: native sandboxes", file=sys.stderr)
@@ -73,17 +81,16 @@ def main(path: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         results = suite.run(Path(folder))
-        with Server.start(Path(folder) / "server" / "data", "--sandbox", VARIANTS[0].driver, "--allow-reset") as server:
-            spoken = [identity.run(server, how) for how in identity.WAYS]
+        spoken = _spoken(Path(folder))
     holes = [
         f"{variant}: {case.name}"
         for variant in results.inside
         for case in CASES
         if not results.as_expected(case, variant)
     ]
-    for each in spoken:
-        holes += [f"identity: {case.name}" for case in identity.CASES if each.inside[case.name] not in case.expected]
-        holes += [f"identity, rightful: {name}" for name, told in each.rightful.items() if told != "ok"]
+    for variant, each in spoken.items():
+        holes += [f"{variant}: {case.name}" for case in identity.CASES if each.inside[case.name] not in case.expected]
+        holes += [f"{variant}, rightful: {name}" for name, told in each.rightful.items() if told != "ok"]
     idle = {case.name: results.lacking(case, driver) for driver in results.outside for case in CASES
             if results.outside[driver][case.name] != "ok"}  # fmt: skip
     for name, why in idle.items():
