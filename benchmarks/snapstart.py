@@ -30,6 +30,10 @@ def handler(event, context):
     time.sleep(event)
     return event
 """
+THREADED = f"""
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+{SOURCE}"""
 WITH_SNAPSHOTS = ("python3.14", "python3.13", "python3.12")
 AT_ONCE, BUSY_S = 4, 0.5
 
@@ -41,14 +45,20 @@ def main() -> None:
         copied = _at_once(server)
     with _server(options.sandbox, "--prewarm", "off") as server:
         executed = _executed(server, options.functions, options.pause)
+    saved: Sequence[float] = ()
+    if options.criu is not None:
+        with _server(options.sandbox, "--criu", options.criu) as server:
+            saved = _restored(server, options.functions, options.pause, THREADED)
     _print("restored, a copy waits", waiting)
+    if saved:
+        _print("the same by CRIU", saved)
     _print(f"restored, {AT_ONCE} at once", copied)
     _print("cold start, executed", executed)
 
 
-def _restored(server: Server, functions: int, pause_s: float) -> Sequence[float]:
+def _restored(server: Server, functions: int, pause_s: float, source: str = SOURCE) -> Sequence[float]:
     names = [f"snap-{number}" for number in range(functions)]
-    _publish(server, names)
+    _publish(server, names, source)
     time.sleep(1.0)
     latencies = _invoke(server, [f"{name}:1" for name in names], pause_s)
     _check(server, names, "restored")
@@ -76,10 +86,10 @@ def _executed(server: Server, functions: int, pause_s: float) -> Sequence[float]
     return latencies
 
 
-def _publish(server: Server, names: Sequence[str]) -> None:
+def _publish(server: Server, names: Sequence[str], source: str = SOURCE) -> None:
     client = server.client("lambda")
     for name in names:
-        _create(server, name, snap_start=True)
+        _create(server, name, snap_start=True, source=source)
         client.publish_version(FunctionName=name)
     for name in names:
         while (found := client.get_function_configuration(FunctionName=name, Qualifier="1"))["State"] == "Pending":
@@ -88,14 +98,14 @@ def _publish(server: Server, names: Sequence[str]) -> None:
             raise RuntimeError(f"{name} has no snapshot: {found.get('StateReason')}")
 
 
-def _create(server: Server, name: str, *, snap_start: bool) -> None:
+def _create(server: Server, name: str, *, snap_start: bool, source: str = SOURCE) -> None:
     client = server.client("lambda")
     client.create_function(
         FunctionName=name,
         Runtime=_runtime(server),
         Role="arn:aws:iam::000000000000:role/bench",
         Handler="app.handler",
-        Code={"ZipFile": _package(name)},
+        Code={"ZipFile": _package(name, source)},
         MemorySize=ONE_CPU_MB,
         Timeout=30,
         SnapStart={"ApplyOn": "PublishedVersions" if snap_start else "None"},
@@ -103,11 +113,11 @@ def _create(server: Server, name: str, *, snap_start: bool) -> None:
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
 
 
-def _package(name: str) -> bytes:
+def _package(name: str, source: str) -> bytes:
     """No other function has it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n{SOURCE}")
+        archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n{source}")
     return buffer.getvalue()
 
 
@@ -156,6 +166,7 @@ def _server(sandbox: str, *flags: str) -> Iterator[Server]:
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sandbox", default="auto")
+    parser.add_argument("--criu", help="a path, or auto: measure restores by it too")
     parser.add_argument("--functions", type=int, default=10)
     parser.add_argument("--pause", type=float, default=0.2, help="seconds before each invocation")
     return parser.parse_args()

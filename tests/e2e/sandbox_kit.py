@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,16 @@ def launcher_pid(driver: NativeDriver) -> int:
 async def native_driver(home: Path, *runtimes: RuntimeStart, **entries: Path) -> AsyncIterator[NativeDriver]:
     """A launcher and its driver, until all of it is closed. Fails where native is impossible: needs root."""
     driver = NativeDriver(launcher_in(home, *runtimes, runtime_entries=entries))
+    try:
+        yield driver
+    finally:
+        await driver.close()
+
+
+@asynccontextmanager
+async def criu_driver(home: Path, criu: str, entries: Mapping[str, Path]) -> AsyncIterator[NativeDriver]:
+    """The same, with a program that saves what cannot be cloned."""
+    driver = NativeDriver(launcher_in(home, runtime_entries=entries, criu=criu))
     try:
         yield driver
     finally:

@@ -10,7 +10,7 @@ from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
 from lambent.environments.sandbox.ports import SandboxSpec
 from lambent.runtimes.layout import Command, Layout
 from lambent.runtimes.python.files import runtime_files
-from tests.e2e.sandbox_kit import PREFIX, PYTHON, drain, native_driver, printed
+from tests.e2e.sandbox_kit import PREFIX, PYTHON, criu_driver, drain, native_driver, printed
 
 DONE = "-- after restore\n"
 _PRELUDE = """
@@ -27,7 +27,7 @@ class Studio:
         self.driver = driver
         self._packages = packages
 
-    def spec(self, source: str, *, template: bool = False, memory_mb: int = 256) -> SandboxSpec:
+    def spec(self, source: str, *, template: bool = False, image: bool = False, memory_mb: int = 256) -> SandboxSpec:
         code = self._packages / f"code-{abs(hash(source))}"
         code.mkdir(exist_ok=True)
         end = f"\nregister_after_restore(print, {DONE.strip()!r})\n"
@@ -41,6 +41,7 @@ class Studio:
                 "LAMBDA_RUNTIME_DIR": layout.runtime,
                 "LAMBDA_TASK_ROOT": layout.task,
                 "_HANDLER": "app.handler",
+                "LD_LIBRARY_PATH": f"{layout.lang}/lib",
             }
             return Command((f"{layout.lang}/{PYTHON}", "-S", f"{layout.runtime}/bootstrap.py"), variables)
 
@@ -54,6 +55,7 @@ class Studio:
             tmp_mb=64,
             max_processes=256,
             template=template,
+            image=image,
         )
 
     async def template(self, source: str) -> tuple[NativeSandbox, str | None]:
@@ -88,6 +90,7 @@ class Studio:
 
 
 @asynccontextmanager
-async def studio(home: Path) -> AsyncIterator[Studio]:
-    async with native_driver(home, **runtime_files()) as driver:
+async def studio(home: Path, criu: str | None = None) -> AsyncIterator[Studio]:
+    made = native_driver(home, **runtime_files()) if criu is None else criu_driver(home, criu, runtime_files())
+    async with made as driver:
         yield Studio(driver, home / "packages")

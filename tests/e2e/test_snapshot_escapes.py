@@ -50,7 +50,7 @@ async def made(tmp_path: Path) -> AsyncIterator[Studio]:
         yield each
 
 
-def _surprises(text: str) -> dict[str, str]:
+def surprises(text: str) -> dict[str, str]:
     """What ended otherwise than it should. Other flags of clone are unknown to a template, not refused."""
     results = dict(line.split(" => ") for line in text.splitlines() if " => " in line)
     assert results.keys() >= EXPECTED.keys()
@@ -73,13 +73,13 @@ async def test_the_capability_of_a_template_opens_nothing_but_its_clones(made: S
     assert obstacle is None
     inside = drain(template)
     # It may pass the one capability on to its own programs.
-    assert _surprises(inside) == {"gain_capability": "ok"}
+    assert surprises(inside) == {"gain_capability": "ok"}
     assert f"{allowed} => ECHILD" in inside  # It is not the template's own child.
     clone, said = await made.clone(template, source)
     # It is process 1 itself, and its group has a number, because it was made in another.
-    surprises = _surprises(said)
-    assert surprises.pop("name_of_group /proc/self/cgroup") == "ok"
-    assert {attempt for attempt in surprises if "1" not in attempt.replace("/", " ").split()} == set()
+    found = surprises(said)
+    assert found.pop("name_of_group /proc/self/cgroup") == "ok"
+    assert {attempt for attempt in found if "1" not in attempt.replace("/", " ").split()} == set()
     assert f"{allowed} => EPERM" in said
     await clone.stop()
     await template.stop()

@@ -21,6 +21,10 @@ WITH_SNAPSHOT: dict[str, Any] = {"SnapStart": {"ApplyOn": "PublishedVersions"}, 
 
 @pytest.fixture(scope="module")
 def runtime(server: Server) -> str:
+    return newest_with_snapshots(server)
+
+
+def newest_with_snapshots(server: Server) -> str:
     """The newest Python with snapshots that this machine has."""
     health = json.loads(urllib.request.urlopen(f"{server.url}/_lambent/health", timeout=10).read())
     found = [name for name in health["runtimes"] if name in ("python3.12", "python3.13", "python3.14")]

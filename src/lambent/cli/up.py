@@ -81,6 +81,11 @@ UNUSABLE_PATH = frozenset(
 @click.option(
     "--oci-runtime", metavar="PROGRAM", help="Of the oci sandbox: a name or a path.  [default: the first found]"
 )
+@click.option(
+    "--criu",
+    metavar="none|auto|PATH",
+    help="Restores versions with SnapStart that cannot be forked; weaker walls.  [default: none]",
+)
 @click.option("--user", help="Started as root: become this user.  [default: the caller of sudo, else root]")
 @click.option(
     "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
@@ -274,6 +279,7 @@ def _start_launcher(
             egress=Egress(settings.egress, settings.egress_allow),
             oci_runtime=settings.oci_runtime,
             function_users=settings.function_users,
+            criu=None if settings.criu == "none" else settings.criu,
         )
     except LauncherError as error:
         if settings.sandbox in ("native", "rootless", "oci"):

@@ -55,6 +55,8 @@ class Settings:
     """Networks and addresses that functions reach although they are private, or this host's own: `10.1.0.0/16`."""
     oci_runtime: str | None = None
     """A name or a path. None: the first of runc, crun, runsc and kata-runtime that is installed."""
+    criu: str = "none"
+    """none | auto | a path of CRIU, which restores versions with SnapStart that cannot be cloned."""
     vpc_services: tuple[tuple[str, str], ...] = ()
     """Services of this host or its network that VPCs have: (address and port there, where it is)."""
     user: str | None = None

@@ -86,7 +86,7 @@ class Taken(StrEnum):
 class SnapshotOutcome:
     taken: Taken
     reason: str | None = None
-    """One sentence for the user, unless it was taken."""
+    """For the user: why there is none, or how it is restored where that is not the usual way."""
     code: str | None = None
     """Of a failure: a StateReasonCode."""
 

@@ -156,7 +156,7 @@ class Transitions:
             return Verdict(NoSnapshot(outcome.reason or "", outcome.code or "FunctionError"))
         if outcome.taken is Taken.IMPOSSIBLE:
             return replace(verdict, note=f"SnapStart is without effect, there is no snapshot: {outcome.reason}.")
-        return verdict
+        return verdict if outcome.reason is None else replace(verdict, note=f"SnapStart restores {outcome.reason}.")
 
     def _check(self, version: FunctionVersion, code_dir: Path) -> Verdict:
         refusal = self._support.refusal(version.runtime, version.architecture, code_dir)

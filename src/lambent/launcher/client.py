@@ -16,6 +16,10 @@ _STATUS_BYTES = 400
 _END_TIMEOUT_S = 10.0
 
 
+NO_CRIU = "CRIU is not used: --criu"
+"""Why, where nobody asked for it."""
+
+
 class LauncherError(Exception):
     """The launcher could not be started or is gone. The message is for the user."""
 
@@ -81,6 +85,8 @@ class LauncherClient:
         """Why there is no way to the internet; None: there is, or will be as soon as `egress` of `network_fds` says."""
         self.vpcs_missing: str | None = None
         """Why there are no VPCs."""
+        self.criu_missing: str | None = NO_CRIU
+        """Why no process is saved by CRIU; None: it is tried."""
         self.no_egress = True
         """It was switched off, and nobody need be told."""
         self.network_fds: Mapping[str, int] = {}
@@ -125,10 +131,13 @@ class LauncherClient:
         runtime: Starts | None = None,
         zygote: int | None = None,
         internet: bool = False,
+        to_save: bool = False,
+        like: int | None = None,
     ) -> socket.socket:
         """Ask for a sandbox; the answers come on the socket returned, which is the sandbox's life line. With `internet`
         one of them is that of `plug`.
 
+        `to_save`: its runtime is for CRIU to save; `like`: it gets the saved one of that sandbox.
         Raises LauncherError when the launcher is gone, ValueError for a runtime that it was not told of.
         """
         request = {"do": "prepare", "memory_mb": memory_mb, "tmp_mb": tmp_mb, "processes": processes}
@@ -138,7 +147,15 @@ class LauncherClient:
             request["zygote"] = zygote
         if internet:
             request["internet"] = True
+        if to_save:
+            request["to_save"] = True
+        if like is not None:
+            request["like"] = like
         return self._ask(request)
+
+    def save_or_restore(self, *, sandbox: int, like: int, memory_mb: int) -> socket.socket:
+        """Let CRIU save the runtime of `sandbox`, where `like` is the same, or restore in it that of `like`."""
+        return self._ask({"do": "criu", "sandbox": sandbox, "like": like, "memory_mb": memory_mb})
 
     def start_zygote(self, runtime: Starts) -> socket.socket:
         """Ask for a zygote; it answers on the socket returned, and ends with it. Raises as `prepare`."""

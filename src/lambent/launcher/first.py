@@ -72,6 +72,7 @@ class First:
         self._running: dict[str, int] = {}
         """Name -> pid."""
         self._cloning: cloning.Cloning | None = None
+        self._go: int | None = None
 
     def prepare(self, runtime: request.Runtime, *, stay: bool) -> None:
         """Start the interpreter that waits. `stay`: this process is a fork of one already, and forks it again.
@@ -152,6 +153,8 @@ class First:
                 self._forget_ipc()
                 if message.get("answer"):
                     self._tell({"event": "killed"})
+            case "adopt":
+                self._adopt(request.pid(message))
             case "connect":
                 self._connect(request.port(message))
             case other:
@@ -197,16 +200,36 @@ class First:
         program = execute.Program(wanted.argv, wanted.variables, wanted.folder, wanted.open_files)
         output = self._outputs.runtime if wanted.name == request.RUNTIME else self._outputs.extensions
         made = cloning.Cloning(self._tmp.image, self._tell) if wanted.template else None
+        go = self._go_pipe() if wanted.image else None
         try:
             template = made.of_template.fileno() if made is not None else None
-            forked = self._forks.fork(program, output, template=template)
+            forked = self._forks.fork(program, output, template=template, image=go)
         except NotStarted as error:
             self._tell({"event": "not_started", "reason": str(error)})
             return
+        finally:
+            if go is not None:
+                os.close(go)
         if made is not None:
             made.of_template.close()
             self._cloning = made
         self._started(wanted.name, forked.pid, forked.status)
+
+    def _go_pipe(self) -> int:
+        """What a runtime that is to be saved reads until it is restored. Our end stays open: it never reads an end."""
+        read, self._go = os.pipe2(os.O_CLOEXEC)
+        return read
+
+    def _adopt(self, pid: int) -> None:
+        """What was restored in here is our child since CRIU has ended, and is the runtime from now on."""
+        if not self._assigned or request.RUNTIME in self._running:
+            raise request.BadRequest("there is no room for a restored runtime")
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            raise request.BadRequest("the restored runtime has ended") from None
+        self._running[request.RUNTIME] = pid
+        self._tell({"event": "adopted"})
 
     def _release(self, wanted: request.Start) -> bool:
         """Let the waiting interpreter be the runtime; False, with none left, when there is none that can."""

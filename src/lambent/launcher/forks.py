@@ -52,10 +52,11 @@ class Forks:
         *,
         start: int | None = None,
         template: int | None = None,
+        image: int | None = None,
         stay: bool = False,
     ) -> Forked:
         """Raises NotStarted; and execute.Stay in the child, when that stays. `start` or `template` is the socket of a
-        program that waits, or is to be cloned."""
+        program that waits, or is to be cloned; `image` the pipe of one that is to be saved by CRIU."""
         if template is not None and not (self._identity.user_namespace and self._identity.template_filter):
             raise NotStarted("what is to be cloned needs a user namespace and a filter of system calls")
         failed, error = os.pipe2(os.O_CLOEXEC)
@@ -74,6 +75,8 @@ class Forks:
                 groups=self._identity.groups,
                 walls=self._identity.walls,
             )
+            if image is not None:
+                start = image
             if template is not None:
                 start = template
                 confinement = confinement._replace(filter=self._identity.template_filter, template=True)

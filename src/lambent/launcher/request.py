@@ -16,6 +16,7 @@ SIGNALS = (1, 31)
 RUNTIME = "runtime"
 EXTENSION = "extension/"
 _NAME_CHARACTERS = 255
+_SANDBOXES = (0, 1 << 32)
 _MOST_EXTENSIONS = 64
 
 
@@ -47,6 +48,10 @@ class Prepare(NamedTuple):
     """The one that forks it; None: it is exec'd."""
     internet: bool = False
     """It is connected with the internet while it is made."""
+    to_save: bool = False
+    """For a runtime that CRIU saves or restores, which knows no user namespace."""
+    like: int | None = None
+    """The sandbox whose saved runtime it gets, and whose user it therefore has."""
 
 
 class Restore(NamedTuple):
@@ -55,6 +60,15 @@ class Restore(NamedTuple):
     template: int
     """The number of its sandbox."""
     limits: Limits
+
+
+class Saving(NamedTuple):
+    """Save the runtime of a sandbox by CRIU, or restore what was saved in another one that is assigned."""
+
+    sandbox: int
+    like: int
+    """Whose saved runtime; its own to save."""
+    memory_mb: int
 
 
 class Assign(NamedTuple):
@@ -80,6 +94,8 @@ class Start(NamedTuple):
     """Not the interpreter that may be waiting."""
     template: bool = False
     """It is kept to be cloned."""
+    image: bool = False
+    """It is kept to be saved by CRIU."""
 
     def __repr__(self) -> str:
         """Without the variables, which are secrets."""
@@ -95,6 +111,8 @@ def prepare(message: dict[str, Any], runtimes: int) -> Prepare:
         runtime=_number(message, "runtime", (0, runtimes - 1)) if numbered else None,
         zygote=_number(message, "zygote", (1, 1 << 62)) if forked else None,
         internet=message.get("internet") is True,
+        to_save=message.get("to_save", False) is True,
+        like=None if message.get("like") is None else _number(message, "like", _SANDBOXES),
     )
 
 
@@ -113,6 +131,14 @@ def variables(message: dict[str, Any]) -> Mapping[str, str]:
     if not all(key and "=" not in key and "\0" not in key for key in found):
         raise BadRequest("a variable needs a name")
     return found
+
+
+def saving(message: dict[str, Any]) -> Saving:
+    return Saving(
+        sandbox=_number(message, "sandbox", _SANDBOXES),
+        like=_number(message, "like", _SANDBOXES),
+        memory_mb=_number(message, "memory_mb", MEMORY_MB),
+    )
 
 
 def runtime_of_zygote(message: dict[str, Any], runtimes: int) -> int:
@@ -138,7 +164,8 @@ def start(message: dict[str, Any], running: int) -> Start:
     if not _is_text(folder) or not folder.startswith("/"):
         raise BadRequest("folder must be an absolute path")
     template = message.get("template", False) is True
-    if template and name != RUNTIME:
+    image = message.get("image", False) is True
+    if (template or image) and name != RUNTIME:
         raise BadRequest("only the runtime can be a template")
     return Start(
         process_name(name),
@@ -146,8 +173,9 @@ def start(message: dict[str, Any], running: int) -> Start:
         variables(message),
         folder,
         _number(message, "open_files", OPEN_FILES),
-        template or message.get("must_exec") is not False,
+        template or image or message.get("must_exec") is not False,
         template,
+        image and not template,
     )
 
 
@@ -161,6 +189,10 @@ def process_name(name: Any) -> str:
 
 def signal_number(message: dict[str, Any]) -> int:
     return _number(message, "number", SIGNALS)
+
+
+def pid(message: dict[str, Any]) -> int:
+    return _number(message, "pid", (2, 1 << 22))
 
 
 def port(message: dict[str, Any]) -> int:

@@ -17,7 +17,7 @@ from lambent.launcher.machine import Machine
 from lambent.launcher.net import networks
 from lambent.launcher.net import request as network_request
 from lambent.launcher.net.namespaces import NetworkUnavailable
-from lambent.launcher.restore import finish, making
+from lambent.launcher.restore import criu, finish, making, saved
 from lambent.launcher.slots import Slots
 from lambent.launcher.zygotes import Zygotes
 
@@ -46,6 +46,8 @@ class Launcher:
         self._zygotes = Zygotes(agreed.trusted)
         # The last of the numbers is no function's.
         self.networks = networks.Networks(agreed.egress, agreed.egress_allow, ids.first + ids.size - 1, agreed.mark)
+        saved.sweep(machine.folder)
+        self._saved = saved.Saved(agreed.criu)
         machine.enter()
         self.networks.open()
         machine.probe()
@@ -101,6 +103,8 @@ class Launcher:
                     self._start_zygote(request.runtime_of_zygote(message, len(self._agreed.runtimes)), control)
                 case "restore" if link is not None:
                     self._restore(request.restore(message), control, link)
+                case "criu" if self._saved.program is not None:
+                    self._save_or_restore(request.saving(message), control, self._saved.program)
                 case other:
                     raise request.BadRequest(f"{other!r} is not understood")
         except (request.BadRequest, tmp_image.TmpUnavailable, OSError, ValueError) as error:
@@ -136,9 +140,30 @@ class Launcher:
             finish.run(blueprint, control, template)
         self._running[pid] = Running(slot, control)
 
+    def _save_or_restore(self, wanted: request.Saving, control: socket.socket, program: int) -> None:
+        """It answers on the socket, and ends with that."""
+        first = next((pid for pid, each in self._running.items() if each.slot == wanted.sandbox), None)
+        if first is None:
+            raise request.BadRequest("there is no such sandbox")
+        plan = criu.Plan(
+            first=first,
+            slot=str(wanted.sandbox),
+            parents=self.machine.parents,
+            group_name=self.machine.group_name,
+            owner=self.machine.host_id(wanted.like),
+            proc=self.machine.proc,
+            folder=self._saved.folder(wanted),
+            memory_mb=wanted.memory_mb,
+            restores=wanted.like != wanted.sandbox,
+        )
+        if os.fork() == 0:
+            criu.run(plan, control, program)
+        control.close()
+
     def _prepare(self, wanted: request.Prepare, control: socket.socket) -> None:
         if self.machine.tmp_images:
             self.machine.blank(wanted.limits.tmp_mb)
+        self._saved.check(wanted)
         slot = self._slots.take()
         blueprint = self._blueprint(wanted, slot)
         try:
@@ -154,6 +179,7 @@ class Launcher:
         if pid == 0:
             self._become(wanted, blueprint, control)
         self._running[pid] = sandbox = Running(slot, control)
+        self._saved.add(slot, wanted)
         if wanted.internet:
             # On this CPU, while the sandbox is made on another.
             self._connect(pid, sandbox, network_request.INTERNET)
@@ -215,8 +241,8 @@ class Launcher:
             limits=wanted.limits,
             prefixes=len(self._agreed.prefixes),
             tmp_blanks=machine.blanks if machine.tmp_images else None,
-            host_id=machine.host_id(slot),
-            user_namespace=machine.user_namespaces,
+            host_id=machine.host_id(slot if wanted.like is None else wanted.like),
+            user_namespace=machine.user_namespaces and not wanted.to_save and wanted.like is None,
             filter=machine.filter,
             template_filter=machine.template_filter,
             parents=machine.parents,
@@ -239,7 +265,8 @@ class Launcher:
 
     def _clean(self, ended: Running, code: int) -> None:
         self.networks.unplug(ended.slot)
-        self._slots.end(ended.slot)
+        for slot in self._saved.end(ended.slot):
+            self._slots.end(slot)
         with suppress(OSError):
             wire.send(ended.control, {"event": "gone", "code": code})
         ended.control.close()
@@ -257,4 +284,5 @@ class Launcher:
             self._reap()
             time.sleep(0.001)
         self.networks.close()
+        self._saved.close()
         self.machine.leave()

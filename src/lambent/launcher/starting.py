@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lambent.launcher import wire
-from lambent.launcher.client import NATIVE, NO_EGRESS, Egress, Kind, LauncherClient, LauncherError, Starts
+from lambent.launcher.client import NATIVE, NO_CRIU, NO_EGRESS, Egress, Kind, LauncherClient, LauncherError, Starts
 from lambent.launcher.hierarchies import SYSTEMD
 from lambent.launcher.kernel import capabilities
 
@@ -52,6 +52,20 @@ def _oci_program(name: str | None) -> str:
     raise LauncherError(f"no OCI runtime is installed ({', '.join(OCI_RUNTIMES)}); on Debian: apt-get install runc")
 
 
+def _criu(wanted: str | None, chosen: Kind) -> tuple[str | None, str | None]:
+    """The program, or why there is none. Raises LauncherError when the one that was named is not there."""
+    if wanted is None:
+        return None, NO_CRIU
+    path = shutil.which("criu" if wanted == "auto" else wanted, path=_PROGRAMS)
+    if path is None and wanted != "auto":
+        raise LauncherError(f"CRIU is not there: {wanted}")
+    if path is None:
+        return None, "CRIU is not installed"
+    if chosen != NATIVE:
+        return None, f"the sandbox {chosen.name} has no use for CRIU"
+    return os.path.realpath(path), None
+
+
 def begin(
     *,
     data_dir: Path,
@@ -64,6 +78,7 @@ def begin(
     egress: Egress = NO_EGRESS,
     oci_runtime: str | None = None,
     function_users: tuple[int, int] | None = None,
+    criu: str | None = None,
 ) -> LauncherClient:
     """Start the launcher; needs folders that exist, and root for the native kind. `await_ready` before its first use.
 
@@ -73,6 +88,8 @@ def begin(
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
     `runtimes` are the only interpreters that it starts before it is known for whom; `prefixes` has theirs.
     `function_users` (first, count) are the numbers of functions in a container without namespaces; None: it chooses.
+    `criu` (a path, `auto`, or None for none) saves processes that cannot be cloned; `criu_missing` of the client says
+    why it does not.
     `through` is a command that starts the one that follows it, as another user.
     """
     chosen = kind(wanted, oci_runtime)
@@ -93,6 +110,7 @@ def begin(
         "oci": chosen.program,
         "function_users": function_users,
     }
+    agreed["criu"], agreed["criu_missing"] = _criu(criu, chosen)
     program = (*through, *_PROGRAM)
     if wanted == "auto" and rootless and os.geteuid() == 0:
         # Some containers have user namespaces, most have not: the other way needs what this process gives up soon.
@@ -127,6 +145,7 @@ def _start(
             start_new_session=True,
         )
     client = LauncherClient(process, ours, packages, prefixes, kind, runtimes)
+    client.criu_missing = agreed.get("criu_missing")
     client.no_egress = agreed.get("egress") == NO_EGRESS.kind
     with suppress(BrokenPipeError):  # It has ended already; the wait tells.
         wire.send(ours, agreed)

@@ -252,6 +252,7 @@ class FakeDriver:
     guarantees: Mapping[str, bool] = {}
     can_prepare = True
     can_restore = True
+    no_images: str | None = "CRIU is not used: --criu"
 
     def __init__(self, scripts: Callable[[int], Sequence[Script]] | Sequence[Script]) -> None:
         self.scripts = scripts
@@ -262,6 +263,7 @@ class FakeDriver:
         self.obstacle: str | None = None
         """Of all templates."""
         self.restore_error: SandboxError | None = None
+        self.save_error: SandboxError | None = None
         self.restores = 0
         self.sandboxes: list[FakeSandbox] = []
         self.prepared: list[FakePrepared] = []
@@ -273,6 +275,10 @@ class FakeDriver:
 
     async def create(self, spec: SandboxSpec) -> FakeSandbox:
         return await self.make(spec)
+
+    async def save(self, template: Sandbox) -> None:
+        if self.save_error is not None:
+            raise self.save_error
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> FakeSandbox:
         if self.restore_error is not None:

@@ -67,6 +67,43 @@ async def test_what_is_in_the_way_is_told_and_environments_are_initialised() -> 
         assert machine.driver.sandboxes[0].stopped
 
 
+ASKS = ((Send(b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: x\r\n\r\n"), Hang()),)
+
+
+def needs_saving(number: int) -> Sequence[Script]:
+    return (TEMPLATE, ASKS, ECHO)[min(number, 2)]
+
+
+async def test_what_cannot_be_cloned_is_initialised_again_and_saved() -> None:
+    async with Machine(needs_saving) as machine:
+        machine.driver.obstacle, machine.driver.no_images = "the function has 2 threads", None
+        outcome = await within(machine.pool.snapshots.take(VERSION))
+        assert (outcome.taken, outcome.reason) == (Taken.YES, "by CRIU, because the function has 2 threads")
+        assert machine.driver.sandboxes[0].stopped
+        assert [(each.spec.template, each.spec.image) for each in machine.driver.sandboxes] == [
+            (True, False),
+            (False, True),
+            (False, False),
+        ]
+        assert (await machine.invoke(b'"x"', version=VERSION)).payload == b'"x"'
+        assert names(machine).count("INIT_START") == 2
+        assert names(machine).count("RESTORE_REPORT") == 1
+
+
+async def test_what_cannot_be_saved_either_tells_both_reasons_and_leaves_nothing() -> None:
+    async with Machine(needs_saving) as machine:
+        machine.driver.obstacle, machine.driver.no_images = "the function has 2 threads", None
+        machine.driver.save_error = SandboxError("criu dump: status 1")
+        outcome = await within(machine.pool.snapshots.take(VERSION))
+        assert (outcome.taken, outcome.reason) == (
+            Taken.IMPOSSIBLE,
+            "the function has 2 threads, and criu dump: status 1",
+        )
+        await until(lambda: all(sandbox.stopped for sandbox in machine.driver.sandboxes))
+        await machine.invoke(version=VERSION)
+        assert machine.driver.restores == 0
+
+
 @pytest.mark.parametrize(
     ("script", "code", "told"),
     [

@@ -80,6 +80,17 @@ def test_every_other_assignment_is_refused(change: dict[str, object]) -> None:
         request.assign(ASSIGN | change, 2)
 
 
+def test_what_criu_is_to_do_names_sandboxes_by_number() -> None:
+    order = {"do": "criu", "sandbox": 3, "like": 1, "memory_mb": 128}
+    assert request.saving(order) == request.Saving(3, 1, 128)
+    assert request.prepare(PREPARE | {"to_save": True}, 0).to_save
+    assert request.prepare(PREPARE | {"like": 1}, 0).like == 1
+    assert request.start(START | {"image": True, "must_exec": False}, 0)[5:] == (True, False, True)
+    for change in ({"sandbox": -1}, {"like": "1"}, {"like": None}, {"memory_mb": 1 << 40}):
+        with pytest.raises(BadRequest):
+            request.saving(order | change)
+
+
 def test_no_prefix_was_agreed() -> None:
     with pytest.raises(BadRequest, match="prefix"):
         request.assign(ASSIGN | {"prefix": 0}, 0)

@@ -51,6 +51,14 @@ class Channel:
             _, fds = await self._ask({"do": "start", **order}, "started", timeout_s)
         return ended, fds["status"]
 
+    async def adopt(self, pid: int, timeout_s: float) -> "asyncio.Future[ProcessExit]":
+        """Let what was restored in the sandbox be its runtime; its end."""
+        async with self._asking:
+            ended = self._exits[RUNTIME] = self._loop.create_future()
+            self.peak_bytes_at_exit = 0
+            await self._ask({"do": "adopt", "pid": pid}, "adopted", timeout_s)
+        return ended
+
     async def ask(
         self, order: wire.Message | None, answer: str, timeout_s: float
     ) -> tuple[wire.Message, dict[str, int]]:
@@ -105,6 +113,12 @@ class Channel:
         if not self._gone.done():
             self._control.shutdown(socket.SHUT_WR)
             await self._gone
+        self._control.close()
+
+    def abandon(self) -> None:
+        """Whatever may still be said here."""
+        if not self._gone.done():
+            self._loop.remove_reader(self._control.fileno())
         self._control.close()
 
     def close(self) -> None:

@@ -79,6 +79,7 @@ class ContainedPrepared:
 class ContainedDriver(NativeDriver):
     can_prepare = False
     can_restore = False
+    no_images = "its sandboxes have no use for CRIU"
 
     async def prepare(self, wish: Preparation) -> ContainedPrepared:  # type: ignore[override]
         return ContainedPrepared(self)

@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lambent.aws.errors import ApiError
 from lambent.environments.events import HowStarted
+from lambent.environments.sandbox import revival
 from lambent.environments.sandbox.channel import Channel, SandboxGone
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from lambent.environments.sandbox.memory import GONE, PeakMemory, processes
 from lambent.environments.sandbox.ports import NetworkSpec, Preparation, ProcessExit, Sandbox, SandboxError, SandboxSpec
+from lambent.environments.sandbox.revival import GO, Revived
 from lambent.environments.sandbox.zygotes import NOT_AGREED, Zygotes
 from lambent.launcher import cgroups
 from lambent.launcher.client import LauncherClient
@@ -60,6 +62,11 @@ class NativeSandbox:
         self.extension_output_fd = fds["extension_output"]
         self.network_missing: str | None = None
         """Why it was not connected with the network of its spec."""
+        self.revived: Revived | None = None
+        """What was restored in it by CRIU and stands still, until `start`."""
+        self._was_revived = False
+        self.saved = False
+        """Its runtime is on disk, for others to restore."""
         self.clones: set[NativeSandbox] = set()
         """Of its runtime, which end with this sandbox."""
         self._clone_ended = asyncio.Event()
@@ -86,22 +93,47 @@ class NativeSandbox:
     async def start(self) -> None:
         if self._ended is not None and not self._ended.done():
             raise RuntimeError("the runtime process of this sandbox is still running")
-        command = self._spec.command(self.layout)
         self._oom_kills_before = self._oom_kills()
         self._ran_out = False
+        if self._was_revived:
+            raise RuntimeError("a restored runtime starts once")
+        if self.revived is not None:
+            self._was_revived = True
+            await self._go_on(self.revived)
+            return
+        command = self._spec.command(self.layout)
         self._ended, status = await self._start(RUNTIME, command, self.layout.task)
         self._memory.restart(status)
 
+    async def _go_on(self, revived: Revived) -> None:
+        self._ended = await self._channel.adopt(revived.pid, _CREATE_TIMEOUT_S)
+        self.revived = None
+        os.write(revived.go, GO)
+        os.close(revived.go)
+        self._channel.tell({"do": "signal", "name": RUNTIME, "number": signal.SIGCONT})
+        self._memory.restart(revived.status)
+
+    def take_revived(self, revived: Revived, output: int) -> None:
+        """With an output of its own, since what it wrote to was saved with it."""
+        os.close(self.output_fd)
+        self._fds = {**self._fds, "output": output}
+        self.output_fd = output
+        self.revived = revived
+
     async def _start(self, name: str, command: Command, folder: str) -> tuple[asyncio.Future[ProcessExit], int]:
-        template = name == RUNTIME and self._spec.template
+        template, image = (name == RUNTIME and each for each in (self._spec.template, self._spec.image))
+        waits = {"_LAMBENT_TEMPLATE_FD": str(START_FD)} if template else {}
+        if image:
+            waits = {"_LAMBENT_IMAGE_FD": str(START_FD)}
         order = {
             "name": name,
             "argv": command.argv,
-            "variables": {**command.variables, **({"_LAMBENT_TEMPLATE_FD": str(START_FD)} if template else {})},
+            "variables": {**command.variables, **waits},
             "folder": folder,
             "open_files": self._spec.max_open_files,
             "must_exec": self._spec.must_exec,
             "template": template,
+            "image": image,
         }
         return await self._channel.start(order, _CREATE_TIMEOUT_S)
 
@@ -113,6 +145,21 @@ class NativeSandbox:
     def forget_clone(self, clone: "NativeSandbox") -> None:
         self.clones.discard(clone)
         self._clone_ended.set()
+
+    def outlived_by(self, template: "NativeSandbox") -> None:
+        """That one does not stop before this one has."""
+        stopped = self._stopped
+
+        def both(sandbox: NativeSandbox) -> None:
+            stopped(sandbox)
+            template.forget_clone(sandbox)
+
+        self._stopped = both
+        template.clones.add(self)
+
+    @property
+    def memory_mb(self) -> int:
+        return self._spec.memory_mb
 
     def end_runtime(self) -> None:
         self._channel.tell({"do": "signal", "name": RUNTIME, "number": signal.SIGKILL})
@@ -158,7 +205,7 @@ class NativeSandbox:
             await self._channel.ask({"do": "kill", "answer": True}, "killed", _KILL_TIMEOUT_S)
         except SandboxGone:
             return False
-        return True
+        return not self._was_revived
 
     def _memory_ran_out(self, event: int) -> None:
         """v1 has killed, or is about to kill, one process; as on AWS all of them end. Sent at once, so that it cannot
@@ -231,6 +278,8 @@ class NativeSandbox:
             listener.close()
         await self._channel.end()
         self._memory.close()
+        if self.revived is not None:
+            self.revived.close()
         fds, self._fds = self._fds, {}
         self._cpu = self._freezer = self._oom = None  # Their numbers will soon be other files.
         for name, fd in fds.items():
@@ -414,7 +463,9 @@ class NativeDriver:
         """Raises SandboxError or LauncherError."""
         return await self._prepare(USUAL, wish)
 
-    async def _prepare(self, limits: Limits, wish: Preparation) -> NativePrepared:
+    async def _prepare(
+        self, limits: Limits, wish: Preparation, *, to_save: bool = False, like: int | None = None
+    ) -> NativePrepared:
         how, number = (HowStarted.EXECUTED if wish.runtime is None else HowStarted.POOLED), None
         if wish.zygote_of is not None:
             how, number = HowStarted.FORKED, self._zygotes.number(wish)
@@ -427,6 +478,8 @@ class NativeDriver:
                 runtime=wish.runtime,
                 zygote=number,
                 internet=internet,
+                to_save=to_save,
+                like=like,
             )
         except ValueError:
             raise SandboxError(NOT_AGREED) from None
@@ -444,11 +497,38 @@ class NativeDriver:
     async def create(self, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
         internet = spec.network is not None and spec.network.kind == "internet"
-        return await (await self._prepare(_limits(spec), Preparation(internet=internet))).assign(spec)
+        wish = Preparation(internet=internet)
+        return await (await self._prepare(_limits(spec), wish, to_save=spec.image)).assign(spec)
+
+    @property
+    def no_images(self) -> str | None:
+        return self._launcher.criu_missing
+
+    async def save(self, template: Sandbox) -> None:
+        """Raises SandboxError or LauncherError."""
+        assert isinstance(template, NativeSandbox)
+        await revival.save(self._launcher, template.number, template.memory_mb)
+        template.saved = True
+
+    async def _revive(self, template: NativeSandbox, spec: SandboxSpec) -> NativeSandbox:
+        prepared = await self._prepare(_limits(spec), Preparation(), like=template.number)
+        try:
+            sandbox = await prepared.assign(spec)
+        finally:
+            await prepared.stop()
+        try:
+            sandbox.take_revived(*await revival.revive(self._launcher, sandbox.number, template.number, spec.memory_mb))
+        except BaseException:
+            await sandbox.stop()
+            raise
+        sandbox.outlived_by(template)
+        return sandbox
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> NativeSandbox:
         """Raises SandboxError or LauncherError."""
         assert isinstance(template, NativeSandbox)
+        if template.saved:
+            return await self._revive(template, spec)
         limits = _limits(spec)
         control, finisher = self._launcher.restore(
             template=template.number, memory_mb=limits.memory_mb, tmp_mb=limits.tmp_mb, processes=limits.processes

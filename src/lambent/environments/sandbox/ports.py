@@ -68,6 +68,8 @@ class SandboxSpec:
     """The command needs a process of its own from the start: `runtimes.starting.must_exec`."""
     template: bool = False
     """Its runtime is kept after Init, to be cloned by `SandboxDriver.restore`."""
+    image: bool = False
+    """The same by `SandboxDriver.save`, for one that cannot be cloned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,15 @@ class SandboxDriver(Protocol):
 
     can_restore: bool
     """Whether it has templates and clones of them."""
+
+    @property
+    def no_images(self) -> str | None:
+        """Why a runtime that cannot be cloned cannot be saved either; None: it can be tried."""
+        ...
+
+    async def save(self, template: Sandbox) -> None:
+        """Keep the runtime of a sandbox made with `image`, which waits, for `restore`. It ends with that."""
+        ...
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> Sandbox:
         """A sandbox around a clone of the runtime of `template`, which waits; `start` lets it go on. It is of no more

@@ -292,6 +292,7 @@ class ProcessDriver:
     launcher_missing: Mapping[str, str] = MappingProxyType(MISSING)
     can_prepare = False
     can_restore = False
+    no_images = "its sandboxes have no use for CRIU"
 
     def __init__(self, *, scratch: Path, runtime_entries: Mapping[str, Path]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -306,6 +307,9 @@ class ProcessDriver:
 
     async def prepare(self, wish: Preparation) -> ProcessPrepared:
         return ProcessPrepared(self)
+
+    async def save(self, template: Sandbox) -> None:
+        raise SandboxError(self.no_images)
 
     async def restore(self, template: Sandbox, spec: SandboxSpec) -> ProcessSandbox:
         raise SandboxError(NO_CLONES)

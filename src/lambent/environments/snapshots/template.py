@@ -38,7 +38,10 @@ EXTENSIONS = "the function has extensions"
 
 
 class Template:
-    """`run` is its whole life; `outcome` is done when it can be cloned, or never will be."""
+    """One that cannot be cloned may be initialised again, to be saved by CRIU.
+
+    `run` is its whole life; `outcome` is done when it can be cloned, or never will be.
+    """
 
     def __init__(
         self, version: FunctionVersion, driver: SandboxDriver, journals: JournalSource, surroundings: Surroundings
@@ -85,7 +88,9 @@ class Template:
         self._cloning += 1
         self._domain.thaw()
         try:
-            return await self._driver.restore(self._sandbox, replace(self._spec, template=False, command=_as_it_was))
+            return await self._driver.restore(
+                self._sandbox, replace(self._spec, template=False, image=False, command=_as_it_was)
+            )
         finally:
             self._cloning -= 1
             self._freeze.set(self._clock.monotonic() + FREEZE_AFTER_S)
@@ -121,9 +126,29 @@ class Template:
         if program.extensions:
             return Outcome(Taken.IMPOSSIBLE, EXTENSIONS)
         network = await self._surroundings.network_of(self.version)
-        spec = sandbox_spec(self.version, self._identity, program, network)
-        self._spec = replace(spec, template=True, must_exec=True)
-        self._sandbox = await self._driver.create(self._spec)
+        spec = replace(sandbox_spec(self.version, self._identity, program, network), must_exec=True)
+        outcome = await self._attempt(program, replace(spec, template=True))
+        if outcome.taken is not Taken.IMPOSSIBLE or not self._can_be_saved or self._driver.no_images is not None:
+            return outcome
+        # What waits to be cloned has a capability, which CRIU would restore: another Init, without.
+        assert self._domain is not None
+        await self._domain.close()
+        obstacle, self._obstacle, self._domain, self._sandbox = outcome.reason, None, None, None
+        try:
+            outcome = await self._attempt(program, replace(spec, image=True))
+        except (SandboxError, LauncherError, TimeoutError) as error:
+            return Outcome(Taken.IMPOSSIBLE, f"{obstacle}, and {str(error) or 'CRIU took too long'}")
+        if outcome.taken is Taken.YES:
+            return Outcome(Taken.YES, f"by CRIU, because {obstacle}")
+        return outcome
+
+    @property
+    def _can_be_saved(self) -> bool:
+        return self._obstacle is not None and self._obstacle not in (OTHER_CLIENT, NO_HOOKS)
+
+    async def _attempt(self, program: Program, spec: SandboxSpec) -> Outcome:
+        self._spec = spec
+        self._sandbox = await self._driver.create(spec)
         surroundings = self._surroundings
         self._domain = RuntimeDomain(
             version=self.version,
@@ -140,12 +165,14 @@ class Template:
                 token=self._identity.credentials_token,
                 clock=self._clock,
                 lifetime=BEFORE_SNAPSHOT,
-                awaits_restore=lambda: self._cannot(OTHER_CLIENT),
+                awaits_restore=self._ready if spec.image else lambda: self._cannot(OTHER_CLIENT),
             ),
         )
         await self._domain.serve(surroundings.aws_endpoint)
         outcome = self._judge(await self._initialise(self._domain, self._sandbox, program))
         if outcome.taken is Taken.YES:
+            if spec.image:
+                await self._driver.save(self._sandbox)
             try:
                 self._first = await self.clone()
             except SandboxError as error:
@@ -175,6 +202,8 @@ class Template:
         return end
 
     async def _watch(self, sandbox: Sandbox) -> None:
+        if self._spec is None or not self._spec.template:
+            return
         with suppress(SandboxGone):
             self._obstacle = await sandbox.snapshot()
             self._ready()

@@ -9,6 +9,7 @@ from lambent.launcher.kernel.files import read
 from lambent.launcher.kernel.syscalls import PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_SET_SECUREBITS, prctl
 
 CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, SETPCAP, SYS_ADMIN, MKNOD, SETFCAP = 0, 2, 5, 6, 7, 8, 21, 27, 31
+SYS_PTRACE, CHECKPOINT_RESTORE = 19, 40
 
 _VERSION_3 = 0x20080522
 _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
@@ -47,6 +48,14 @@ def keep_over_exec(capability: int) -> None:
     prctl(PR_CAP_AMBIENT, _AMBIENT_RAISE, capability)
     lock_root_out()
     set_to(capability, inheritable=(capability,))
+
+
+def give_to_program(*capabilities: int) -> None:
+    """Give up all but these, which the program that is exec'd next gets although it is not root's. The bounding set is
+    to be dropped before the change of user."""
+    set_to(*capabilities, inheritable=capabilities)
+    for number in capabilities:
+        prctl(PR_CAP_AMBIENT, _AMBIENT_RAISE, number)
 
 
 def drop_bounding(*capabilities: int) -> None:

@@ -46,6 +46,9 @@ class Proc:
     def stat(self, path: str) -> os.stat_result:
         return os.stat(path, dir_fd=self._fd)
 
+    def link(self, path: str) -> str:
+        return os.readlink(path, dir_fd=self._fd)
+
     def names(self, path: str) -> list[str]:
         folder = self.open(path, os.O_DIRECTORY)
         try:
@@ -125,6 +128,12 @@ def check(
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise NotAClone(f"it cannot be looked at: {error}") from None
     raise NotAClone("it does not stand still")
+
+
+def check_any(cgroup: str, groups: Sequence[str], maps: str) -> None:
+    """What holds of a process that CRIU restores as well, of the texts in its /proc. Raises NotAClone."""
+    _check_groups(cgroup, groups)
+    _check_memory(maps)
 
 
 def _check_status(status: dict[str, str]) -> None:

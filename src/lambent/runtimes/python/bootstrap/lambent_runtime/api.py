@@ -45,12 +45,12 @@ class RuntimeApi:
                     self._result = None
                     self._check_posted(status, body, retried)
                     if headers.get("connection", "").lower() == "close":
-                        self._disconnect()
+                        self.disconnect()
                         continue
                 status, headers, body = self._read_response()
             except (ConnectionError, EOFError) as error:
                 # A server may close an idle connection at the moment we use it again; once is not a failure.
-                self._disconnect()
+                self.disconnect()
                 if retried:
                     raise RuntimeApiError("the Runtime API closed the connection: %s" % error) from None
                 retried = not (sent and answered)
@@ -58,15 +58,19 @@ class RuntimeApi:
             if status != 200:
                 raise RuntimeApiError("Failed to get next invocation: %d %s" % (status, body[:500]))
             if headers.get("connection", "").lower() == "close":
-                self._disconnect()
+                self.disconnect()
             return headers, body
+
+    def ask_for_restore(self):
+        """Without waiting for the answer, which comes to a process that has no connections."""
+        self._connect()
+        self._socket.sendall(b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: %s\r\n\r\n" % self._host)
 
     def restore_next(self):
         """Under SnapStart: returns in the restored process."""
-        self._connect()
-        self._socket.sendall(b"GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: %s\r\n\r\n" % self._host)
+        self.ask_for_restore()
         status, _, body = self._read_response()
-        self._disconnect()
+        self.disconnect()
         if status != 200:
             raise RuntimeApiError("Failed to get the restore: %d %s" % (status, body[:500]))
 
@@ -86,7 +90,7 @@ class RuntimeApi:
         """One request of its own, for init/error and restore/error. Raises RuntimeApiError unless it is accepted."""
         header = b"Lambda-Runtime-Function-Error-Type: %s\r\n" % error_type.encode()
         try:
-            self._disconnect()
+            self.disconnect()
             self._connect()
             self._socket.sendall(b"".join(self._request(path, body, b"Content-Type: application/json\r\n" + header)))
             status, _, answer = self._read_response()
@@ -122,7 +126,7 @@ class RuntimeApi:
         self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._received = b""
 
-    def _disconnect(self):
+    def disconnect(self):
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -33,10 +33,9 @@ def main():
         from lambent_runtime import log
 
         log.configure(sys.modules["logging"])
-    template_fd = environ.pop("_LAMBENT_TEMPLATE_FD", None)
-    if template_fd is not None:
-        template_fd = int(template_fd)
-        os.set_inheritable(template_fd, False)
+    template_fd, image_fd = (environ.pop(name, None) for name in ("_LAMBENT_TEMPLATE_FD", "_LAMBENT_IMAGE_FD"))
+    if template_fd is not None or image_fd is not None:
+        os.set_inheritable(int(template_fd or image_fd), False)
     warning = environ.pop("_LAMBENT_WARNING", None)
     if warning:
         print("[WARNING] " + warning)
@@ -51,7 +50,7 @@ def main():
     if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from lambent_runtime import snapshot
 
-        snapshot.pass_through(api, template_fd)
+        snapshot.pass_through(api, template_fd and int(template_fd), image_fd and int(image_fd))
     Invoker(api, handler).run()
 
 

@@ -1,8 +1,9 @@
 """Under SnapStart, what is between Init and the first invocation: hooks before the snapshot, the snapshot, hooks after
 the restore. Imported only then.
 
-Where the platform clones this process instead of starting another, `template.wait` returns in each clone; elsewhere
-the Runtime API answers `restore/next`. Order of hooks and exit codes: AWS's runtime interface client.
+Where the platform clones this process instead of starting another, `template.wait` returns in each clone; where it is
+saved as files and restored from them, `image.wait` in each copy; elsewhere the Runtime API answers `restore/next`.
+Order of hooks and exit codes: AWS's runtime interface client.
 """
 
 import sys
@@ -13,10 +14,14 @@ BEFORE_FAILED, AFTER_FAILED = 64, 65
 _BEFORE, _AFTER = "Runtime.BeforeSnapshotError", "Runtime.AfterRestoreError"
 
 
-def pass_through(api, template_fd):
+def pass_through(api, template_fd, image_fd):
     try:
         _run_before()
-        if template_fd is None:
+        if image_fd is not None:
+            from lambent_runtime import image
+
+            image.wait(api, image_fd)
+        elif template_fd is None:
             api.restore_next()
         else:
             from lambent_runtime import template
