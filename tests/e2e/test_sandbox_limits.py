@@ -1,4 +1,5 @@
-"""A function gets its memory, processes, files, /tmp and CPU, and no more; and it ends when it is told to."""
+"""A function gets its memory, processes, files and /tmp, and no more; and it ends when it is told to. What only the
+host can measure is in test_limits_from_outside."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -229,27 +230,6 @@ async def test_full_tmp_is_enospc_and_no_memory_kill(driver: NativeDriver, tmp_p
     assert 490 <= int(words[1]) <= 512
     assert words[2] == "28"
     assert not sandbox.out_of_memory()
-    await sandbox.stop()
-
-
-@pytest.mark.parametrize(("cpus", "bounds"), [(128 / 1769, (0.03, 0.12)), (None, (0.15, 1.1))])
-async def test_cpu_share_is_what_was_set(
-    driver: NativeDriver, tmp_path: Path, cpus: float | None, bounds: tuple[float, float]
-) -> None:
-    script = """
-        import os, time
-        print("up", flush=True)
-        time.sleep(0.05)
-        started, before = time.monotonic(), time.process_time()
-        while time.monotonic() - started < 0.6: pass
-        print("share", (time.process_time() - before) / (time.monotonic() - started), "end", flush=True)
-        """
-    sandbox = await make(driver, tmp_path, script)
-    await sandbox.start()
-    sandbox.limit_cpu(cpus)
-    text = await printed(sandbox, "end")
-    share = float(text.split("share ")[1].split()[0])
-    assert bounds[0] < share < bounds[1]
     await sandbox.stop()
 
 
