@@ -134,6 +134,7 @@ async def test_threads_listeners_and_connections_go_on_in_each_copy(made: Studio
         ("kept = os.memfd_create('x')", "descriptor"),
         ("import fcntl; kept = os.pipe(); fcntl.fcntl(kept[0], fcntl.F_SETFL, os.O_ASYNC)", "sends signals"),
         (WAKES_ITSELF, "timers"),
+        ("import socket; a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [0])", "on their way"),
         ("import mmap; kept = mmap.mmap(-1, 4096)", "shares memory"),
     ],
 )

@@ -126,8 +126,11 @@ def _check_descriptor(proc: Proc, pid: str, name: str) -> None:
     found = proc.stat(f"{pid}/fd/{name}")
     target = proc.link(f"{pid}/fd/{name}")
     kind = stat.S_IFMT(found.st_mode)
-    fields = next(line.split()[1] for line in proc.read(f"{pid}/fdinfo/{name}").splitlines() if line[:6] == "flags:")
-    flags = int(fields, 8)
+    lines = (line.partition(":") for line in proc.read(f"{pid}/fdinfo/{name}").splitlines())
+    info = {key: value.strip() for key, _, value in lines}
+    flags = int(info["flags"], 8)
+    if info.get("scm_fds", "0") != "0":
+        raise NotAClone(f"descriptor {name} is a socket with descriptors on their way")
     if flags & os.O_ASYNC:
         raise NotAClone(f"descriptor {name} sends signals")
     if kind == stat.S_IFCHR and target.startswith("/dev/"):
