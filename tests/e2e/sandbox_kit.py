@@ -21,6 +21,7 @@ from lambent.launcher.client import LauncherClient
 from lambent.launcher.hierarchies import discover
 from lambent.runtimes.layout import Command, Layout, RuntimeStart
 from tests.e2e import ordinary_user, plain_container
+from tests.e2e.census import eventually
 
 PREFIX = Path(sys.base_prefix)
 PYTHON = f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -230,9 +231,15 @@ def delegated_groups() -> Iterator[tuple[str, ...]]:
 
 
 def _remove_groups(folder: str) -> None:
+    """A group that was just left by its last process may be busy for a moment."""
+    eventually(lambda: _removed(folder), timeout_s=5, until=bool)
+
+
+def _removed(folder: str) -> bool:
     for group, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):
             os.rmdir(group)
+    return not os.path.exists(folder)
 
 
 DRIVERS: dict[str, Callable[..., AbstractAsyncContextManager[NativeDriver]]] = {
