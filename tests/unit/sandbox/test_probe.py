@@ -1,9 +1,13 @@
+import os
 from pathlib import Path
+from typing import ClassVar, cast
 
 import pytest
 
 from lambent.environments.sandbox import probe
 from lambent.environments.sandbox.guarantees import GUARANTEES
+from lambent.environments.sandbox.native import NativeDriver
+from lambent.environments.sandbox.ports import Sandbox, SandboxError, SandboxSpec
 
 
 async def choose(tmp_path: Path, wanted: str, problem: str | None = "native sandboxes need root") -> probe.Choice:
@@ -47,3 +51,27 @@ async def test_oci_by_name_refuses_with_the_reason(tmp_path: Path) -> None:
 async def test_rootless_by_name_refuses_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(probe.SandboxUnavailable, match="rootless sandbox cannot be had here: no user namespaces"):
         await choose(tmp_path, "rootless", "no user namespaces")
+
+
+class Busy:
+    """A driver whose sandboxes take too long, so many times."""
+
+    name = "native"
+    launcher_missing: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    async def create(self, spec: SandboxSpec) -> Sandbox:
+        if self.left:
+            self.left -= 1
+            raise TimeoutError
+        raise SandboxError("built at last")
+
+
+@pytest.mark.parametrize(("times", "why"), [(1, "built at last"), (2, "in 30 s")])
+async def test_a_machine_that_is_busy_for_a_moment_gets_another_try(tmp_path: Path, times: int, why: str) -> None:
+    found = await probe.examine(cast(NativeDriver, Busy(times)), tmp_path)
+    assert found.keys() == GUARANTEES.keys()
+    assert all(why in reason for reason in found.values())
+    assert os.listdir(tmp_path) == []

@@ -111,27 +111,46 @@ def _essential(wanted: str, driver: NativeDriver, missing: Mapping[str, str]) ->
 async def examine(
     driver: NativeDriver | ProcessDriver, packages_dir: Path, waiting: asyncio.Event | None = None
 ) -> dict[str, str]:
-    """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why."""
+    """Build one complete sandbox, test it from inside, end it. What is missing: guarantee -> why.
+
+    Once more where time ran out: a machine that is busy for a moment is not one that isolates less.
+    """
     missing = dict(driver.launcher_missing)
+    try:
+        found = await _inside_of_one(driver, packages_dir, waiting)
+    except TimeoutError:
+        try:
+            found = await _inside_of_one(driver, packages_dir, waiting)
+        except TimeoutError:
+            found = dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined in {2 * _TIMEOUT_S:.0f} s")
+    seen = {name: why for name, why in found.items() if why}
+    if "user" in seen and "user" in missing:
+        missing["user"] += f"; {seen['user']}"
+    return seen | missing
+
+
+async def _inside_of_one(
+    driver: NativeDriver | ProcessDriver, packages_dir: Path, waiting: asyncio.Event | None
+) -> dict[str, str | None]:
+    """Raises TimeoutError."""
+    missing = driver.launcher_missing
     code, canary = _code(packages_dir), _code(packages_dir)
     try:
         with socket.create_server(("127.0.0.1", 0)) as host_loopback:
             spec = _spec(code, canary / "inside.py", host_loopback.getsockname()[1])
             sandbox = await driver.create(spec)
             try:
-                found = await _look(sandbox, waiting, ends="end" not in missing)
+                return await _look(sandbox, waiting, ends="end" not in missing)
             finally:
                 await sandbox.stop()
-    except (SandboxError, LauncherError, OSError, ValueError, TimeoutError) as error:
+    except TimeoutError:
+        raise
+    except (SandboxError, LauncherError, OSError, ValueError) as error:
         reason = str(error) or type(error).__name__
-        found = dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined: {reason}")
+        return dict.fromkeys(GUARANTEES, f"no sandbox could be built and examined: {reason}")
     finally:
         for folder in (code, canary):
             shutil.rmtree(folder, ignore_errors=True)
-    seen = {name: why for name, why in found.items() if why}
-    if "user" in seen and "user" in missing:
-        missing["user"] += f"; {seen['user']}"
-    return seen | missing
 
 
 def _code(packages_dir: Path) -> Path:
