@@ -1,6 +1,7 @@
 """A real server for end-to-end tests: `lambent up`, its own data dir, a free port. Root gives the native sandbox."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from lambent.testing.running_server import Server
 
 SANDBOX = os.environ.get("LAMBENT_TEST_SANDBOX", "auto")
 """The sandbox driver under test."""
+
+# Where versions of Python are installed side by side, the tests find them all, whatever HOME is.
+BESIDE = sorted(str(folder) for folder in Path(sys.base_prefix).parent.glob("3.*/bin"))
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *BESIDE])
 
 
 @pytest.fixture(scope="module")

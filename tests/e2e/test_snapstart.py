@@ -220,11 +220,13 @@ def test_templates_come_back_after_a_kill_and_go_with_their_version(
 ) -> None:
     source = "print('INIT RAN')\ndef handler(event, context): return event"
     with census() as counted:
-        server = start_server()
+        server = start_server("--prewarm", "off")
         publish(server.client("lambda"), "lasting", source, runtime)
+        written = eventually(lambda: _count(lines(server, "lasting"), "INIT RAN"), timeout_s=5, until=bool)
+        assert written == 1  # The last moments of a log go with a kill.
         server.kill()
         assert eventually(lambda: counted.left(), timeout_s=10) == {}
-        server = start_server()
+        server = start_server("--prewarm", "off")
         client = server.client("lambda")
         on = eventually(
             lambda: settled(client, "lasting")["SnapStart"]["OptimizationStatus"],

@@ -49,7 +49,7 @@ def begun(server: Server, seconds: float) -> bool:
 @pytest.fixture
 def sleeping(start_server: Callable[..., Server]) -> Server:
     # Without others that wait, there is one sandbox.
-    server = start_server("--prewarm", "off")
+    server = start_server("--prewarm", "off", "--egress", "none")
     create_function(server.client("lambda"), "sleeper", SLEEPER, Timeout=30)
     assert invoke(server.client("lambda"), 0) == "slept"
     return server

@@ -86,7 +86,7 @@ def begin(
 
     `prefixes` are the only interpreters, and `packages_dir` the only folder of code, that sandboxes can ever have.
     `packages_dir` must stay the same folder: empty it, never replace it. `runtime_entries` appear in /var/runtime.
-    `runtimes` are the only interpreters that it starts before it is known for whom; `prefixes` has theirs.
+    `runtimes` are the only interpreters that it starts before it is known for whom.
     `function_users` (first, count) are the numbers of functions in a container without namespaces; None: it chooses.
     `criu` (a path, `auto`, or None for none) saves processes that cannot be cloned; `criu_missing` of the client says
     why it does not.
@@ -94,7 +94,8 @@ def begin(
     """
     chosen = kind(wanted, oci_runtime)
     _check_machine(chosen)
-    packages, known = packages_dir.resolve(), _known_prefixes(prefixes)
+    packages = packages_dir.resolve()
+    known = _known_prefixes([*prefixes, *(each.lang_prefix for each in runtimes)])
     rootless = chosen.name == "rootless"
     agreed: wire.Message = {
         "data_dir": str(data_dir.resolve()),
