@@ -20,7 +20,7 @@ def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
         with start(Path(folder), sandbox) as server:
             results.add(m.FIRST_READY.name, m.LAMBENT, server.ready_s)
             time.sleep(plan.idle_s)
-            results.add(m.FIRST_IDLE_RSS.name, m.LAMBENT, sum(memory_mb(pid)[0] for pid in descendants(server.pid)))
+            results.add(m.FIRST_IDLE_RSS.name, m.LAMBENT, sum(_idle_rss(server)[:2]))
             begun = time.perf_counter()
             server.terminate()
             results.add(m.STOP.name, m.LAMBENT, time.perf_counter() - begun)
@@ -37,16 +37,18 @@ def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
 
 
 def _idle_memory(results: Results, server: Server) -> None:
-    held = {pid: memory_mb(pid) for pid in descendants(server.pid)}
-    supervisor = held[server.pid][0]
-    everything = sum(rss for rss, _pss in held.values())
-    results.add(m.IDLE_RSS.name, m.LAMBENT, everything)
+    supervisor, launcher, others = _idle_rss(server)
+    results.add(m.IDLE_RSS.name, m.LAMBENT, supervisor + launcher)
     results.add(m.IDLE_SUPERVISOR_RSS.name, m.LAMBENT, supervisor)
-    results.add(m.IDLE_LAUNCHER_RSS.name, m.LAMBENT, everything - supervisor)
-    results.add(m.IDLE_PSS.name, m.LAMBENT, sum(pss for _rss, pss in held.values()))
-    remark = f"Idle RSS is the sum over {len(held)} processes; pages that they share count in each"
-    if remark not in results.remarks:
-        results.remarks.append(remark)
+    results.add(m.IDLE_LAUNCHER_RSS.name, m.LAMBENT, launcher)
+    results.add(m.IDLE_OTHERS_RSS.name, m.LAMBENT, others)
+    results.add(m.IDLE_PSS.name, m.LAMBENT, sum(memory_mb(pid)[1] for pid in descendants(server.pid)))
+
+
+def _idle_rss(server: Server) -> tuple[float, float, float]:
+    """Of the supervisor, of the launcher, which is its child, and of what that keeps: in MB, shared pages in each."""
+    supervisor, *others = (memory_mb(pid)[0] for pid in descendants(server.pid))
+    return supervisor, sum(others[:1]), sum(others[1:])
 
 
 def _create(results: Results, server: Server, plan: Plan) -> None:

@@ -22,7 +22,7 @@ from lambent.aws.service import Handler
 from lambent.core import stopping, tasks
 from lambent.core.clock import SystemClock
 from lambent.core.settings import Settings
-from lambent.environments.capacity import raise_open_files_limit
+from lambent.environments.capacity import give_back_memory, raise_open_files_limit
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
 from lambent.environments.networks.services import services as services_in_vpcs
@@ -264,6 +264,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()
         gc.enable()
+        give_back_memory()
         ready(listener.url(settings.host), choice, egress.missing)
         await stop.wait()
         lost = launcher is not None and launcher.gone

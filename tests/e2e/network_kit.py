@@ -181,6 +181,7 @@ async def way_out(launcher: client.LauncherClient) -> None:
     """Wait until the router's uplink is there."""
     if "egress" not in launcher.network_fds:
         return
+    launcher.want_egress()
     async with asyncio.timeout(10):
         while os.pread(launcher.network_fds["egress"], 400, 0):  # noqa: ASYNC110 - a shared text; nothing announces it
             await asyncio.sleep(0.005)

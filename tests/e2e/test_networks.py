@@ -258,6 +258,7 @@ async def test_a_host_that_gets_a_route_later_gives_its_functions_the_internet_t
     web = made.serve(made.internet, INTERNET, 0, "internet")
     made.run(made.host, "ip route del default")
     async with driver_in(made, tmp_path, AUTO, waits=False) as driver:
+        driver._launcher.want_egress()
         await until(lambda: "pasta ended" in (driver._launcher.egress_problem() or ""))
         sandbox = await driver.create(probing(tmp_path, [["tcp", INTERNET, web]]))
         assert "pasta ended" in (sandbox.network_missing or "")

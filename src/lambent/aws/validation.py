@@ -7,11 +7,11 @@ know never get here. Patterns are matched against the whole value, with the mean
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-import regex
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from lambent.aws.models import children
@@ -68,12 +68,13 @@ class Pattern(Protocol):
 @functools.cache
 def compiled(pattern: str) -> Pattern:
     """A pattern of a model. `re` where it can; `regex` for Unicode properties and ranges that `re` refuses."""
-    if r"\p{" in pattern:
-        return regex.compile(pattern)
-    try:
-        return re.compile(pattern, re.ASCII)
-    except re.error:
-        return regex.compile(pattern, regex.ASCII)
+    if r"\p{" not in pattern:
+        with suppress(re.error):
+            return re.compile(pattern, re.ASCII)
+    # Here, since few patterns need it and a start should not wait for it.
+    import regex
+
+    return regex.compile(pattern) if r"\p{" in pattern else regex.compile(pattern, regex.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

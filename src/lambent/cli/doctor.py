@@ -115,6 +115,7 @@ def _sandbox(settings: Settings) -> tuple[list[Finding], bool]:
 
 def _no_internet(launcher: LauncherClient) -> str | None:
     """Why sandboxes do not reach it, once what starts has had its time."""
+    launcher.want_egress()
     deadline = time.monotonic() + _WAY_OUT_S
     while (problem := launcher.egress_problem()) == EGRESS_STARTING and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -20,7 +20,7 @@ from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
 from lambent.environments.memory_samples import MemorySamples
-from lambent.environments.ports import AwsEndpoint, JournalSource, Meter, NetworkSource, NoMeter, ProgramSource
+from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, ProgramSource
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
 from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.snapshots.snapshot import Snapshots
@@ -76,7 +76,6 @@ class Pool:
         programs: ProgramSource,
         journals: JournalSource,
         clock: Clock,
-        meter: Meter | None = None,
         networks: NetworkSource | None = None,
         aws_endpoint: AwsEndpoint | None = None,
         max_environments: int | None = None,
@@ -113,7 +112,6 @@ class Pool:
             aws_endpoint=aws_endpoint,
             networks=networks,
             quotas=quotas or Quotas(),
-            meter=meter or NoMeter(),
         )
         self._open_files = open_files
         self._disk_is_low = disk_is_low

@@ -21,7 +21,6 @@ from lambent.environments.events import (
     RuntimeDone,
     Start,
     TelemetrySubscription,
-    Usage,
 )
 from lambent.environments.sandbox.ports import NetworkSpec
 from lambent.functions.records import CodePackage, FunctionVersion
@@ -172,19 +171,6 @@ class Journal(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-class Meter(Protocol):
-    def ended(self, usage: Usage) -> None:
-        """Once for each ended invocation, on the warm path: 2 us at most, nothing that waits, nothing that raises."""
-        ...
-
-
-class NoMeter:
-    """For machines without a bill."""
-
-    def ended(self, usage: Usage) -> None:
-        pass
 
 
 class JournalSource(Protocol):

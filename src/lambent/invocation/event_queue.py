@@ -23,7 +23,6 @@ from lambent.invocation.deliveries import Deliveries
 from lambent.invocation.destinations import Ended, follow_ups
 from lambent.invocation.events import Event
 from lambent.invocation.lanes import LaneWorker
-from lambent.invocation.payload import event_units
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.retry import End, Outcome, Policy
 from lambent.store.database import Database
@@ -170,11 +169,7 @@ class EventQueue:
             return Outcome.UNAVAILABLE, None
         header = trace.outgoing(event.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn)
         request = InvokeRequest(
-            request_id=event.request_id,
-            payload=payload,
-            function_arn=resolution.invoked_arn,
-            trace_header=header,
-            request_units=event_units(len(payload)),
+            request_id=event.request_id, payload=payload, function_arn=resolution.invoked_arn, trace_header=header
         )
         try:
             result = await self._router.invoke(version, request)

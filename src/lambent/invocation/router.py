@@ -7,19 +7,16 @@ the function nor the return of the lease.
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import FunctionVersion
 from lambent.invocation.concurrency import Concurrency
-from lambent.invocation.ports import Admission, Placement
+from lambent.invocation.ports import Placement
 
 
 class Router:
-    def __init__(self, concurrency: Concurrency, placement: Placement, admission: Admission | None = None) -> None:
+    def __init__(self, concurrency: Concurrency, placement: Placement) -> None:
         self._concurrency = concurrency
         self._placement = placement
-        self._admission = admission
 
     async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult:
         """Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped."""
-        if self._admission is not None and (refusal := self._admission.refuses(version.key)) is not None:
-            raise refusal
         async with self._concurrency.lease(version.account, version.region, version.name, version.version) as lease:
             environment = await self._placement.acquire(version)
             result = environment.invoke(request, lease.release)

@@ -176,7 +176,15 @@ class LauncherClient:
         """Why sandboxes do not reach the internet now; None: they do."""
         if self.egress_missing is not None or "egress" not in self.network_fds:
             return self.egress_missing
-        return os.pread(self.network_fds["egress"], _STATUS_BYTES, 0).decode(errors="replace") or None
+        problem = os.pread(self.network_fds["egress"], _STATUS_BYTES, 0).decode(errors="replace") or None
+        return None if problem == wire.EGRESS_WAITS else problem
+
+    def want_egress(self) -> None:
+        """Start the way to the internet now, not with the first sandbox that is connected. Raises LauncherError."""
+        try:
+            wire.send(self._channel, {"do": "egress"})
+        except OSError as error:
+            raise LauncherError(f"the launcher is gone: {error}") from None
 
     def plug(self, sandbox: int, network: Mapping[str, object]) -> None:
         """Connect a sandbox with a network; the answer comes on its own socket. Raises LauncherError."""

@@ -87,6 +87,8 @@ class Launcher:
                     self._obey(message, socket.socket(fileno=control), fds.pop("template", None))
                 elif message.get("do") == "plug":
                     self._plug(message)
+                elif message.get("do") == "egress":
+                    self.networks.want_egress()
                 for fd in fds.values():
                     os.close(fd)
         self._end()

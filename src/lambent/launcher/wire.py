@@ -15,6 +15,7 @@ MAX_FDS = 16
 START_FD = 4
 """Of an interpreter that waits, or of a template: where it hears from outside."""
 EGRESS_STARTING = "pasta is starting"
+EGRESS_WAITS = "pasta starts when a sandbox wants it"
 """Why there is no internet yet; any other reason stays."""
 NO_ADDRESS = "NoAddress"
 """Kind of a refusal: the subnet is full."""
@@ -22,6 +23,9 @@ _FD_BYTES = 4
 _CREDENTIALS = struct.Struct("=3i")
 
 Message = dict[str, Any]
+
+_room = bytearray(MAX_BYTES)
+"""For all messages, one at a time: to map and unmap as much for each takes longer than to read it."""
 
 
 class DescriptorsLost(Exception):
@@ -59,7 +63,7 @@ def receive_from(source: socket.socket) -> tuple[Message, dict[str, int], int] |
 def _receive(source: socket.socket) -> tuple[Message, dict[str, int], int] | None:
     # Not socket.recv_fds, which until 3.13 forgets its flags: the descriptors would be inherited by every child.
     room = socket.CMSG_SPACE(MAX_FDS * _FD_BYTES) + socket.CMSG_SPACE(_CREDENTIALS.size)
-    data, ancillary, flags, _ = source.recvmsg(MAX_BYTES, room, socket.MSG_CMSG_CLOEXEC)
+    length, ancillary, flags, _ = source.recvmsg_into([_room], room, socket.MSG_CMSG_CLOEXEC)
     fds: list[int] = []
     sender = 0
     for _, kind, held in ancillary:
@@ -71,10 +75,10 @@ def _receive(source: socket.socket) -> tuple[Message, dict[str, int], int] | Non
         for fd in fds:
             os.close(fd)
         raise DescriptorsLost("this process has too many open files")
-    if not data:
+    if not length:
         return None
     try:
-        message = json.loads(data)
+        message = json.loads(_room[:length])
         named = dict(zip(message.get("fds", ()), fds, strict=True))
         if len(named) != len(fds):
             raise ValueError("one name for two descriptors")

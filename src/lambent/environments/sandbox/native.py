@@ -35,6 +35,7 @@ _NO_ADDRESS = (
 _CREATE_TIMEOUT_S = 10.0
 _KILL_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+_WAY_OUT_S, _LOOK_EVERY_S = 1.0, 0.004
 _NO_NETWORK = NetworkSpec(kind="none")
 USUAL = Limits(memory_mb=128, tmp_mb=512, processes=256)
 """Of a sandbox whose function is not known yet: what most functions have."""
@@ -302,6 +303,16 @@ async def _connected(connection: socket.socket) -> None:
         raise OSError(code, os.strerror(code))
 
 
+async def _way_out(launcher: LauncherClient) -> str | None:
+    """Why there is none. It starts with the first sandbox that wants it, which waits for that."""
+    for _ in range(round(_WAY_OUT_S / _LOOK_EVERY_S)):
+        if launcher.egress_problem() != EGRESS_STARTING:
+            break
+        await asyncio.sleep(_LOOK_EVERY_S)
+    problem = launcher.egress_problem()
+    return None if problem == EGRESS_STARTING else problem
+
+
 async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec, launcher: LauncherClient) -> str | None:
     """Why it has no network: None when it has. A function in a VPC does not start without."""
     async with asyncio.timeout(_CREATE_TIMEOUT_S):
@@ -309,8 +320,7 @@ async def _plugged(answer: "asyncio.Future[Message]", spec: SandboxSpec, launche
     kind = "none" if spec.network is None else spec.network.kind
     if message["event"] == "plugged":
         # The router may be without a way out for now.
-        problem = launcher.egress_problem() if kind == "internet" else None
-        return None if problem == EGRESS_STARTING else problem
+        return await _way_out(launcher) if kind == "internet" else None
     if kind == "none":
         raise SandboxError(f"it cannot be taken out of its network: {message['reason']}")
     if spec.network is not None and kind == "vpc":

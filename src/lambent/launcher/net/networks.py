@@ -40,6 +40,8 @@ class Networks:
         self._home: Home | None = None
         self._internet: Router | None = None
         self._keeper: int | None = None
+        self._asleep: pasta.Kept | None = None
+        """Until somebody wants a way out."""
         self._addresses = Addresses(SANDBOX_ADDRESSES, reserved_below=2, reserved_above=1)
         self._plugged: dict[int, list[Port]] = {}
         self._fds: dict[str, int] = {}
@@ -85,7 +87,7 @@ class Networks:
 
     def _way_by_pasta(self, home: Home) -> Router:
         kept = pasta.start(self._pasta_id)
-        self._keeper = kept.keeper
+        self._keeper, self._asleep = kept.keeper, kept._replace(status=os.dup(kept.status))
         self._fds["egress"] = kept.status
         home.leave_host()
         return Router(kept.namespace, home, (UPSTREAM,))
@@ -96,6 +98,13 @@ class Networks:
         router = Router(home.create(), home, (UPSTREAM,))
         host_nat.connect(home, router.namespace, self._mark)
         return router
+
+    def want_egress(self) -> None:
+        """Somebody is about to be connected with the internet."""
+        if self._asleep is not None:
+            self._asleep.want()
+            os.close(self._asleep.status)
+            self._asleep = None
 
     def handed_over(self) -> dict[str, int]:
         """Descriptors for the supervisor: where names are asked for, and how the way out is. Close them after."""
@@ -132,6 +141,7 @@ class Networks:
         if place != "internet":
             port = self._vpc(place.vpc).plug(process, place)
         elif self._internet is not None:
+            self.want_egress()
             port = self._internet.plug(process, self._addresses, firewall.SANDBOXES)
         else:
             raise NetworkUnavailable(self.missing or "there is no way out")
@@ -157,6 +167,7 @@ class Networks:
                 raise NetworkUnavailable(f"more than {network_request.MOST_VPCS} VPCs")
             vpc = self._vpcs[rules.vpc] = Vpc(self._home)
         if any(each.nat for each in rules.subnets) and self._internet is not None:
+            self.want_egress()
             vpc.connect(self._internet, self._addresses)
         return vpc.change(rules)
 
@@ -173,6 +184,7 @@ class Networks:
             with suppress(ProcessLookupError):
                 os.kill(self._keeper, signal.SIGKILL)
             self._keeper = None
+        self.want_egress()
         if self._host is not None:
             self._host.close()
             self._host = None

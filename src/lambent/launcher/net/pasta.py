@@ -1,7 +1,8 @@
 """The way out of the internet's router by pasta (package passt): a program that makes ordinary connections of the host
 out of what the router sends, so that nothing of the host's network is changed.
 
-A keeper process starts it, again when it ends, and says how it is in a small shared text. Keeper and pasta are a pid
+A keeper process starts it when it is first wanted, since it takes 40 MB, again when it ends, and says how it is in a
+small shared text. Keeper and pasta are a pid
 namespace of their own that dies with the launcher. pasta reads what functions send, so it has no privileges: the
 router's namespace belongs to a user namespace in which it is root, and it is nobody outside. Ports are forwarded in
 neither direction, and the host's loopback is not mapped.
@@ -28,6 +29,7 @@ _NAMESPACE_FILE = "/tmp/router"
 _DEVICE, _TUN_NUMBERS = "/dev/net/tun", (10, 200)
 _LOG_BYTES = 16_384
 _STATUS_BYTES = 300
+_ROUTES_BYTES = 16_384
 _LOOK_EVERY_S, _LOOK_FOR_S = 0.002, 5.0
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_S = 60.0
@@ -40,6 +42,13 @@ class Kept(NamedTuple):
     keeper: int
     status: int
     """Descriptor of a text: empty while the way out is open, else why it is not."""
+    wanted: int
+    """Its end starts pasta; see `want`."""
+
+    def want(self) -> None:
+        """Once. Whoever is connected after this sees that the way out is starting."""
+        tell(self.status, wire.EGRESS_STARTING)
+        os.close(self.wanted)
 
 
 def program() -> str | None:
@@ -52,13 +61,16 @@ def start(host_id: int) -> Kept:
     if path is None:
         raise NetworkUnavailable("pasta is missing (package passt)")
     status = os.memfd_create("egress")
-    tell(status, wire.EGRESS_STARTING)
+    tell(status, wire.EGRESS_WAITS)
+    not_wanted, wanted = os.pipe2(os.O_CLOEXEC)
     ours, theirs = wire.pair()
     with ours, theirs:
         keeper = syscalls.clone(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS)
         if keeper == 0:
-            _Keeper(path, host_id, status).run(theirs)
+            os.close(wanted)
+            _Keeper(path, host_id, status, not_wanted).run(theirs)
         theirs.close()
+        os.close(not_wanted)
         ours.settimeout(_TIMEOUT_S)
         try:
             received = wire.receive(ours)
@@ -66,11 +78,12 @@ def start(host_id: int) -> Kept:
             received = None
     if received is None or "namespace" not in received[1]:
         os.close(status)
+        os.close(wanted)
         with suppress(ProcessLookupError):
             os.kill(keeper, signal.SIGKILL)
         reason = received[0]["reason"] if received is not None else "the keeper of pasta ended at once"
         raise NetworkUnavailable(reason)
-    return Kept(received[1]["namespace"], keeper, status)
+    return Kept(received[1]["namespace"], keeper, status, wanted)
 
 
 def tell(status: int, reason: str) -> None:
@@ -81,14 +94,16 @@ def tell(status: int, reason: str) -> None:
 class _Keeper:
     """pid 1 of the namespace that pasta runs in."""
 
-    def __init__(self, program: str, host_id: int, status: int) -> None:
+    def __init__(self, program: str, host_id: int, status: int, not_wanted: int) -> None:
         self._program = program
         self._host_id = host_id
         self._status = status
+        self._not_wanted = not_wanted
+        """Ends when it is."""
         self._user_namespace = -1
         self._namespace = -1
-        self._holder = -1
-        """A process in the router, through which its routes can be read."""
+        self._routes = -1
+        """Of the router."""
 
     def run(self, launcher: socket.socket) -> NoReturn:
         try:
@@ -111,7 +126,7 @@ class _Keeper:
         os.mkdir("/dev/net", 0o755)
         _make_tun()
         syscalls.mount("tmp", "/tmp", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=64k")
-        self._holder = holder = syscalls.clone(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
+        holder = syscalls.clone(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
         if holder == 0:
             while True:
                 signal.pause()
@@ -123,8 +138,12 @@ class _Keeper:
         os.close(os.open(_NAMESPACE_FILE, os.O_WRONLY | os.O_CREAT, 0o644))
         # pasta takes a path and no descriptor, and looks for it after it has left our root.
         syscalls.mount(f"/proc/{holder}/ns/net", _NAMESPACE_FILE, None, syscalls.MS_BIND)
+        self._routes = os.open(f"/proc/{holder}/net/route", os.O_RDONLY | os.O_CLOEXEC)
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
 
     def _keep(self) -> NoReturn:
+        os.read(self._not_wanted, 1)
         failures = 0
         while True:
             log = os.memfd_create("pasta")
@@ -153,8 +172,8 @@ class _Keeper:
         return False
 
     def _has_way_out(self) -> bool:
-        with open(f"/proc/{self._holder}/net/route", encoding="utf-8") as routes:
-            return any(line.startswith(f"{UPLINK}\t00000000\t") for line in routes)
+        routes = os.pread(self._routes, _ROUTES_BYTES, 0).decode()
+        return any(line.startswith(f"{UPLINK}\t00000000\t") for line in routes.splitlines())
 
     def _become_pasta(self, log: int) -> NoReturn:
         try:
