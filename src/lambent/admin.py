@@ -1,4 +1,4 @@
-"""Lambent's own routes: health, metrics, cold starts, reset, the code of a function. Never served inside a sandbox."""
+"""Lambent's own routes: health, metrics, cold starts, clock, reset, functions' code. Never served inside a sandbox."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote
@@ -7,6 +7,8 @@ import orjson
 
 from lambent import __version__, metrics
 from lambent.aws.errors import ApiError
+from lambent.core.clock import VirtualClock
+from lambent.development_clock import PATH as CLOCK_PATH
 from lambent.environments.cold_starts import as_json
 from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
@@ -24,7 +26,7 @@ Reset = Callable[[], Awaitable[None]]
 
 
 class Admin:
-    """`resets` drop the state of all parts, in this order; None: there is no such route."""
+    """`resets` drop the state of all parts, in this order, `advance` moves the clock; None: there is no such route."""
 
     def __init__(
         self,
@@ -37,6 +39,8 @@ class Admin:
         concurrency: Concurrency,
         keys: KnownKeys,
         resets: Sequence[Reset] | None,
+        virtual: VirtualClock | None = None,
+        advance: RouteHandler | None = None,
     ) -> None:
         self._catalog = catalog
         self._choice = choice
@@ -46,6 +50,8 @@ class Admin:
         self._concurrency = concurrency
         self._keys = keys
         self._resets = resets
+        self._virtual = virtual
+        self._advance = advance
 
     def routes(self) -> dict[str, RouteHandler]:
         routes: dict[str, RouteHandler] = {
@@ -54,7 +60,11 @@ class Admin:
             "/_lambent/cold-starts": self.cold_starts,
             CODE_PREFIX: self.code,
         }
-        return routes if self._resets is None else routes | {"/_lambent/reset": self.reset}
+        if self._resets is not None:
+            routes["/_lambent/reset"] = self.reset
+        if self._advance is not None:
+            routes[CLOCK_PATH] = self._advance
+        return routes
 
     async def health(self, request: HttpRequest) -> HttpResponse:
         return _json(
@@ -65,6 +75,7 @@ class Admin:
                 "sandbox": self._choice.as_json(),
                 "egress": self._egress.as_json(),
                 "runtimes": [runtime.identifier for runtime in self._catalog.available()],
+                "clock": "real" if self._virtual is None else "virtual",
             },
         )
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import uvloop
 
+from lambent import development_clock
 from lambent.admin import Admin
 from lambent.aws.service import Handler
 from lambent.core import stopping, tasks
-from lambent.core.clock import SystemClock
+from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
+from lambent.development_clock import DevelopmentClock
 from lambent.environments.capacity import give_back_memory, raise_open_files_limit
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
@@ -48,6 +50,7 @@ from lambent.gateway.authenticate import CheckedWhereKnown
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere, redirects
 from lambent.gateway.function_urls import UrlRoute
+from lambent.gateway.http import RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer
@@ -116,6 +119,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         clock = SystemClock()
         data_dir = host.data_dir
         quotas = configured(settings.quotas, settings.account_concurrency)
+        virtual = _virtual_clock(settings, data_dir)
+        # Of what waits and grows old in the store. What runs, what is signed and what is logged is of the real clock.
+        schedule: Clock = virtual or clock
 
         database = Database.open(data_dir.database)
         stack.push_async_callback(database.close)
@@ -207,7 +213,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         router = Router(concurrency, pool)
         events = EventQueue(
             database=database,
-            clock=clock,
+            clock=schedule,
             functions=control_plane.read_model,
             resolver=control_plane.resolver,
             router=router,
@@ -232,6 +238,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             concurrency=concurrency,
             keys=keys,
             resets=resets if settings.allow_reset else None,
+            virtual=virtual,
+            advance=_advance(settings, virtual, data_dir, events),
         )
         gateway.routes = admin.routes()
         gateway.urls = UrlRoute(
@@ -272,6 +280,25 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         await server.drain(DRAIN_S)
     if lost:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
+
+
+def _virtual_clock(settings: Settings, data_dir: DataDir) -> VirtualClock | None:
+    """Also without the flag where it was once advanced: what was stamped then shall not lie in the future now."""
+    ahead_ms = development_clock.stored(data_dir)
+    if not (settings.virtual_clock or ahead_ms):
+        return None
+    if ahead_ms and not settings.virtual_clock:
+        logger.warning("The clock of events is %d s ahead: it was advanced while it was virtual", ahead_ms // 1000)
+    return VirtualClock(ahead_ms)
+
+
+def _advance(
+    settings: Settings, virtual: VirtualClock | None, data_dir: DataDir, events: EventQueue
+) -> RouteHandler | None:
+    if virtual is None or not settings.virtual_clock:
+        return None
+    timed = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
+    return DevelopmentClock(virtual, data_dir, timed).route
 
 
 async def _begin_to_choose(stack: AsyncExitStack, settings: Settings, host: Host) -> "asyncio.Task[probe.Choice]":

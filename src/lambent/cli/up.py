@@ -91,6 +91,11 @@ UNUSABLE_PATH = frozenset(
     "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
 )
 @click.option(
+    "--virtual-clock/--no-virtual-clock",
+    default=None,
+    help="Let `lambent clock advance` move the time of retries and ages.  [default: no]",
+)
+@click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
@@ -345,6 +350,8 @@ def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: S
         click.secho(warning, err=True, fg="yellow", bold=True)
     if no_internet and name != "process" and settings.egress != "none":
         click.secho(f"Functions have no way to the internet: {no_internet}.", err=True, fg="yellow")
+    if settings.virtual_clock:
+        click.secho("The clock of events is virtual: `lambent clock advance 2m` moves it.", err=True, fg="yellow")
     click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir})")
     # A script that waits for the line may read it from a pipe.
     sys.stdout.flush()

@@ -62,6 +62,8 @@ class Settings:
     user: str | None = None
     """Name or number of the user the supervisor becomes when started by root."""
     allow_reset: bool = False
+    virtual_clock: bool = False
+    """The time of events (retries, ages) can be advanced, for development."""
     allowed_hosts: tuple[str, ...] = ()
     runtime_fallback: str = "none"
     """none | nearest: what to do when the interpreter of a runtime identifier is not on this machine."""
@@ -177,7 +179,7 @@ def _convert(key: str, value: object, place: str) -> Any:
             return prewarm(value, place)
         case "function_users":
             return user_range(value, place)
-        case "allow_reset" | "fork_latest":
+        case "allow_reset" | "fork_latest" | "virtual_clock":
             return _boolean(value, place)
         case "data_dir":
             return Path(_text(value, place)).expanduser()

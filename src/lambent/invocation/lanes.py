@@ -71,6 +71,8 @@ class LaneWorker:
         self._held: dict[int, Message] = {}
         self._held_bytes = 0
         self._running = 0
+        self.begun = 0
+        """Messages that were ever given to the handler."""
         self._asked = 0
         self._takes = 0
         self._closing = False
@@ -247,6 +249,7 @@ class LaneWorker:
         message = lane.ready.popleft()
         lane.running += 1
         self._running += 1
+        self.begun += 1
         task = tasks.detach(f"message of queue {self._queue.name}", self._run(message))
         task.add_done_callback(lambda task: self._finished(lane, message, task))
 

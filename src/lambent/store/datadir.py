@@ -6,6 +6,7 @@
     blobs/       content-addressed files, one folder per kind
     packages/    unpacked code packages; a cache that can be made again from blobs/
     secrets/     keys and tokens, one file each
+    clock        milliseconds that the time of events is ahead, once it was advanced
 
 Refuses a folder that holds other things: a mistaken `--data-dir` must not become 0700 or be filled with our files.
 """
@@ -19,7 +20,7 @@ from typing import Self
 from lambent.store.files import write_durably
 
 VERSION = 1
-_OWN_NAMES = frozenset({"VERSION", "lock", "lambent.db", "blobs", "packages", "secrets", "run", "logs"})
+_OWN_NAMES = frozenset({"VERSION", "lock", "lambent.db", "blobs", "packages", "secrets", "run", "logs", "clock"})
 
 
 class DataDirError(Exception):

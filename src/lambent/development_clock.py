@@ -1,0 +1,132 @@
+"""`/_lambent/clock`: the time by which events are retried and grow old, and its advance. Only with `--virtual-clock`.
+
+Owns how far that time is ahead, also over a restart: what is stored bears its stamps, and must not lie in the future.
+What runs is no concern of it: deadlines, sandboxes, credentials, logs and time-outs are of the real clock.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Final, Protocol
+
+import orjson
+
+from lambent.aws.errors import ApiError, PlatformFault
+from lambent.core.clock import VirtualClock
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.sigv4 import credential_of
+from lambent.store.datadir import DataDir, DataDirError
+from lambent.store.files import write_durably
+
+PATH: Final = "/_lambent/clock"
+LONGEST_S: Final = 10 * 366 * 86_400
+WAIT_S: Final = 10.0
+"""In all, for what becomes due to end; what takes longer is left running."""
+LONGEST_WAIT_S: Final = 900.0
+LOOK_EVERY_S: Final = 0.002
+TURNS: Final = 5
+"""Of the event loop: what was woken by then has begun or sleeps again."""
+
+
+class Timed(Protocol):
+    """What lives by this time."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way and nothing can begin now."""
+        ...
+
+    @property
+    def begun(self) -> int:
+        """How many pieces of work have ever begun."""
+        ...
+
+    @property
+    def running(self) -> int: ...
+
+
+class DevelopmentClock:
+    """`timed`: by a name in the plural, in capitals as in replies of AWS."""
+
+    def __init__(self, clock: VirtualClock, data_dir: DataDir, timed: Mapping[str, Timed]) -> None:
+        self._clock = clock
+        self._data_dir = data_dir
+        self._timed = timed
+        self._moving = asyncio.Lock()
+
+    async def route(self, request: HttpRequest) -> HttpResponse:
+        """Signed like a call of the API. GET: the time. POST `{"Seconds": 120, "WaitSeconds": 10}`: go on by that."""
+        credential_of(request.headers, request.query)
+        if request.method == "GET":
+            return self._reply({})
+        if request.method != "POST":
+            raise ApiError("MethodNotAllowedException", f"GET {PATH} tells the time, POST moves it.", status=405)
+        try:
+            sent = orjson.loads(request.body)
+            seconds, wait_s = float(sent["Seconds"]), float(sent.get("WaitSeconds", WAIT_S))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _invalid('The body is JSON such as {"Seconds": 120}.') from None
+        if not 0 <= seconds <= LONGEST_S:
+            raise _invalid(f"Seconds is a number from 0 to {LONGEST_S}: time does not go back.")
+        if not 0 <= wait_s <= LONGEST_WAIT_S:
+            raise _invalid(f"WaitSeconds is a number from 0 to {LONGEST_WAIT_S:g}.")
+        async with self._moving:
+            return await self._advance(seconds, wait_s)
+
+    async def _advance(self, seconds: float, wait_s: float) -> HttpResponse:
+        before = self._begun()
+        # First on disk: after a crash amid the steps nothing that is stored lies in the future.
+        ahead_ms = self._clock.ahead_ms + math.ceil(seconds * 1000)
+        try:
+            await asyncio.to_thread(store, self._data_dir, ahead_ms)
+        except OSError as error:
+            raise PlatformFault(f"The new time could not be stored: {error}") from error
+        end_s = asyncio.get_running_loop().time() + wait_s
+
+        async def settled() -> None:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            # Asked again and again, so that what lives by this time need not tell anybody.
+            while not self._idle() and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY_S)
+
+        await self._clock.advance(seconds, settled)
+        started = {name: begun - before[name] for name, begun in self._begun().items()}
+        return self._reply({"Started": started, "UnderWay": sum(each.running for each in self._timed.values())})
+
+    def _idle(self) -> bool:
+        return all(each.idle for each in self._timed.values())
+
+    def _begun(self) -> dict[str, int]:
+        return {name: each.begun for name, each in self._timed.items()}
+
+    def _reply(self, more: dict[str, object]) -> HttpResponse:
+        return HttpResponse(200, [("Content-Type", "application/json")], orjson.dumps(self.as_json() | more))
+
+    def as_json(self) -> dict[str, object]:
+        now = self._clock.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"Now": now, "AheadSeconds": self._clock.ahead_ms / 1000}
+
+
+def stored(data_dir: DataDir) -> int:
+    """By how many milliseconds the time of this data directory is ahead. Raises DataDirError."""
+    try:
+        return int(_file(data_dir).read_text())
+    except FileNotFoundError:
+        return 0
+    except ValueError:
+        raise DataDirError(f"{_file(data_dir)} does not hold a number.") from None
+
+
+def store(data_dir: DataDir, ahead_ms: int) -> None:
+    write_durably(_file(data_dir), f"{ahead_ms}\n".encode())
+
+
+def _file(data_dir: DataDir) -> Path:
+    return data_dir.root / "clock"
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("InvalidParameterValueException", message, status=400)
