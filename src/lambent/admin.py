@@ -20,6 +20,7 @@ from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sigv4 import credential_of
 from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.metrics import Metrics
 from lambent.runtimes.catalog import Catalog
 
 Reset = Callable[[], Awaitable[None]]
@@ -37,6 +38,7 @@ class Admin:
         control_plane: ControlPlane,
         pool: Pool,
         concurrency: Concurrency,
+        counted: Metrics,
         keys: KnownKeys,
         resets: Sequence[Reset] | None,
         virtual: VirtualClock | None = None,
@@ -48,6 +50,7 @@ class Admin:
         self._control_plane = control_plane
         self._pool = pool
         self._concurrency = concurrency
+        self._counted = counted
         self._keys = keys
         self._resets = resets
         self._virtual = virtual
@@ -81,7 +84,7 @@ class Admin:
 
     async def metrics(self, request: HttpRequest) -> HttpResponse:
         """Open to whoever may ask for health: counts, without a name among them."""
-        text = metrics.render(self._pool, self._concurrency)
+        text = metrics.render(self._pool, self._concurrency, self._counted)
         return HttpResponse(200, [("Content-Type", metrics.CONTENT_TYPE)], text.encode())
 
     async def cold_starts(self, request: HttpRequest) -> HttpResponse:

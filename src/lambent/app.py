@@ -58,7 +58,9 @@ from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.function_url import FunctionUrls
+from lambent.invocation.gauges import Gauges
 from lambent.invocation.journals import Journals
+from lambent.invocation.metrics import Metrics
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.operations import lambda_operations, services
@@ -189,6 +191,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         stack.push_async_callback(egress.close)
         if launcher is not None:
             stack.callback(_stop_without(launcher, stop))
+        counted = Metrics(clock)
         pool = Pool(
             driver=choice.driver,
             programs=Programs(host.catalog, control_plane.packages),
@@ -196,6 +199,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             clock=clock,
             aws_endpoint=SandboxEndpoint(gateway, server, clock),
             networks=vpcs,
+            tally=counted,
             max_environments=settings.max_environments,
             idle_environment_s=settings.idle_environment_s,
             quotas=quotas,
@@ -210,7 +214,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         stack.push_async_callback(mappings.close)
         observers += (pool, snapshots)
         concurrency = Concurrency(settings.account_concurrency, control_plane.read_model)
-        router = Router(concurrency, pool)
+        router = Router(concurrency, pool, counted)
         events = EventQueue(
             database=database,
             clock=schedule,
@@ -236,6 +240,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             control_plane=control_plane,
             pool=pool,
             concurrency=concurrency,
+            counted=counted,
             keys=keys,
             resets=resets if settings.allow_reset else None,
             virtual=virtual,
@@ -264,6 +269,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             "prepared sandboxes": pool.prewarm.run,
             "rules of VPCs": vpcs.run,
             "provisioned concurrency": partial(provisioning.run, pool, control_plane.wanted_environments),
+            "gauges": Gauges(concurrency, counted, clock).run,
             "snapshots": partial(snapshots.run, control_plane.versions_with_snapshots),
         }
         for name, loop in loops.items():

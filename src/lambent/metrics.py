@@ -13,6 +13,7 @@ from lambent.environments.pool import Pool
 from lambent.environments.states import State
 from lambent.environments.stock import BLANK
 from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.metrics import GAUGES, Metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -20,8 +21,14 @@ Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
-def render(pool: Pool, concurrency: Concurrency) -> str:
-    return "\n".join([*_environments(pool), *_throttles(pool, concurrency), *_cold_starts(pool.cold_starts), ""])
+def render(pool: Pool, concurrency: Concurrency, counted: Metrics) -> str:
+    parts = (
+        _environments(pool),
+        _throttles(pool, concurrency),
+        _counted(counted),
+        _cold_starts(pool.cold_starts),
+    )
+    return "\n".join([*(line for part in parts for line in part), ""])
 
 
 def family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
@@ -69,6 +76,28 @@ def _throttles(pool: Pool, concurrency: Concurrency) -> Iterator[str]:
         "counter",
         "Invocations refused: a limit of concurrency, or no room on the machine.",
         [*(({"reason": reason}, count) for reason, count in refused.items()), ({"reason": "NoRoom"}, pool.refused)],
+    )
+
+
+def _counted(counted: Metrics) -> Iterator[str]:
+    totals = counted.totals()
+    yield from family(
+        "lambent_cloudwatch_sum_total",
+        "counter",
+        "Metrics of AWS/Lambda over all functions, by CloudWatch's name: the sum of the values.",
+        [({"metric": name}, value.sum) for name, value in totals.items() if name not in GAUGES],
+    )
+    yield from family(
+        "lambent_cloudwatch_samples_total",
+        "counter",
+        "The same: how many values there were.",
+        [({"metric": name}, value.count) for name, value in totals.items() if name not in GAUGES],
+    )
+    yield from family(
+        "lambent_cloudwatch_dropped_total",
+        "counter",
+        "Values that are in the sums alone, because there are too many series.",
+        [({}, counted.dropped)],
     )
 
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.functions.records import FunctionKey
-from lambent.invocation.concurrency import ACCOUNT_FULL, RESERVED_FULL, Concurrency, Lease
+from lambent.invocation.concurrency import ACCOUNT_FULL, RESERVED_FULL, Concurrency
+from lambent.invocation.leases import Lease
+from tests.unit.environments.kit import function_version
 
 NAMES = ("a", "b", "c")
 VERSIONS = ("$LATEST", "1", "2")
@@ -47,12 +49,12 @@ def test_leases_are_counted_where_they_belong(plan: list[tuple[object, ...]], li
             case ("lease", str(name), str(version)):
                 expected = refusal(table, held, name, version, limit)
                 if expected is None:
-                    lease = concurrency.lease(*PLACE, name, version)
+                    lease = concurrency.lease(function_version(name=name, version=version))
                     assert (lease.provisioned_version == version) == is_set_aside(table, held, name, version)
                     held.append((name, lease))
                 else:
                     with pytest.raises(ApiError) as refused:
-                        concurrency.lease(*PLACE, name, version)
+                        concurrency.lease(function_version(name=name, version=version))
                     assert refused.value.members["Reason"] == expected
             case ("provision", str(name), str(version), int(number)):
                 table.versions.setdefault(name, {})[version] = number

@@ -189,6 +189,7 @@ class Environment:
         if self._init.unreported:
             report = self._init.complete(report)
         self._journal.report(report)
+        self._surroundings.tally.ended(self.version, current.request.function_arn, report)
 
     # DomainEvents: what runtime and extensions did
 

@@ -20,7 +20,7 @@ from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
 from lambent.environments.memory_samples import MemorySamples
-from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, ProgramSource
+from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, NoTally, ProgramSource, Tally
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
 from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.snapshots.snapshot import Snapshots
@@ -77,6 +77,7 @@ class Pool:
         journals: JournalSource,
         clock: Clock,
         networks: NetworkSource | None = None,
+        tally: Tally | None = None,
         aws_endpoint: AwsEndpoint | None = None,
         max_environments: int | None = None,
         idle_environment_s: float = 600.0,
@@ -111,6 +112,7 @@ class Pool:
             memory_samples=MemorySamples(clock),
             aws_endpoint=aws_endpoint,
             networks=networks,
+            tally=tally or NoTally(),
             quotas=quotas or Quotas(),
         )
         self._open_files = open_files

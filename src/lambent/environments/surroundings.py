@@ -11,7 +11,7 @@ from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.memory_samples import MemorySamples
 from lambent.environments.output import Turns
-from lambent.environments.ports import AwsEndpoint, NetworkSource, ProgramSource
+from lambent.environments.ports import AwsEndpoint, NetworkSource, NoTally, ProgramSource, Tally
 from lambent.environments.prewarm import Obtained, Prewarm
 from lambent.environments.sandbox.ports import NetworkSpec
 from lambent.environments.start_gate import StartGate
@@ -55,6 +55,7 @@ class Surroundings:
     aws_endpoint: AwsEndpoint | None
     quotas: Quotas = field(default_factory=Quotas)
     turns: Turns = field(default_factory=Turns)
+    tally: Tally = field(default_factory=NoTally)
     networks: NetworkSource | None = None
     """None: all reach the internet."""
     telemetry: Memory = field(default_factory=Memory)

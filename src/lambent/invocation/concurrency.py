@@ -1,21 +1,17 @@
-"""Concurrency as leases: how many invocations of an account, and of each function of it, run at one time.
+"""Concurrency: how many invocations of an account, and of each function of it, run at one time.
 
-The number in use is the number of leases that exist; nothing is counted beside them, so nothing can drift. A function
-with reserved concurrency is limited by its own number alone; all others share what the account has beyond the sum of
-the reservations. Provisioned concurrency is set aside for its version within either; what goes beyond it spills over
-into the rest. A lease is a context manager; once an environment has the invocation it is kept beyond the block, and
-the environment releases it, because AWS counts an invocation until the runtime asks for the next one.
+A function with reserved concurrency is limited by its own number alone; all others share what the account has beyond
+the sum of the reservations. Provisioned concurrency is set aside for its version within either; what goes beyond it
+spills over into the rest. The numbers in use are those of the leases that exist (`leases`).
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Final, Protocol
 
 from lambent.aws.errors import ApiError, throttled
-from lambent.functions.records import LATEST, FunctionKey
+from lambent.functions.records import FunctionKey, FunctionVersion
+from lambent.invocation.leases import Held, Kind, Lease, Peaks
 
 AccountKey = tuple[str, str]
 """(account, region)"""
@@ -44,87 +40,13 @@ class NoReservations:
         return {}
 
 
-class Lease(AbstractAsyncContextManager["Lease"]):
-    """One running invocation. Released at the end of the block unless kept, and then by `release`."""
-
-    __slots__ = ("_held", "_kept", "name", "provisioned_version")
-
-    def __init__(self, held: "_Held", name: str, provisioned_version: str | None) -> None:
-        self._held = held
-        self.name = name
-        self.provisioned_version = provisioned_version
-        """Set when the lease is one of those that are set aside for this version."""
-        self._kept = False
-
-    async def __aenter__(self) -> "Lease":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._kept:
-            self.release()
-
-    def keep(self) -> None:
-        """Outlive the block: somebody else calls `release`."""
-        self._kept = True
-
-    def release(self) -> None:
-        """Safe to call twice."""
-        self._held.remove(self)
-
-
-@dataclass(slots=True)
-class _Held:
-    """The leases of one account and region. `by_function` groups the same leases, `by_version` those that are set aside
-    for a version; a name without any is not in it."""
-
-    all: set[Lease] = field(default_factory=set)
-    by_function: dict[str, set[Lease]] = field(default_factory=dict)
-    by_version: dict[str, dict[str, set[Lease]]] = field(default_factory=dict)
-
-    def add(self, lease: Lease) -> None:
-        self.all.add(lease)
-        of_function = self.by_function.get(lease.name)
-        if of_function is None:
-            of_function = self.by_function[lease.name] = set()
-        of_function.add(lease)
-        if lease.provisioned_version is not None:
-            versions = self.by_version.setdefault(lease.name, {})
-            versions.setdefault(lease.provisioned_version, set()).add(lease)
-
-    def remove(self, lease: Lease) -> None:
-        if lease not in self.all:
-            return
-        self.all.remove(lease)
-        of_function = self.by_function[lease.name]
-        of_function.remove(lease)
-        if not of_function:
-            del self.by_function[lease.name]
-        if lease.provisioned_version is not None:
-            versions = self.by_version[lease.name]
-            versions[lease.provisioned_version].remove(lease)
-            if not any(versions.values()):
-                del self.by_version[lease.name]
-
-    def of(self, name: str) -> int:
-        return len(self.by_function.get(name, ()))
-
-    def provisioned(self, name: str) -> int:
-        """Leases of the function that are set aside for versions."""
-        return sum(map(len, self.by_version.get(name, {}).values()))
-
-    def provisioned_of(self, name: str, version: str) -> int:
-        return len(self.by_version.get(name, {}).get(version, ()))
-
-
 class Concurrency:
     """The limits of each account and region, and the leases that are held."""
 
     def __init__(self, account_limit: int, reservations: Reservations | None = None) -> None:
         self._account_limit = account_limit
         self._reservations = reservations or NoReservations()
-        self._held: dict[AccountKey, _Held] = {}
+        self._held: dict[AccountKey, Held] = {}
         self.refused: Counter[str] = Counter()
         """Leases that were not given, by reason."""
 
@@ -140,19 +62,16 @@ class Concurrency:
         """What is reserved for the function; None when it shares the account's pool."""
         return self._reservations.reserved(key.account, key.region).get(key.name)
 
-    def lease(self, account: str, region: str, name: str, version: str = LATEST) -> Lease:
-        """A lease for a version of function `name`, taken now.
-
-        Raises TooManyRequestsException when its limit is reached.
-        """
-        held = self._held.get((account, region))
+    def lease(self, version: FunctionVersion, *, kind: Kind = Kind.REQUEST) -> Lease:
+        """A lease for an invocation of this version, taken now. Raises TooManyRequestsException at a limit."""
+        place, name = (version.account, version.region), version.name
+        held = self._held.get(place)
         if held is None:
-            held = self._held[(account, region)] = _Held()
-        reserved = self._reservations.reserved(account, region)
-        provisioned = self._reservations.provisioned(account, region)
-        set_aside = False
-        if provisioned and name in provisioned:
-            set_aside = held.provisioned_of(name, version) < provisioned[name].get(version, 0)
+            held = self._held[place] = Held()
+        reserved = self._reservations.reserved(*place)
+        provisioned = self._reservations.provisioned(*place)
+        own = provisioned[name].get(version.version, 0) if provisioned and name in provisioned else 0
+        set_aside = own > 0 and held.provisioned_of(name, version.version) < own
         try:
             if reserved or provisioned:
                 if not set_aside:
@@ -162,13 +81,51 @@ class Concurrency:
         except ApiError as error:
             self.refused[error.members["Reason"]] += 1
             raise
-        lease = Lease(held, name, version if set_aside else None)
+        lease = Lease(held, name, version.version if set_aside else None, spilled=own > 0 and not set_aside)
         held.add(lease)
+        _note_peaks(held, lease, reserved, own)
         return lease
+
+    def take_peaks(self) -> dict[AccountKey, Peaks]:
+        """The peaks since the last call; the next ones begin with what runs now."""
+        found = {}
+        for place, held in self._held.items():
+            if held.peaks.all:
+                found[place], held.peaks = held.peaks, self._levels(place, held)
+        return found
+
+    def _levels(self, place: AccountKey, held: Held) -> Peaks:
+        provisioned = self._reservations.provisioned(*place)
+        return Peaks(
+            all=len(held.all),
+            unreserved=held.unreserved(self._reservations.reserved(*place)),
+            by_function={name: len(leases) for name, leases in held.by_function.items()},
+            provisioned={
+                (name, version): (len(leases), provisioned.get(name, {}).get(version, 0))
+                for name, versions in held.by_version.items()
+                for version, leases in versions.items()
+                if leases
+            },
+        )
+
+
+def _note_peaks(held: Held, lease: Lease, reserved: Mapping[str, int], own: int) -> None:
+    """Those that `Held` cannot see."""
+    peaks = held.peaks
+    if not reserved:
+        peaks.unreserved = peaks.all
+    elif lease.name not in reserved:
+        peaks.unreserved = max(peaks.unreserved, held.unreserved(reserved))
+    version = lease.provisioned_version
+    if version is not None:
+        place = (lease.name, version)
+        level = held.provisioned_of(*place)
+        if level > peaks.provisioned.get(place, (0, 0))[0]:
+            peaks.provisioned[place] = (level, own)
 
 
 def _check(
-    held: _Held,
+    held: Held,
     reserved: Mapping[str, int],
     provisioned: Mapping[str, Mapping[str, int]],
     name: str,
@@ -183,7 +140,7 @@ def _check(
         return
     shared = account_limit - sum(reserved.values())
     shared -= sum(sum(versions.values()) for other, versions in provisioned.items() if other not in reserved)
-    used = len(held.all) - sum(held.of(other) for other in reserved)
+    used = held.unreserved(reserved)
     used -= sum(held.provisioned(other) for other in held.by_version if other not in reserved)
     if used >= shared:
         raise throttled(ACCOUNT_FULL)

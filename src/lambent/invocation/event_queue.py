@@ -23,6 +23,7 @@ from lambent.invocation.deliveries import Deliveries
 from lambent.invocation.destinations import Ended, follow_ups
 from lambent.invocation.events import Event
 from lambent.invocation.lanes import LaneWorker
+from lambent.invocation.leases import Kind
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.retry import End, Outcome, Policy
 from lambent.store.database import Database
@@ -45,7 +46,9 @@ class Functions(Protocol):
 class Invoker(Protocol):
     """The router."""
 
-    async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult: ...
+    async def invoke(
+        self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
+    ) -> InvokeResult: ...
 
 
 class EventQueue:
@@ -172,7 +175,7 @@ class EventQueue:
             request_id=event.request_id, payload=payload, function_arn=resolution.invoked_arn, trace_header=header
         )
         try:
-            result = await self._router.invoke(version, request)
+            result = await self._router.invoke(version, request, kind=Kind.EVENT)
         except ApiError as error:
             return (Outcome.THROTTLED if error.code == THROTTLED else Outcome.UNAVAILABLE), None
         except PlatformFault as fault:

@@ -4,21 +4,42 @@ Everything that invokes comes through here. It waits for nothing durable, and a 
 the function nor the return of the lease.
 """
 
+from lambent.aws.errors import ApiError
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import FunctionVersion
 from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.leases import Kind, Lease
+from lambent.invocation.metrics import Metrics, qualifier_of
 from lambent.invocation.ports import Placement
 
 
 class Router:
-    def __init__(self, concurrency: Concurrency, placement: Placement) -> None:
+    def __init__(self, concurrency: Concurrency, placement: Placement, metrics: Metrics | None = None) -> None:
         self._concurrency = concurrency
         self._placement = placement
+        self._metrics = metrics or Metrics()
 
-    async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult:
+    async def invoke(
+        self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
+    ) -> InvokeResult:
         """Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped."""
-        async with self._concurrency.lease(version.account, version.region, version.name, version.version) as lease:
-            environment = await self._placement.acquire(version)
-            result = environment.invoke(request, lease.release)
-            lease.keep()
+        try:
+            async with self._concurrency.lease(version, kind=kind) as lease:
+                environment = await self._placement.acquire(version)
+                result = environment.invoke(request, lease.release)
+                lease.keep()
+        except ApiError as error:
+            if error.code == "TooManyRequestsException":
+                self._count("Throttles", version, request)
+            raise
+        if lease.spilled or lease.provisioned_version is not None:
+            self._count_provisioned(lease, version, request)
         return await result
+
+    def _count_provisioned(self, lease: Lease, version: FunctionVersion, request: InvokeRequest) -> None:
+        name = "ProvisionedConcurrencySpilloverInvocations" if lease.spilled else "ProvisionedConcurrencyInvocations"
+        self._count(name, version, request)
+
+    def _count(self, name: str, version: FunctionVersion, request: InvokeRequest) -> None:
+        qualifier = qualifier_of(request.function_arn)
+        self._metrics.count(version.key, name, qualifier=qualifier, version=version.version)

@@ -18,6 +18,7 @@ from lambent.environments.sandbox.ports import SandboxError
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.journals import Journals
+from lambent.invocation.metrics import Metrics
 from lambent.invocation.router import Router
 from lambent.runtimes.layout import Command
 from lambent.testing.fake_sandbox import FakeDriver
@@ -123,15 +124,17 @@ class Machine:
         self.driver.extension_scripts.update(extensions or {})
         self.log = ListSink()
         self.clock: Clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock)
         self.pool = Pool(
             driver=self.driver,
             programs=FixedProgram(None if extensions_off else tuple(extensions or ())),
             journals=journals or Journals(self.log),
             clock=self.clock,
+            tally=self.metrics,
             **pool,
         )
         self.concurrency = Concurrency(account_limit)
-        self.router = Router(self.concurrency, self.pool)
+        self.router = Router(self.concurrency, self.pool, self.metrics)
         self._numbers = itertools.count()
 
     async def __aenter__(self) -> "Machine":

@@ -24,6 +24,7 @@ from lambent.functions.records import (
 )
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.lanes import HIDDEN_MS
+from lambent.invocation.leases import Kind
 from lambent.store.database import Database
 from lambent.store.messages import Listed
 from lambent.testing.manual_clock import START, ManualClock
@@ -49,7 +50,9 @@ class Router:
     running: dict[str, int] = field(default_factory=dict)
     peak: dict[str, int] = field(default_factory=dict)
 
-    async def invoke(self, version: FunctionVersion, request: InvokeRequest) -> InvokeResult:
+    async def invoke(
+        self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
+    ) -> InvokeResult:
         name = version.name
         self.seen.append((self.clock.monotonic(), name, request))
         reactions = self.reactions.get(name, [SUCCESS])
