@@ -85,8 +85,8 @@ class Deliveries:
         """Told of events that were put for functions."""
 
     async def purge(self) -> None:
-        self.worker.forget()
         await self._queue.purge()
+        self.worker.forget()
 
     async def _handle(self, message: Message) -> None:
         delivery = _decode(message.state)

@@ -14,6 +14,7 @@ from lambent.environments.request import InvokeResult
 from lambent.functions.records import EventInvokeConfig, FunctionVersion
 from lambent.invocation.deliveries import Delivery
 from lambent.invocation.events import Event
+from lambent.invocation.failed_events import Failure
 from lambent.invocation.payload import is_json
 from lambent.invocation.retry import Condition, End
 from lambent.store.messages import NewMessage
@@ -72,6 +73,18 @@ def follow_ups(ended: Ended, config: EventInvokeConfig | None) -> list[NewMessag
         )
         found.append(delivery.message(ended.payload))
     return found
+
+
+def failure_of(ended: Ended) -> Failure | None:
+    """How the event failed, for the list of those that did; None: it did not."""
+    if ended.end.condition is Condition.SUCCESS:
+        return None
+    return Failure(
+        condition=ended.end.condition.value,
+        ended_ms=ended.now_ms,
+        error_type=ended.result.error_type if ended.result else None,
+        error_message=_error(ended)[1],
+    )
 
 
 def record(ended: Ended) -> bytes:

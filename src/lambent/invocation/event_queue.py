@@ -7,7 +7,7 @@ takes the room of those who wait for an answer.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -18,21 +18,24 @@ from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import EventInvokeConfig, Function, FunctionKey, FunctionVersion, State
-from lambent.invocation import events, retry, trace
+from lambent.invocation import events, failed_events, retry, trace
 from lambent.invocation.deliveries import Deliveries
-from lambent.invocation.destinations import Ended, follow_ups
-from lambent.invocation.events import Event
+from lambent.invocation.destinations import Ended, failure_of, follow_ups
+from lambent.invocation.events import Event, WaitingEvent
+from lambent.invocation.failed_events import FailedEvent, FailedEvents, Failure
 from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.leases import Kind
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.retry import End, Outcome, Policy
 from lambent.store.database import Database
-from lambent.store.messages import Listed, Message
+from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
 
 THROTTLED: Final = "TooManyRequestsException"
+FUNCTION_NOT_FOUND: Final = "FunctionNotFound"
+"""The condition of events whose function, version or alias is gone: they have no destination any more."""
 
 
 class Functions(Protocol):
@@ -80,10 +83,13 @@ class EventQueue:
             max_event_bytes=(quotas or Quotas()).max_event_payload_bytes,
         )
         self.deliveries.events = self.worker
+        self._failed = FailedEvents(database, clock)
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
 
     async def start(self) -> None:
+        await self._failed.start()
+        self._loops.append(tasks.keep_running("failed events", self._failed.run))
         for worker in (self.worker, self.deliveries.worker):
             await worker.start()
             for name, work in (("event queue", worker.run), ("events under way", worker.keep)):
@@ -106,14 +112,40 @@ class EventQueue:
         self.worker.wake(event.lane)
         return event.trace_header
 
-    async def listed(self, key: FunctionKey, limit: int) -> list[Listed]:
-        """Events of a function that wait or are under way, those that come first."""
-        return await self._queue.listed(events.lane_of(key), limit)
+    async def listed(self, key: FunctionKey, limit: int) -> list[WaitingEvent]:
+        """Events of a function that wait or are under way: those that run, then those that come first."""
+        rows = await self._queue.listed(events.lane_of(key), limit)
+        return [events.shown(row, running=self.worker.runs(row.id)) for row in rows]
+
+    async def failed(self, key: FunctionKey, limit: int) -> list[FailedEvent]:
+        """Events of a function that ended without success, the last ones first."""
+        return await self._failed.listed(key, limit)
+
+    async def counts(self, key: FunctionKey) -> tuple[int, int]:
+        """How many events of a function wait or run, and how many failed ones are kept."""
+        return await self._queue.count(events.lane_of(key)), await self._failed.count(key)
+
+    async def redrive(self, key: FunctionKey, request_ids: Collection[str] | None = None) -> int:
+        """Failed events are queued again: these, or all. Returns how many that were."""
+        moved = await self._failed.redrive(key, request_ids)
+        self.worker.wake(events.lane_of(key))
+        return moved
+
+    async def purge(self, key: FunctionKey, *, waiting: bool = True, failed: bool = True) -> int:
+        """Drop the events of a function. Attempts that are under way go on. Returns how many that were."""
+        gone = 0
+        if waiting:
+            gone += await self._queue.purge(events.lane_of(key))
+            self.worker.forget(events.lane_of(key))
+        if failed:
+            gone += await self._failed.purge(key)
+        return gone
 
     async def reset(self) -> None:
         """Drop every event and every delivery."""
-        self.worker.forget()
         await self._queue.purge()
+        self.worker.forget()
+        await self._failed.purge()
         await self.deliveries.purge()
 
     async def close(self) -> None:
@@ -138,7 +170,10 @@ class EventQueue:
         except ApiError as error:
             # The function, version or alias was deleted, and with it what said where failures go.
             logger.warning("Event %s is dropped: %s", event.request_id, error.message)
-            await self._queue.delete(message)
+            gone = Failure(
+                condition=FUNCTION_NOT_FOUND, ended_ms=self._clock.epoch_ms(), error_message=error.message or ""
+            )
+            await self._end(message, event, gone, [])
             return
         config = None if function is None else function.attached(EventInvokeConfig, event.configured_as)
         policy = policy_of(config)
@@ -155,6 +190,7 @@ class EventQueue:
             event = replace(event, refused_status=_REFUSED[outcome])
         decision = retry.after(outcome, event.progress, policy, self._clock.epoch_ms())
         if isinstance(decision, End):
+            event = replace(event, attempts=decision.attempts)
             await self._finish(message, event, decision, config, resolution.function, result)
             return
         progress = decision.progress
@@ -200,10 +236,18 @@ class EventQueue:
             version=version,
             result=result,
         )
-        following = follow_ups(ended, config)
-        await self._queue.delete(message, *following)
+        await self._end(message, event, failure_of(ended), follow_ups(ended, config))
+
+    async def _end(
+        self, message: Message, event: Event, failure: Failure | None, following: Sequence[NewMessage]
+    ) -> None:
+        """Delete the event, and put what follows from its end in the same commit."""
+        kept = [] if failure is None else [failed_events.entry(event, message.body, failure)]
+        await self._queue.delete(message, *following, *kept)
         for each in following:
             self.deliveries.worker.wake(each.lane)
+        for each in kept:
+            await self._failed.added(each)
 
 
 def policy_of(config: EventInvokeConfig | None) -> Policy:

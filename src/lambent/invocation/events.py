@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from lambent.functions.records import LATEST, FunctionKey
 from lambent.invocation.retry import Progress
-from lambent.store.messages import NewMessage
+from lambent.store.messages import Listed, NewMessage
 
 QUEUE: Final = "events"
 
@@ -57,6 +57,39 @@ class Event:
 
     def message(self, payload: bytes, visible_ms: int) -> NewMessage:
         return NewMessage(queue=QUEUE, lane=self.lane, visible_ms=visible_ms, state=encode(self), body=payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingEvent:
+    """An accepted event as it is shown."""
+
+    request_id: str
+    qualifier: str | None
+    status: Literal["queued", "running", "retry"]
+    accepted_ms: int
+    next_ms: int | None
+    """When it is attempted next, or may be; None while it runs."""
+    attempts: int
+    """Invocations that ended in an error."""
+    refusals: int
+    """Throttles and failures of the server since then."""
+    size_bytes: int
+
+
+def shown(row: Listed, *, running: bool) -> WaitingEvent:
+    event = decode(row.state)
+    retried = bool(event.attempts or event.refusals)
+    return WaitingEvent(
+        request_id=event.request_id,
+        qualifier=event.qualifier,
+        status="running" if running else "retry" if retried else "queued",
+        accepted_ms=event.accepted_ms,
+        # What is taken comes as soon as there is room, whatever the time until which it is hidden.
+        next_ms=None if running else event.accepted_ms if row.taken else row.visible_ms,
+        attempts=event.attempts,
+        refusals=event.refusals,
+        size_bytes=row.size_bytes,
+    )
 
 
 def lane_of(key: FunctionKey) -> str:

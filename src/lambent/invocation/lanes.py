@@ -70,7 +70,7 @@ class LaneWorker:
         self._timers: list[tuple[int, str]] = []
         self._held: dict[int, Message] = {}
         self._held_bytes = 0
-        self._running = 0
+        self._running: set[int] = set()
         self.begun = 0
         """Messages that were ever given to the handler."""
         self._asked = 0
@@ -80,7 +80,11 @@ class LaneWorker:
 
     @property
     def running(self) -> int:
-        return self._running
+        return len(self._running)
+
+    def runs(self, id: int) -> bool:
+        """Whether the message is being handled."""
+        return id in self._running
 
     @property
     def held(self) -> int:
@@ -133,14 +137,16 @@ class LaneWorker:
         self._closing = True
         self._woken.set()
 
-    def forget(self) -> None:
-        """The queue was emptied: drop what waits in memory."""
-        for lane in self._ready:
-            for message in lane.ready:
-                self._let_go(message)
-            lane.ready.clear()
-        self._ready.clear()
-        self._due.clear()
+    def forget(self, name: str | None = None) -> None:
+        """The queue, or this lane of it, was emptied: drop what waits in memory."""
+        for lane in list(self._ready):
+            if name in (None, lane.name):
+                for message in lane.ready:
+                    self._let_go(message)
+                lane.ready.clear()
+                self._ready.remove(lane)
+        if name is None:
+            self._due.clear()
 
     # Time
 
@@ -228,7 +234,7 @@ class LaneWorker:
     def _start_ready(self) -> None:
         """One of each lane in turn, as long as anything may start."""
         passed = 0
-        while self._ready and passed < len(self._ready) and self._running < self._budget and not self._closing:
+        while self._ready and passed < len(self._ready) and len(self._running) < self._budget and not self._closing:
             lane = self._ready.popleft()
             if self._may_start(lane):
                 self._start(lane)
@@ -243,12 +249,12 @@ class LaneWorker:
         limit = self._limit(lane.name)
         if limit is not None and lane.running >= limit:
             return False
-        return lane.running < 2 * (self._budget - self._running)
+        return lane.running < 2 * (self._budget - len(self._running))
 
     def _start(self, lane: _Lane) -> None:
         message = lane.ready.popleft()
         lane.running += 1
-        self._running += 1
+        self._running.add(message.id)
         self.begun += 1
         task = tasks.detach(f"message of queue {self._queue.name}", self._run(message))
         task.add_done_callback(lambda task: self._finished(lane, message, task))
@@ -258,7 +264,7 @@ class LaneWorker:
 
     def _finished(self, lane: _Lane, message: Message, task: asyncio.Task[None]) -> None:
         lane.running -= 1
-        self._running -= 1
+        self._running.discard(message.id)
         self._let_go(message)
         if task.cancelled() or task.exception() is not None:
             # Neither deleted nor delayed: it comes again when its time is over.

@@ -61,10 +61,19 @@ class Lane:
     next_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a lane has."""
+
+    messages: int
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A message as it is shown to people."""
 
+    id: int
     lane: str
     visible_ms: int
     taken: bool

@@ -8,7 +8,7 @@ A taken message that is neither deleted, delayed nor extended in time can be tak
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from lambent.core import tasks
 from lambent.core.ids import uuid4
 from lambent.store.database import Database
-from lambent.store.messages import Lane, Listed, Message, NewMessage, Taken, messages
+from lambent.store.messages import Holding, Lane, Listed, Message, NewMessage, Taken, messages
 
 MAX_IN: Final = 500
 """Ids in one statement."""
@@ -115,18 +115,22 @@ class Queue:
 
         return await self._database.read(work)
 
-    async def listed(self, lane: str, limit: int) -> list[Listed]:
-        """The messages of a lane that come first."""
+    async def listed(self, lane: str, limit: int, *, newest_first: bool = False) -> list[Listed]:
+        """The messages of a lane: those that are taken, then those that come first."""
+        taken_first = messages.c.taken_by.is_(None)
+        at, number = messages.c.visible_ms, messages.c.id
+        order = (at.desc(), number.desc()) if newest_first else (taken_first, at, number)
 
         def work(connection: Connection) -> list[Listed]:
             rows = connection.execute(
-                select(messages.c.visible_ms, messages.c.taken_by, messages.c.state, messages.c.size)
+                select(messages.c.id, messages.c.visible_ms, messages.c.taken_by, messages.c.state, _SIZE)
                 .where(messages.c.queue == self.name, messages.c.lane == lane)
-                .order_by(messages.c.visible_ms, messages.c.id)
+                .order_by(*order)
                 .limit(limit)
             )
             return [
                 Listed(
+                    id=row.id,
                     lane=lane,
                     visible_ms=row.visible_ms,
                     taken=row.taken_by is not None,
@@ -137,6 +141,53 @@ class Queue:
             ]
 
         return await self._database.read(work)
+
+    async def count(self, lane: str) -> int:
+        here = select(func.count()).where(messages.c.queue == self.name, messages.c.lane == lane)
+        return await self._database.read(lambda connection: int(connection.execute(here).scalar_one()))
+
+    async def holdings(self, lane: str | None = None) -> dict[str, Holding]:
+        """How much each lane has, or this one."""
+        query = select(messages.c.lane, func.count(), func.sum(func.length(messages.c.body)))
+        query = query.where(messages.c.queue == self.name).group_by(messages.c.lane)
+        if lane is not None:
+            query = query.where(messages.c.lane == lane)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row[0]: Holding(row[1], int(row[2])) for row in rows}
+
+    async def keep_newest(self, lane: str, count: int, max_bytes: int, since_ms: int) -> int:
+        """Drop the oldest messages of a lane, beyond so many, so large, or so old. Returns how many that were."""
+        here = and_(messages.c.queue == self.name, messages.c.lane == lane)
+
+        def work(connection: Connection) -> int:
+            rows = connection.execute(
+                select(messages.c.id, messages.c.visible_ms, _SIZE)
+                .where(here)
+                .order_by(messages.c.visible_ms.desc(), messages.c.id.desc())
+            ).all()
+            recent = sum(row.visible_ms >= since_ms for row in rows[:count])
+            kept = min(recent, _fitting([row.size for row in rows], max_bytes))
+            gone = [row.id for row in rows[kept:]]
+            for some in _chunks(gone):
+                connection.execute(delete(messages).where(messages.c.id.in_(some)))
+            return len(gone)
+
+        return await self._database.write(work)
+
+    async def move(self, lane: str, to: str, visible_ms: int, restate: Callable[[str], str | None]) -> int:
+        """Messages of a lane into the same lane of another queue, those for which `restate` has a new state."""
+        here = and_(messages.c.queue == self.name, messages.c.lane == lane)
+
+        def work(connection: Connection) -> int:
+            rows = connection.execute(select(messages.c.id, messages.c.state).where(here).order_by(messages.c.id))
+            states = [(row.id, restate(row.state)) for row in rows]
+            chosen = [{"m_id": number, "m_state": state} for number, state in states if state is not None]
+            if chosen:
+                values = {"queue": to, "visible_ms": visible_ms, "state": bindparam("m_state")}
+                connection.execute(update(messages).where(messages.c.id == bindparam("m_id")).values(values), chosen)
+            return len(chosen)
+
+        return await self._database.write(work)
 
     async def purge(self, lane: str | None = None) -> int:
         """Drop all messages of a lane, or of the whole queue. Returns how many that were."""
@@ -261,6 +312,8 @@ def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
     return (ids[at : at + MAX_IN] for at in range(0, len(ids), MAX_IN))
 
 
+_SIZE = func.length(messages.c.body).label("size")
+"""SQLite knows it without reading the body, which the column behind the body it does not."""
 _IS = and_(messages.c.id == bindparam("m_id"), messages.c.takes == bindparam("m_takes"))
 _DELETE = delete(messages).where(_IS)
 _DELAY = (

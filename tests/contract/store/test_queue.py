@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from lambent.aws.errors import PlatformFault
 from lambent.store.database import Database
-from lambent.store.messages import Lane, NewMessage, Taken
+from lambent.store.messages import Holding, Lane, NewMessage, Taken
 from lambent.store.queue import Queue
 
 BIG = 1 << 30
@@ -140,9 +140,36 @@ async def test_messages_can_be_listed_without_taking_them(queue: Queue) -> None:
     await take(queue, limit=1, until_ms=100)
     listed = await queue.listed("a", 10)
     assert [(each.visible_ms, each.taken, each.state, each.size_bytes) for each in listed] == [
-        (9, False, "", 2),
         (100, True, "s", 1),
+        (9, False, "", 2),
     ]
+    assert [each.size_bytes for each in await queue.listed("a", 1, newest_first=True)] == [1]
+
+
+async def test_the_newest_messages_of_a_lane_can_be_kept(database: Database) -> None:
+    queue = Queue(database, "failed")
+    for at_ms in range(10):
+        await queue.put(new("xxx", visible_ms=at_ms, queue="failed"), new("y", lane="b", queue="failed"))
+    assert await queue.keep_newest("a", 10, 30, 0) == 0
+    assert await queue.keep_newest("a", 8, BIG, 0) == 2
+    assert await queue.keep_newest("a", 8, BIG, 4) == 2
+    assert await queue.keep_newest("a", 8, 16, 4) == 1
+    assert [each.visible_ms for each in await queue.listed("a", 99)] == [5, 6, 7, 8, 9]
+    assert await queue.holdings() == {"a": Holding(5, 15), "b": Holding(10, 10)}
+    assert await queue.holdings("b") == {"b": Holding(10, 10)}
+    assert await queue.count("a") == 5
+
+
+async def test_messages_move_to_another_queue_with_a_new_state(database: Database, queue: Queue) -> None:
+    failed = Queue(database, "failed")
+    await failed.put(*(new(body, queue="failed", visible_ms=50, state=body) for body in "123"))
+    assert await failed.move("a", "events", 1, lambda state: None if state == "2" else f"again {state}") == 2
+    (first, second) = (await take(queue)).messages
+    assert (first.body, first.state, second.state) == (b"1", "again 1", "again 3")
+    await queue.delete(first)
+    await queue.delete(second)
+    assert await failed.count("a") == 1
+    assert await queue.count("a") == 0
 
 
 async def test_a_purge_drops_one_lane_or_all(queue: Queue) -> None:
