@@ -20,6 +20,8 @@ from lambent.environments.events import (
     Report,
     Start,
     Status,
+    Usage,
+    billed_ms,
 )
 from lambent.environments.init_phase import InitPhase
 from lambent.environments.ports import (
@@ -190,6 +192,17 @@ class Environment:
             report = self._init.complete(report)
         self._journal.report(report)
         self._surroundings.tally.ended(self.version, current.request.function_arn, report)
+        self._surroundings.meter.ended(
+            Usage(
+                self.version,
+                time_ms,
+                billed_ms(duration_ms, report.init_duration_ms, report.billed_restore_ms),
+                restored=report.restore_duration_ms is not None,
+                provisioned=self.identity.provisioned,
+                request_units=current.request.request_units,
+                status=status,
+            )
+        )
 
     # DomainEvents: what runtime and extensions did
 

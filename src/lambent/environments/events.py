@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from lambent.functions.records import FunctionVersion
+
 
 class Phase(StrEnum):
     INIT = "init"
@@ -108,6 +110,24 @@ class Report(NamedTuple):
     billed_restore_ms: int | None = None
     extension_overhead_ms: float | None = None
     """Between the end of the runtime's work and that of the extensions; None without any."""
+
+
+class Usage(NamedTuple):
+    """What one ended invocation is billed for. Prices and sums are `billing`'s."""
+
+    version: FunctionVersion
+    time_ms: int
+    billed_ms: int
+    """As the REPORT line says: Init and the billed part of a restore included."""
+    restored: bool = False
+    """It is the first in an environment that came from a snapshot."""
+    provisioned: bool = False
+    """Its environment belongs to provisioned concurrency."""
+    streamed_bytes: int = 0
+    request_units: int = 1
+    """More than one for a large event of an asynchronous invocation."""
+    tenant: str | None = None
+    status: Status = Status.SUCCESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

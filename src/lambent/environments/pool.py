@@ -20,7 +20,16 @@ from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
 from lambent.environments.identity import new_identity
 from lambent.environments.memory_samples import MemorySamples
-from lambent.environments.ports import AwsEndpoint, JournalSource, NetworkSource, NoTally, ProgramSource, Tally
+from lambent.environments.ports import (
+    AwsEndpoint,
+    JournalSource,
+    Meter,
+    NetworkSource,
+    NoMeter,
+    NoTally,
+    ProgramSource,
+    Tally,
+)
 from lambent.environments.prewarm import Prewarm, Runtimes, Traffic
 from lambent.environments.sandbox.ports import SandboxDriver
 from lambent.environments.snapshots.snapshot import Snapshots
@@ -76,6 +85,7 @@ class Pool:
         programs: ProgramSource,
         journals: JournalSource,
         clock: Clock,
+        meter: Meter | None = None,
         networks: NetworkSource | None = None,
         tally: Tally | None = None,
         aws_endpoint: AwsEndpoint | None = None,
@@ -114,6 +124,7 @@ class Pool:
             networks=networks,
             tally=tally or NoTally(),
             quotas=quotas or Quotas(),
+            meter=meter or NoMeter(),
         )
         self._open_files = open_files
         self._disk_is_low = disk_is_low

@@ -11,7 +11,7 @@ from lambent.core.clock import Clock
 from lambent.environments.cold_starts import ColdStarts
 from lambent.environments.memory_samples import MemorySamples
 from lambent.environments.output import Turns
-from lambent.environments.ports import AwsEndpoint, NetworkSource, NoTally, ProgramSource, Tally
+from lambent.environments.ports import AwsEndpoint, Meter, NetworkSource, NoMeter, NoTally, ProgramSource, Tally
 from lambent.environments.prewarm import Obtained, Prewarm
 from lambent.environments.sandbox.ports import NetworkSpec
 from lambent.environments.start_gate import StartGate
@@ -59,6 +59,7 @@ class Surroundings:
     networks: NetworkSource | None = None
     """None: all reach the internet."""
     telemetry: Memory = field(default_factory=Memory)
+    meter: Meter = field(default_factory=NoMeter)
 
     async def network_of(self, version: FunctionVersion) -> NetworkSpec:
         return NetworkSpec(kind="internet") if self.networks is None else await self.networks.network_of(version)

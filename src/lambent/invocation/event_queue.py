@@ -25,6 +25,7 @@ from lambent.invocation.events import Event, WaitingEvent
 from lambent.invocation.failed_events import FailedEvent, FailedEvents, Failure
 from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.leases import Kind
+from lambent.invocation.payload import event_units
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.retry import End, Outcome, Policy
 from lambent.store.database import Database
@@ -208,7 +209,11 @@ class EventQueue:
             return Outcome.UNAVAILABLE, None
         header = trace.outgoing(event.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn)
         request = InvokeRequest(
-            request_id=event.request_id, payload=payload, function_arn=resolution.invoked_arn, trace_header=header
+            request_id=event.request_id,
+            payload=payload,
+            function_arn=resolution.invoked_arn,
+            trace_header=header,
+            request_units=event_units(len(payload)),
         )
         try:
             result = await self._router.invoke(version, request, kind=Kind.EVENT)

@@ -13,6 +13,9 @@ from lambent.functions.quotas import Quotas
 
 EMPTY_EVENT = b"{}"
 
+EVENT_UNIT_BYTES = 256 * 1024
+FURTHER_UNIT_BYTES = 64 * 1024
+
 _SOURCE = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {line}, column: {column}]"
 _VALUE = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
 _EXPLAINED_BYTES = 64 * 1024
@@ -36,6 +39,11 @@ def check_size(size_bytes: int, invocation_type: str, quotas: Quotas) -> None:
             f"{size_bytes} byte payload is too large for the {invocation_type} invocation type (limit {limit} bytes)",
             status=413,
         )
+
+
+def event_units(size_bytes: int) -> int:
+    """As how many requests an asynchronous invocation is billed: one up to 256 KB, one for each 64 KB that begins."""
+    return 1 + max(0, -(-(size_bytes - EVENT_UNIT_BYTES) // FURTHER_UNIT_BYTES))
 
 
 def is_json(data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from lambent.aws.errors import ApiError
 from lambent.aws.service import Identity
 from lambent.environments.environment import Environment
 from lambent.functions.records import FunctionKey, FunctionVersion
@@ -42,6 +43,12 @@ class Resolver(Protocol):
 class Placement(Protocol):
     async def acquire(self, version: FunctionVersion) -> Environment:
         """An environment that nobody else has; see `environments.pool.Pool.acquire`."""
+        ...
+
+
+class Admission(Protocol):
+    def refuses(self, key: FunctionKey) -> ApiError | None:
+        """Why no invocation of the function begins now, whatever concurrency there is; from memory, at once."""
         ...
 
 

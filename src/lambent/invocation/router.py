@@ -10,19 +10,28 @@ from lambent.functions.records import FunctionVersion
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.leases import Kind, Lease
 from lambent.invocation.metrics import Metrics, qualifier_of
-from lambent.invocation.ports import Placement
+from lambent.invocation.ports import Admission, Placement
 
 
 class Router:
-    def __init__(self, concurrency: Concurrency, placement: Placement, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        concurrency: Concurrency,
+        placement: Placement,
+        metrics: Metrics | None = None,
+        admission: Admission | None = None,
+    ) -> None:
         self._concurrency = concurrency
         self._placement = placement
         self._metrics = metrics or Metrics()
+        self._admission = admission
 
     async def invoke(
         self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
     ) -> InvokeResult:
         """Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped."""
+        if self._admission is not None and (refusal := self._admission.refuses(version.key)) is not None:
+            raise refusal
         try:
             async with self._concurrency.lease(version, kind=kind) as lease:
                 environment = await self._placement.acquire(version)

@@ -7,7 +7,7 @@ import pytest
 
 from lambent.aws.errors import ApiError
 from lambent.functions.quotas import Quotas
-from lambent.invocation.payload import check_size, checked
+from lambent.invocation.payload import check_size, checked, event_units
 
 SOURCE = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: {}, column: {}]"
 VALUE = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
@@ -94,3 +94,19 @@ def test_a_payload_over_six_megabytes_is_refused_in_lambdas_words() -> None:
     with pytest.raises(ApiError, match=r"Event invocation type \(limit 1048576 bytes\)"):
         check_size(1_048_577, "Event", Quotas())
     check_size(1_048_577, "Event", Quotas(max_event_payload_bytes=2_000_000))
+
+
+@pytest.mark.parametrize(
+    ("size", "units"),
+    [
+        (0, 1),
+        (1, 1),
+        (256 * 1024, 1),
+        (256 * 1024 + 1, 2),
+        (320 * 1024, 2),
+        (320 * 1024 + 1, 3),
+        (1024 * 1024, 13),
+    ],
+)
+def test_an_event_is_billed_as_one_request_and_one_for_each_further_64_kb(size: int, units: int) -> None:
+    assert event_units(size) == units
