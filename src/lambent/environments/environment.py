@@ -23,6 +23,7 @@ from lambent.environments.events import (
     Usage,
     billed_ms,
 )
+from lambent.environments.identity import slot_of
 from lambent.environments.init_phase import InitPhase
 from lambent.environments.ports import (
     EnvironmentIdentity,
@@ -68,6 +69,7 @@ class Environment:
     ) -> None:
         self.version = version
         self.identity = identity
+        self.slot = slot_of(version, identity.tenant_id)
         self.state = State.STARTING
         self.idle_since = surroundings.clock.monotonic()
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -200,6 +202,7 @@ class Environment:
                 restored=report.restore_duration_ms is not None,
                 provisioned=self.identity.provisioned,
                 request_units=current.request.request_units,
+                tenant=self.identity.tenant_id,
                 status=status,
             )
         )

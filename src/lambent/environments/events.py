@@ -46,6 +46,7 @@ class Cause(StrEnum):
     """Why there was no warm environment for an invocation."""
 
     FIRST = "first"
+    TENANT = "tenant"
     BUSY = "busy"
     CHANGED = "changed"
     PROVISIONED = "provisioned"
@@ -167,6 +168,8 @@ class ColdStart:
         match self.cause:
             case Cause.FIRST:
                 return "first invocation of this version since the server started"
+            case Cause.TENANT:
+                return "first invocation of this tenant since the server started"
             case Cause.BUSY:
                 return f"scale-out: {self.busy} environment{'s' if self.busy > 1 else ''} existed, none was free"
             case Cause.CHANGED:

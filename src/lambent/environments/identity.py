@@ -14,7 +14,14 @@ from lambent.runtimes.variables import SNAP_START
 _SECRET = os.urandom(32)
 
 
-def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool = False) -> EnvironmentIdentity:
+def slot_of(version: FunctionVersion, tenant_id: str | None) -> str:
+    """What environments must have in common to stand in for each other: the deployment, and the tenant."""
+    return version.deployment_id if tenant_id is None else f"{version.deployment_id} {tenant_id}"
+
+
+def new_identity(
+    version: FunctionVersion, now: datetime, *, provisioned: bool = False, tenant_id: str | None = None
+) -> EnvironmentIdentity:
     """Kept over every Reset; `now` gives the day in the name of the log stream."""
     return EnvironmentIdentity(
         environment_id=ids.uuid4(),
@@ -24,6 +31,7 @@ def new_identity(version: FunctionVersion, now: datetime, *, provisioned: bool =
             account=version.account, region=version.region, role=version.role, function_name=version.name
         ),
         provisioned=provisioned,
+        tenant_id=tenant_id,
         credentials_token=_token("credentials", version) if version.has_snapshot else "",
         metadata_token=_token("metadata", version),
     )

@@ -18,7 +18,7 @@ from lambent.environments.cold_starts import Beginning, ColdStarts
 from lambent.environments.current import Current
 from lambent.environments.environment import Environment
 from lambent.environments.events import Cause
-from lambent.environments.identity import new_identity
+from lambent.environments.identity import new_identity, slot_of
 from lambent.environments.memory_samples import MemorySamples
 from lambent.environments.ports import (
     AwsEndpoint,
@@ -48,7 +48,7 @@ STOP_LIMIT_S = 5.0
 
 @dataclass(slots=True)
 class _Deployment:
-    """The environments that run one deployment of a function version."""
+    """The environments that run one deployment of a function version, for one tenant where there are tenants."""
 
     parked: list[Environment] = field(default_factory=list)
     provisioned: list[Environment] = field(default_factory=list)
@@ -137,6 +137,7 @@ class Pool:
         self._idle_s = idle_environment_s
         self._available_memory = available_memory
         self._deployments: dict[str, _Deployment] = {}
+        """By slot."""
         self._environments: set[Environment] = set()
         self._unbuilt: set[Environment] = set()
         """Those that may still have to open their descriptors."""
@@ -163,28 +164,30 @@ class Pool:
         """Callers who waited in vain for room."""
         return self._line.refused
 
-    async def acquire(self, version: FunctionVersion) -> Environment:
-        """An environment in READY that nobody else has. The caller invokes it before its next `await`.
+    async def acquire(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment:
+        """An environment in READY that nobody else has, and no other tenant had. Invoke it before your next `await`.
 
         Raises TooManyRequestsException when there is no room for a while, PlatformFault when no sandbox could be made.
         """
-        deployment = self._deployments.get(version.deployment_id)
+        slot = slot_of(version, tenant_id)
+        deployment = self._deployments.get(slot)
         if deployment is not None and (environment := deployment.take()) is not None:
             return environment
         if self._closing:
             raise no_room()
+        if tenant_id is not None:
+            self._check_tenants(version)
         if self._line.head() is not None or not self._room():
-            return await self._line.wait(version)
-        return await self._started(self._launch(version))
+            return await self._line.wait(version, tenant_id)
+        return await self._started(self._launch(version, tenant_id))
 
     def retire(self, deployment_id: str) -> None:
         """This deployment is not invoked any more: parked environments stop, busy ones after their invocation."""
-        deployment = self._deployments.get(deployment_id)
-        if deployment is None:
-            return
-        self._retired.add(deployment_id)
-        for environment in [*deployment.provisioned, *deployment.parked]:
-            self._stop_parked(environment, Cause.CHANGED)
+        for slot in [slot for slot in self._deployments if slot.partition(" ")[0] == deployment_id]:
+            self._retired.add(slot)
+            deployment = self._deployments[slot]
+            for environment in [*deployment.provisioned, *deployment.parked]:
+                self._stop_parked(environment, Cause.CHANGED)
 
     def deployed(self, runtime: str) -> None:
         """A function of this runtime was made or changed."""
@@ -254,32 +257,32 @@ class Pool:
     # Keeper: what environments report
 
     def environment_ready(self, environment: Environment) -> None:
-        deployment_id = environment.version.deployment_id
-        if self._closing or deployment_id in self._retired or environment in self._dismissed:
+        slot = environment.slot
+        if self._closing or slot in self._retired or environment in self._dismissed:
             environment.stop()
             return
         head = self._line.head()
-        if head is not None and head.version.deployment_id == deployment_id:
+        if head is not None and slot_of(head.version, head.tenant_id) == slot:
             self._line.take().give(environment)
         elif head is None or environment.identity.provisioned:
-            self._deployments[deployment_id].park(environment)
+            self._deployments[slot].park(environment)
         else:
             # Who waits longest needs room for another function: this environment makes it.
             self._ends[environment] = Cause.EVICTED
             environment.stop()
 
     def environment_gone(self, environment: Environment) -> None:
-        deployment_id = environment.version.deployment_id
+        slot = environment.slot
         self._environments.discard(environment)
         self._dismissed.discard(environment)
-        deployment = self._deployments[deployment_id]
+        deployment = self._deployments[slot]
         deployment.all.discard(environment)
         deployment.remove(environment)
         end = self._ends.pop(environment, Cause.FAILED)
         if not deployment.all:
-            self._causes.ended(environment.version, end)
-            del self._deployments[deployment_id]
-            self._retired.discard(deployment_id)
+            self._causes.ended(environment.version, end, environment.identity.tenant_id)
+            del self._deployments[slot]
+            self._retired.discard(slot)
         self._emptied.set()
         self._serve_line()
 
@@ -290,7 +293,7 @@ class Pool:
 
     async def _move(self, version: FunctionVersion, current: Current) -> None:
         try:
-            environment = await self.acquire(version)
+            environment = await self.acquire(version, current.request.tenant_id)
             environment.invoke(current.request, current.on_end, current)
         except (ApiError, PlatformFault) as error:
             current.refuse(error)
@@ -309,15 +312,26 @@ class Pool:
             self.environment_ready(environment)
 
     def _launch(
-        self, version: FunctionVersion, *, provisioned: bool = False, asked_at: float | None = None
+        self,
+        version: FunctionVersion,
+        tenant_id: str | None = None,
+        *,
+        provisioned: bool = False,
+        asked_at: float | None = None,
     ) -> Environment:
-        if self._fork_latest and version.version == LATEST and version.runtime.startswith("python"):
+        # Tenants have no memory in common, not even that of one Init.
+        if (
+            self._fork_latest
+            and tenant_id is None
+            and version.version == LATEST
+            and version.runtime.startswith("python")
+        ):
             version = replace(version, fork_latest=True)
             self.snapshots.expect(version)
-        deployment = self._deployments.setdefault(version.deployment_id, _Deployment())
+        deployment = self._deployments.setdefault(slot_of(version, tenant_id), _Deployment())
         busy = len(deployment.all)
-        cause = self._causes.started(version, busy=busy, provisioned=provisioned)
-        identity = new_identity(version, self._clock.now(), provisioned=provisioned)
+        cause = self._causes.started(version, busy=busy, provisioned=provisioned, tenant_id=tenant_id)
+        identity = new_identity(version, self._clock.now(), provisioned=provisioned, tenant_id=tenant_id)
         environment = Environment(
             version,
             identity,
@@ -335,7 +349,7 @@ class Pool:
     def _serve_line(self) -> None:
         """Give or start environments for those who wait, as far as there is room."""
         while (head := self._line.head()) is not None and not self._closing:
-            deployment = self._deployments.get(head.version.deployment_id)
+            deployment = self._deployments.get(slot_of(head.version, head.tenant_id))
             if deployment is not None and (parked := deployment.take()) is not None:
                 self._line.take().give(parked)
                 continue
@@ -343,7 +357,7 @@ class Pool:
                 self._make_room()
                 return
             # It counts from now on; what follows is only the wait for its Init.
-            environment = self._launch(head.version, asked_at=head.since)
+            environment = self._launch(head.version, head.tenant_id, asked_at=head.since)
             tasks.detach("environment for a waiting caller", self._hand_over(environment, self._line.take()))
 
     async def _hand_over(self, environment: Environment, waiter: Waiter) -> None:
@@ -355,6 +369,15 @@ class Pool:
             return
         if not waiter.give(environment):
             self.environment_ready(environment)
+
+    def _check_tenants(self, version: FunctionVersion) -> None:
+        """Environments of tenants are counted whether they work or not: each holds what belongs to one of them."""
+        quotas = self._surroundings.quotas
+        limit = quotas.tenant_environments_per_1000 * quotas.concurrent_executions // 1000
+        scope = version.account, version.region
+        held = (each for each in self._environments if each.identity.tenant_id is not None)
+        if sum((each.version.account, each.version.region) == scope for each in held) >= limit:
+            raise ApiError("TooManyRequestsException", "Rate exceeded", headers={"Retry-After": "1"})
 
     def _make_room(self) -> None:
         """Stop as many idle environments as are waited for and not stopping already: first those without extensions,
@@ -370,7 +393,7 @@ class Pool:
         return sorted(parked, key=lambda environment: environment.idle_since)
 
     def _is_parked(self, environment: Environment) -> bool:
-        deployment = self._deployments[environment.version.deployment_id]
+        deployment = self._deployments[environment.slot]
         return environment in deployment.parked or environment in deployment.provisioned
 
     def _room(self) -> int:
@@ -390,7 +413,7 @@ class Pool:
 
     def _stop_parked(self, environment: Environment, why: Cause) -> None:
         self._ends[environment] = why
-        self._deployments[environment.version.deployment_id].remove(environment)
+        self._deployments[environment.slot].remove(environment)
         environment.stop()
 
 

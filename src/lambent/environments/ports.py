@@ -101,6 +101,8 @@ class EnvironmentIdentity:
     credentials: SessionCredentials
     provisioned: bool = False
     """Made before anybody asked, by provisioned concurrency."""
+    tenant_id: str | None = None
+    """Whose it is, of a function with tenant isolation; set from its first moment and for good."""
     credentials_token: str = field(default="", repr=False)
     """Under SnapStart, what a runtime shows to the endpoint of its credentials."""
     metadata_token: str = field(default="", repr=False)

@@ -17,6 +17,8 @@ class InvokeRequest(NamedTuple):
     """JSON text, without line breaks."""
     keep_tail: bool = False
     """The caller wants the log's tail; the result then waits for the REPORT line."""
+    tenant_id: str | None = None
+    """Of a function with tenant isolation; the environment is this tenant's alone."""
     request_units: int = 1
     """As how many requests it is billed."""
 

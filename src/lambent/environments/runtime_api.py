@@ -359,6 +359,8 @@ def _event(request: InvokeRequest, deadline_ms: int) -> bytes:
         head += f"Lambda-Runtime-Trace-Id: {request.trace_header}\r\n"
     if request.client_context:
         head += f"Lambda-Runtime-Client-Context: {request.client_context}\r\n"
+    if request.tenant_id is not None:
+        head += f"Lambda-Runtime-Aws-Tenant-Id: {request.tenant_id}\r\n"
     return f"{head}Content-Length: {len(request.payload)}\r\n\r\n".encode() + request.payload
 
 

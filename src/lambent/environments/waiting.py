@@ -21,6 +21,7 @@ class Waiter:
     environment: asyncio.Future[Environment]
     since: float
     """Of the monotonic clock."""
+    tenant_id: str | None = None
 
     def give(self, environment: Environment) -> bool:
         """False when the waiter is gone and the environment is still yours."""
@@ -59,9 +60,9 @@ class WaitingLine:
             waiter.environment.set_exception(no_room())
             self._line.popleft()
 
-    async def wait(self, version: FunctionVersion) -> Environment:
+    async def wait(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment:
         """Raises TooManyRequestsException after `WAIT_LIMIT_S`, and what the start of an environment raised."""
-        waiter = Waiter(version, asyncio.get_running_loop().create_future(), self._clock.monotonic())
+        waiter = Waiter(version, asyncio.get_running_loop().create_future(), self._clock.monotonic(), tenant_id)
         self._line.append(waiter)
         self._moved()
         limit = asyncio.get_running_loop().create_task(self._clock.sleep(WAIT_LIMIT_S))

@@ -25,6 +25,9 @@ class Quotas:
     min_unreserved_executions: int = number(
         100, "Concurrency that reservations must leave to the other functions", low=0
     )
+    tenant_environments_per_1000: int = number(
+        2500, "Environments of tenants, busy or idle, for each 1,000 of concurrency, in each account and region"
+    )
     min_timeout_s: int = number(1, "Timeout of a function, from", high=5400)
     max_timeout_s: int = number(900, "Timeout of a function, to", high=5400)
     min_memory_mb: int = number(128, "Memory of a function, from", high=32_768)

@@ -41,8 +41,8 @@ class Resolver(Protocol):
 
 
 class Placement(Protocol):
-    async def acquire(self, version: FunctionVersion) -> Environment:
-        """An environment that nobody else has; see `environments.pool.Pool.acquire`."""
+    async def acquire(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment:
+        """An environment that nobody else has, and no other tenant had; see `environments.pool.Pool.acquire`."""
         ...
 
 

@@ -34,7 +34,7 @@ class Router:
             raise refusal
         try:
             async with self._concurrency.lease(version, kind=kind) as lease:
-                environment = await self._placement.acquire(version)
+                environment = await self._placement.acquire(version, request.tenant_id)
                 result = environment.invoke(request, lease.release)
                 lease.keep()
         except ApiError as error:

@@ -10,6 +10,7 @@ from lambent.environments.identity import log_stream_name
 from lambent.environments.sandbox.ports import SandboxError, SandboxSpec
 from lambent.environments.start_gate import HOLD_S, StartGate
 from lambent.environments.states import State
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import LoggingConfig
 from lambent.testing.fake_sandbox import FakeSandbox
 from lambent.testing.manual_clock import ManualClock, settle
@@ -44,6 +45,52 @@ async def test_a_new_deployment_never_gets_the_environment_of_the_old_one() -> N
         await machine.invoke()
         await machine.invoke(version=function_version(deployment_id="deployment-2"))
         assert len(machine.driver.sandboxes) == 2
+
+
+async def test_a_tenant_never_gets_the_environment_of_another_and_reuses_its_own() -> None:
+    async with Machine() as machine:
+        for tenant in ("blue", "green", "blue", None, "green"):
+            await machine.invoke(tenant_id=tenant)
+        assert sorted(str(each.identity.tenant_id) for each in machine.pool.environments) == ["None", "blue", "green"]
+
+
+async def test_the_environments_of_all_tenants_retire_with_their_deployment() -> None:
+    async with Machine() as machine:
+        await machine.invoke(tenant_id="blue")
+        await machine.invoke(tenant_id="green lantern")
+        await machine.invoke(tenant_id="blue", version=function_version(deployment_id="deployment-10"))
+        machine.pool.retire("deployment-1")
+        await until(lambda: len(list(machine.pool.environments)) == 1)
+        assert [each.version.deployment_id for each in machine.pool.environments] == ["deployment-10"]
+
+
+async def test_who_waits_gets_no_environment_of_another_tenant() -> None:
+    go_on = asyncio.Event()
+
+    def scripts(number: int) -> tuple[tuple[Next | WaitFor | Respond | Echo, ...], ...]:
+        return ((Next(), WaitFor(go_on), Respond(b"blue", then_next=True), Echo()) if number == 0 else (Echo(),),)
+
+    async with Machine(scripts, max_environments=1) as machine:
+        blue = asyncio.create_task(machine.invoke(tenant_id="blue"))
+        await until(lambda: any(line.startswith("START") for line in machine.log.lines))
+        green = asyncio.create_task(machine.invoke(tenant_id="green"))
+        await until(lambda: machine.in_use() == 2)
+        go_on.set()
+        await within(asyncio.gather(blue, green))
+        assert [each.identity.tenant_id for each in machine.pool.environments] == ["green"]
+
+
+async def test_idle_environments_of_tenants_count_towards_their_limit() -> None:
+    quotas = Quotas(concurrent_executions=2, tenant_environments_per_1000=1000)
+    async with Machine(quotas=quotas) as machine:
+        await machine.invoke(tenant_id="blue")
+        await machine.invoke(tenant_id="green")
+        await machine.invoke(tenant_id="blue")
+        with pytest.raises(ApiError) as refused:
+            await machine.invoke(tenant_id="red")
+        assert (refused.value.code, refused.value.message) == ("TooManyRequestsException", "Rate exceeded")
+        # A function without tenants is not concerned.
+        await machine.invoke()
 
 
 async def test_a_retired_deployment_stops_parked_environments_and_lets_busy_ones_finish() -> None:

@@ -85,6 +85,8 @@ class About:
     memory_mb: int
     json_lines: bool = False
     """The function logs in JSON."""
+    tenant_id: str | None = None
+    """Whose environment it is, of a function with tenant isolation."""
 
     @classmethod
     def of(cls, version: FunctionVersion, identity: EnvironmentIdentity) -> "About":
@@ -98,6 +100,7 @@ class About:
             environment_id=identity.environment_id,
             memory_mb=version.memory_mb,
             json_lines=version.logging.format == "JSON",
+            tenant_id=identity.tenant_id,
         )
 
 
@@ -150,10 +153,11 @@ def _telemetry(event: Platform, about: About, schema: Schema, told: Surrounding)
             record = {"requestId": event.request_id, "version": event.version}
             if schema is Schema.TELEMETRY_2025_01_29:
                 record["functionArn"] = about.function_arn
-            return "platform.start", record | _tracing(event.trace_header)
+            return "platform.start", record | _tenant(about) | _tracing(event.trace_header)
         case RuntimeDone():
             return "platform.runtimeDone", (
                 {"requestId": event.request_id}
+                | _tenant(about)
                 | _end(event)
                 | _spans(event)
                 | {"metrics": {"durationMs": round(event.duration_ms, 3), "producedBytes": event.produced_bytes}}
@@ -162,6 +166,7 @@ def _telemetry(event: Platform, about: About, schema: Schema, told: Surrounding)
         case Report():
             return "platform.report", (
                 {"requestId": event.request_id}
+                | _tenant(about)
                 | _end(event)
                 | {"metrics": _metrics(event)}
                 | _overhead(event)
@@ -319,6 +324,10 @@ def _cold_spans(cold: ColdStart | None) -> dict[str, Any]:
         spans.append(_span(name, at, took))
         at += took
     return {"spans": spans}
+
+
+def _tenant(about: About) -> dict[str, Any]:
+    return {} if about.tenant_id is None else {"tenantId": about.tenant_id}
 
 
 def _tracing(header: str) -> dict[str, Any]:
