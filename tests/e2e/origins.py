@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.events import HowStarted
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxSpec
 from lambent.runtimes import interpreters
 from lambent.runtimes.python.files import runtime_files

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from lambent.environments.sandbox.native import NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
 from tests.e2e.invoke_kit import Machine, machine_in
 from tests.unit.environments.kit import until
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.states import State
 from lambent.runtimes.python.files import runtime_files
 from tests.e2e.invoke_kit import Machine

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from lambent.environments.networks.dns import DnsRelay
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxSpec
 from lambent.launcher.client import Egress
 from tests.e2e.network_kit import (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import ProcessExit
 from tests.e2e.sandbox_kit import DRIVERS, PATIENCE, drain, printed, run, spec, until
 

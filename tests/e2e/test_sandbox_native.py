@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, ProcessExit, SandboxError
 from lambent.runtimes.layout import Command, Layout
 from tests.e2e.sandbox_kit import DEADLINE_S, DRIVERS, PYTHON, drain, printed, run, spec, until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lambent.environments.sandbox.channel import SandboxError
-from lambent.environments.sandbox.native import NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
 from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
 from tests.e2e.escapes.suite import ATTEMPTS

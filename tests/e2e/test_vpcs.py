@@ -13,7 +13,8 @@ from lambent.aws.errors import ApiError
 from lambent.core.clock import SystemClock
 from lambent.environments.networks.services import VpcService
 from lambent.environments.networks.vpcs import Vpcs
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxSpec
 from lambent.functions.vpc import Rule, SecurityGroup, Subnet, Vpc
 from lambent.launcher.client import Egress

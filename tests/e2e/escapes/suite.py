@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lambent.environments.events import HowStarted
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import NetworkSpec, Preparation, SandboxError, SandboxSpec
 from lambent.launcher import hierarchies
 from lambent.launcher.client import Egress

@@ -14,7 +14,8 @@ from lambent.environments import peers
 from lambent.environments.events import HowStarted
 from lambent.environments.peers import OwnedListener
 from lambent.environments.sandbox.channel import Channel
-from lambent.environments.sandbox.native import NativeDriver, NativeSandbox
+from lambent.environments.sandbox.launched import NativeSandbox
+from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.sandbox.ports import Preparation, SandboxError, SandboxSpec
 from lambent.launcher import wire
 from lambent.runtimes.layout import Layout, RuntimeStart
