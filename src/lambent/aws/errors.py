@@ -42,6 +42,10 @@ class FunctionFault:
     payload: bytes
 
 
+class CutOff(Exception):
+    """A reply that has begun cannot be completed: its connection ends without its end."""
+
+
 class PlatformFault(Exception):
     """A failure of Lambent itself: answered as ServiceException 500 and counted."""
 

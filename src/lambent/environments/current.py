@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lambent.environments.events import RuntimeDone, Status
-from lambent.environments.request import InvokeRequest, InvokeResult
-from lambent.environments.runtime_api import Answer
+from lambent.environments.outflow import Outflow
+from lambent.environments.request import Answer, InvokeRequest, InvokeResult
 
 
 @dataclass(slots=True)
@@ -27,8 +27,21 @@ class Current:
     """When the runtime asked for the next one."""
     runtime_done: bool = False
     """Its end is written already: extensions were still at work then."""
+    outflow: Outflow | None = None
+    """Where the response goes when the request has a sink."""
     moves: int = 0
     """How many environments had it before and ended before their runtimes got it."""
+
+    def settle(self, log_tail: bytes | None = None) -> None:
+        """Tell the caller the answer; once, and nothing when nobody waits."""
+        if self.result.done() or self.answer is None:
+            return
+        body, error_type = self.answer
+        self.result.set_result(InvokeResult(body, error_type, log_tail, self.streamed_bytes))
+
+    @property
+    def streamed_bytes(self) -> int:
+        return 0 if self.outflow is None else self.outflow.sent_bytes
 
     def refuse(self, error: Exception) -> None:
         """Nobody can run it."""
@@ -39,6 +52,8 @@ class Current:
     def done(self, time_ms: int, status: Status, error_type: str | None, duration_ms: float) -> RuntimeDone:
         """The record of the end of the runtime's part."""
         produced = len(self.answer.body) if self.answer is not None else 0
+        if self.outflow is not None:
+            produced = self.outflow.sent_bytes
         latency_ms, took_ms = self._answer_times_ms
         request_id = self.request.request_id
         return RuntimeDone(time_ms, request_id, status, error_type, duration_ms, produced, latency_ms, took_ms)

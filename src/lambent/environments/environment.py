@@ -25,13 +25,13 @@ from lambent.environments.events import (
 )
 from lambent.environments.identity import slot_of
 from lambent.environments.init_phase import InitPhase
+from lambent.environments.outflow import Outflow
 from lambent.environments.ports import (
     EnvironmentIdentity,
     Journal,
     Program,
 )
-from lambent.environments.request import InvokeRequest, InvokeResult
-from lambent.environments.runtime_api import Answer
+from lambent.environments.request import Answer, InvokeRequest, InvokeResult
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
 from lambent.environments.sandbox.ports import SandboxError
 from lambent.environments.shutdown import Reason
@@ -125,6 +125,8 @@ class Environment:
         self._current = Current(request, result, on_end, now, now + timeout_s)
         if left is not None:
             self._current.moves = left.moves + 1
+        if request.sink is not None:
+            self._current.outflow = Outflow(request.sink, self._surroundings.quotas.max_streamed_bytes)
         self._deadline.set(now + timeout_s)
         self._surroundings.memory_samples.begin(self._look, now)
         self.domain.thaw()
@@ -147,7 +149,8 @@ class Environment:
         domain = self.domain
         if domain.extensions.subscribed:
             domain.extensions.invoke(request, deadline_ms)
-        domain.api.deliver(request, deadline_ms)
+        outflow = None if request.sink is None or self._current is None else self._current.outflow
+        domain.api.deliver(request, deadline_ms, outflow)
 
     def _end(self, status: Status, error_type: str | None, *, duration_ms: float | None = None) -> None:
         """Write END and REPORT, answer who still waits, and let the lease go."""
@@ -162,9 +165,8 @@ class Environment:
             over = self._clock.monotonic() if current.ended is None or current.runtime_done else current.ended
             duration_ms = (over - current.started) * 1000
         self._write_end(current, status, error_type, duration_ms)
-        if not current.result.done() and current.answer is not None:
-            tail = self._journal.tail() if current.request.keep_tail else None
-            current.result.set_result(InvokeResult(current.answer.body, current.answer.error_type, tail))
+        if not current.result.done():
+            current.settle(self._journal.tail() if current.request.keep_tail else None)
         self.idle_since = self._clock.monotonic()
         current.on_end()
 
@@ -235,9 +237,11 @@ class Environment:
         current.answer = answer
         if current.began_to_answer is not None:
             current.answered = self._clock.monotonic()
+        if current.outflow is not None:
+            current.outflow.end(None if answer.error_type is None else answer)
         # A caller who wants the log's tail gets it with REPORT, which is written when the runtime asks for more.
-        if not current.request.keep_tail and not current.result.done():
-            current.result.set_result(InvokeResult(answer.body, answer.error_type))
+        if not current.request.keep_tail:
+            current.settle()
 
     def runtime_init_failed(self, answer: Answer) -> None:
         if self.domain.starting is not None:
@@ -435,6 +439,8 @@ class Environment:
         """The invocation is over by a fault. An answer that was posted before stays the caller's."""
         if current.answer is None:
             current.answer = Answer(fault.payload, fault.error_type)
+            if current.outflow is not None:
+                current.outflow.end(current.answer)
         duration_ms = self.version.timeout_s * 1000.0 if status is Status.TIMEOUT else None
         self._end(status, fault.error_type, duration_ms=duration_ms)
         self._free()

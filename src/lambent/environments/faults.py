@@ -83,6 +83,10 @@ def invalid_response_mode(request_id: str) -> FunctionFault:
     return _fault("Runtime.InvalidResponseModeHeader", f"RequestId: {request_id} Error: Invalid response mode header")
 
 
+def truncated_response(request_id: str) -> FunctionFault:
+    return _fault("Runtime.TruncatedResponse", f"RequestId: {request_id} Error: Response was cut off by the runtime")
+
+
 def reported_type(header: str | None) -> str:
     """The error type that logs and metrics show for what a runtime sent in `Lambda-Runtime-Function-Error-Type`."""
     if header and _KNOWN_TYPE.fullmatch(header):

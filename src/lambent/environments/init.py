@@ -13,7 +13,7 @@ from lambent.core.clock import Clock
 from lambent.environments import faults
 from lambent.environments.events import InitReport, Phase, Status
 from lambent.environments.extensions.extensions import Failure
-from lambent.environments.runtime_api import Answer
+from lambent.environments.request import Answer
 from lambent.environments.sandbox.ports import ProcessExit
 
 

@@ -10,10 +10,10 @@ import asyncio
 import base64
 import binascii
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -21,7 +21,8 @@ from lambent.aws.errors import FunctionFault
 from lambent.environments import faults, metadata_api, peers
 from lambent.environments.extensions import api as extensions_api
 from lambent.environments.extensions.api import ExtensionsApi
-from lambent.environments.request import InvokeRequest
+from lambent.environments.outflow import Outflow
+from lambent.environments.request import Answer, InvokeRequest
 from lambent.environments.runtime_http import Connection, HttpRequest, encode, encode_json
 from lambent.environments.snapshots import restore_api
 from lambent.environments.telemetry import api as telemetry_api
@@ -40,6 +41,8 @@ _INVALID_ID = encode_json(400, b'{"errorMessage":"Invalid request ID","errorType
 _INVALID_MODE = encode_json(
     400, b'{"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}'
 )
+_MODE = b"lambda-runtime-function-response-mode"
+_STREAMING = b"streaming"
 _NOT_FOUND = encode(404, b"text/plain", b"404 page not found\n")
 _NOT_ALLOWED = encode(405, b"text/plain", b"")
 _PONG = encode(200, b"text/plain", b"pong")
@@ -59,13 +62,6 @@ class RuntimeState(StrEnum):
 
 _NOT_AT_OUR_DISPOSAL = (RuntimeState.RUNNING, RuntimeState.INIT_ERROR, RuntimeState.TERMINATING)
 """Not a set: the hash of an enum's member is Python, and this is asked for each invocation."""
-
-
-class Answer(NamedTuple):
-    """What the runtime posted. `error_type` is None for a response."""
-
-    body: bytes
-    error_type: str | None = None
 
 
 class RuntimeEvents(Protocol):
@@ -101,6 +97,7 @@ class RuntimeApi:
         "_unread",
         "answer_begun",
         "buffered_bytes",
+        "outflow",
         "request",
         "state",
     )
@@ -133,6 +130,8 @@ class RuntimeApi:
         self._drained: asyncio.Future[None] | None = None
         self._rest: asyncio.TimerHandle | None = None
         self.request: InvokeRequest | None = None
+        self.outflow: Outflow | None = None
+        """Of an invocation with a sink, until it is answered."""
         self.state = RuntimeState.STARTED
         self.buffered_bytes = 0
         self.answer_begun: Callable[[], None] | None = None
@@ -153,9 +152,12 @@ class RuntimeApi:
 
     # What the environment asks for
 
-    def deliver(self, request: InvokeRequest, deadline_ms: int) -> None:
-        """Answer the parked `/next` with `request`, or the following one when none is parked."""
+    def deliver(self, request: InvokeRequest, deadline_ms: int, outflow: Outflow | None = None) -> None:
+        """Answer the parked `/next` with `request`, or the following one when none is parked.
+
+        `outflow`: takes the response as it arrives; else it is kept and told when it is complete."""
         self.request = request
+        self.outflow = outflow
         event = _event(request, deadline_ms)
         parked = self._parked
         if parked is None:
@@ -180,6 +182,9 @@ class RuntimeApi:
         self._pending = None
         self.request = None
         self.state = RuntimeState.TERMINATING
+        if self.outflow is not None:
+            self.outflow.forget()
+            self.outflow = None
 
     def never_read(self, request: InvokeRequest) -> bool:
         """The request waits for a `/next` that has not come, or its reader ended before it had read it to the end."""
@@ -208,6 +213,8 @@ class RuntimeApi:
             self._reader = None
             if connection.ended_unread:
                 self._unread = self.request
+        if self.outflow is not None and self.outflow.line is connection:
+            self.outflow.truncated = True
         self._extensions.disconnected(connection)
         if not self._connections and self._drained is not None:
             self._drained.set_result(None)
@@ -233,10 +240,6 @@ class RuntimeApi:
         for connection in self._connections:
             connection.read_on()
 
-    def _too_large(self) -> bytes:
-        text = f"Exceeded maximum allowed payload size ({self._max_response_bytes} bytes)."
-        return encode_json(413, orjson.dumps({"errorMessage": text, "errorType": "RequestEntityTooLarge"}))
-
     def body_limit(self, method: bytes, path: bytes) -> int:
         """How many bytes of the request's body are worth keeping: none where the request will be refused."""
         if method != b"POST":
@@ -249,6 +252,19 @@ class RuntimeApi:
             wanted = self.state is RuntimeState.STARTED and path in (_INIT_ERROR, restore_api.RESTORE_ERROR)
         return self._max_response_bytes if wanted else self._extensions.body_limit(path)
 
+    def taker(
+        self, connection: Connection, method: bytes, path: bytes, headers: Mapping[bytes, bytes]
+    ) -> Outflow | None:
+        """The sink's way in, when this is the head of a response that the runtime streams."""
+        if self.outflow is None or self.request is None or self.state is not RuntimeState.RUNNING:
+            return None
+        if method != b"POST" or path != b"%b%b/response" % (_INVOCATION, self.request.request_id.encode()):
+            return None
+        if self.outflow.line is not None or headers.get(_MODE, b"").lower() != _STREAMING:
+            return None
+        self.outflow.begin(connection, _content_type(headers))
+        return self.outflow
+
     def handle(self, connection: Connection, request: HttpRequest) -> bytes | None:
         """The reply to one complete request; None when it is a `/next` that was parked."""
         path = request.path
@@ -260,7 +276,7 @@ class RuntimeApi:
                 return _NOT_FOUND
             if request.method != b"POST":
                 return _NOT_ALLOWED
-            return self._answer(request, request_id, is_error=action == b"error")
+            return self._answer(connection, request, request_id, is_error=action == b"error")
         if path == _INIT_ERROR:
             return self._init_error(request) if request.method == b"POST" else _NOT_ALLOWED
         if path in _PING:
@@ -281,6 +297,9 @@ class RuntimeApi:
             self._reader = connection
             self.state = RuntimeState.RUNNING
             return event
+        if self.outflow is not None and self.outflow.truncated:
+            assert self.request is not None
+            self._fail(faults.truncated_response(self.request.request_id))
         if self.state in _NOT_AT_OUR_DISPOSAL or self._parked is not None:
             return self._refused(RuntimeState.READY)
         connection.park()
@@ -290,32 +309,44 @@ class RuntimeApi:
         self._events.runtime_ready()
         return None
 
-    def _answer(self, request: HttpRequest, request_id: bytes, *, is_error: bool) -> bytes:
-        current = self.request
+    def _answer(self, connection: Connection, request: HttpRequest, request_id: bytes, *, is_error: bool) -> bytes:
+        current, outflow = self.request, self.outflow
         if self.state is not RuntimeState.RUNNING:
             return self._refused("InvocationErrorResponse" if is_error else "InvocationResponse")
         if current is None or request_id != current.request_id.encode():
             return _INVALID_ID
-        self.state = RuntimeState.RESPONSE_SENT
+        if outflow is not None and outflow.line not in (None, connection) and not (outflow.truncated and is_error):
+            # A response has begun on another line, and cannot begin again.
+            return self._refused("InvocationErrorResponse" if is_error else "InvocationResponse")
         if request.oversized:
-            self._fail(faults.response_too_large(self._max_response_bytes))
-            return self._too_large()
+            limit = self._max_response_bytes if outflow is None or outflow.line is None else outflow.limit_bytes
+            self._fail(faults.response_too_large(limit))
+            return _too_large(limit)
         if is_error:
-            self._events.runtime_answered(Answer(request.body, _error_type(request)))
+            self._answered(Answer(request.body, _error_type(request)))
             return _ACCEPTED
-        mode = request.headers.get(b"lambda-runtime-function-response-mode")
-        if mode is not None and mode.lower() != b"streaming":
+        mode = request.headers.get(_MODE)
+        if mode is not None and mode.lower() != _STREAMING:
             self._fail(faults.invalid_response_mode(current.request_id))
             return _INVALID_MODE
-        self._events.runtime_answered(_trailer_error(request) or Answer(request.body))
+        answer = _trailer_error(request) or Answer(request.body)
+        if outflow is not None and outflow.line is None and answer.error_type is None:
+            outflow.whole(_content_type(request.headers), answer.body)
+            answer = Answer(b"")
+        self._answered(answer)
         return _ACCEPTED
+
+    def _answered(self, answer: Answer) -> None:
+        self.state = RuntimeState.RESPONSE_SENT
+        self.outflow = None
+        self._events.runtime_answered(answer)
 
     def _init_error(self, request: HttpRequest, target: str = RuntimeState.INIT_ERROR) -> bytes:
         """Also of a hook after a restore, which is the same to the environment and has another name."""
         if self.state is not RuntimeState.STARTED:
             return self._refused(target)
         if request.oversized:
-            return self._too_large()
+            return _too_large(self._max_response_bytes)
         self.state = RuntimeState.INIT_ERROR
         self._events.runtime_init_failed(Answer(request.body, _error_type(request)))
         return _ACCEPTED
@@ -339,13 +370,22 @@ class RuntimeApi:
         return reply
 
     def _fail(self, fault: FunctionFault) -> None:
-        self._events.runtime_answered(Answer(fault.payload, fault.error_type))
+        self._answered(Answer(fault.payload, fault.error_type))
 
     def _refused(self, target: str) -> bytes:
         message = (
             f"State transition from {self.state} to {target} failed for runtime. Error: State transition is not allowed"
         )
         return encode_json(403, orjson.dumps({"errorMessage": message, "errorType": "InvalidStateTransition"}))
+
+
+def _too_large(limit_bytes: int) -> bytes:
+    text = f"Exceeded maximum allowed payload size ({limit_bytes} bytes)."
+    return encode_json(413, orjson.dumps({"errorMessage": text, "errorType": "RequestEntityTooLarge"}))
+
+
+def _content_type(headers: Mapping[bytes, bytes]) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1")
 
 
 def _event(request: InvokeRequest, deadline_ms: int) -> bytes:

@@ -46,9 +46,26 @@ class HttpRequest(NamedTuple):
     """The body was longer than the server wanted; `body` is then empty."""
 
 
+class BodyTaker(Protocol):
+    def take(self, data: bytes) -> bool:
+        """Called once for each read at most. False: the body is oversized, what follows is dropped."""
+        ...
+
+
 class Server(Protocol):
     buffered_bytes: int
     """Bodies held for all connections of the server."""
+
+    @property
+    def outflow(self) -> BodyTaker | None:
+        """Where a body may have to go as it arrives; `taker` is then asked for each request."""
+        ...
+
+    def taker(
+        self, connection: "Connection", method: bytes, path: bytes, headers: Mapping[bytes, bytes]
+    ) -> BodyTaker | None:
+        """Who gets the body of this request, which is then empty in `handle`."""
+        ...
 
     def connected(self, connection: "Connection") -> bool: ...
 
@@ -101,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._replies: list[bytes] = []
         self._waiting = False
         self._unread = False
+        self._held = False
         self.ended_unread = False
         """The peer's end came before it had read all that it was sent."""
         self._in_head = True
@@ -116,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
         self._limit = 0
         self._oversized = False
+        self._taker: BodyTaker | None = None
 
     # asyncio.Protocol
 
@@ -152,10 +171,10 @@ class Connection(asyncio.Protocol):
         self.read_on()
 
     def read_on(self) -> None:
-        """Read, or do not, as the peer's own reading and the rests of the server allow."""
+        """Read, or do not, as the peer's own reading, who takes the body, and the rests of the server allow."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._unread or self._server.resting:
+        if self._unread or self._held or self._server.resting:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -189,6 +208,8 @@ class Connection(asyncio.Protocol):
         if self._quiet_bytes > MAX_HEAD_BYTES:
             self._refuse(_HEAD_TOO_LARGE)
             return
+        if self._taker is not None:
+            self._hand_on()
         if self._replies and not self._waiting:
             self._flush()
 
@@ -203,6 +224,16 @@ class Connection(asyncio.Protocol):
         self._waiting = False
         self._replies.append(data)
         self._flush()
+
+    def hold(self) -> None:
+        """Read nothing until `release`."""
+        self._held = True
+        self.read_on()
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self.read_on()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -240,6 +271,8 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._quiet_bytes = 0
         self._limit = self._server.body_limit(self._parser.get_method(), self._path)
+        if self._server.outflow is not None:
+            self._taker = self._server.taker(self, self._parser.get_method(), self._path, self._headers)
         if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -251,7 +284,9 @@ class Connection(asyncio.Protocol):
             if self._body_bytes > (MAX_DROPPED_BYTES if self._limit else MAX_UNWANTED_BYTES):
                 self.abort()
             return
-        if self._body_bytes > self._limit or self._server.buffered_bytes + size > MAX_BUFFERED_BYTES:
+        if self._taker is None and (
+            self._body_bytes > self._limit or self._server.buffered_bytes + size > MAX_BUFFERED_BYTES
+        ):
             self._release_body()
             self._oversized = True
             return
@@ -264,7 +299,17 @@ class Connection(asyncio.Protocol):
             self._body = bytearray(self._body)
         self._body += body
 
+    def _hand_on(self) -> None:
+        """All of one read together: chunks of a byte would make a call and a frame each."""
+        assert self._taker is not None
+        body = bytes(self._body)
+        self._release_body()
+        if body and not self._taker.take(body):
+            self._oversized = True
+
     def on_message_complete(self) -> None:
+        if self._taker is not None:
+            self._hand_on()
         self._in_head = True
         self._quiet_bytes = 0
         self._completed += 1

@@ -50,6 +50,9 @@ class Quotas:
     max_event_payload_bytes: int = number(1_048_576, "Event of an asynchronous invocation", low=2)
     max_invoke_async_bytes: int = number(262_144, "Event of the old operation InvokeAsync", low=2)
     max_response_bytes: int = number(6_291_556, "What a function returns", low=2, high=16_777_216)
+    max_streamed_bytes: int = number(209_715_200, "What a function streams")
+    stream_burst_bytes: int = number(6_291_456, "What a function streams as fast as it can, before it is slowed down")
+    stream_bytes_per_s: int = number(2_097_152, "How fast a function streams after that, in each second")
     max_client_context_bytes: int = number(3583, "ClientContext of an invocation, in base64", low=0)
     init_limit_s: int = number(10, "Seconds that the Init phase may take before it is done again in the invocation")
     provisioned_init_limit_s: int = number(

@@ -8,24 +8,33 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from lambent.gateway.body import Disconnected
+
 _WITHOUT_BODY: Final = (204, 304)
+CUT_OFF: Final = "lambent.response.cut_off"
+"""A message of ours: what was sent stays without its end, and the connection ends."""
 
 
 class Exchange(RequestResponseCycle):
     _start: Any = None
+    _has_length = True
+    """Or no body; else it ends with a last chunk, or for HTTP/1.0 with the connection."""
     _left = 0
     """Bytes of the announced length that are still to come."""
 
     async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self._start = message
+        if message["type"] != "http.response.body":
+            self._begin_or_cut_off(message)
             return
+        more = message.get("more_body", False)
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected or self.response_complete:
+            if more:
+                # There is no use in making the rest.
+                raise Disconnected
             return
         body: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
         silent = self.scope["method"] == "HEAD"
         head = b"" if self.response_started else self._head()
         if self.chunked_encoding:
@@ -38,7 +47,14 @@ class Exchange(RequestResponseCycle):
         elif body and not silent:
             self.transport.write(body)
         if not more:
-            self._complete(whole=silent or self.chunked_encoding is True or self._left == 0)
+            self._complete(whole=silent or not self._has_length or self._left == 0)
+
+    def _begin_or_cut_off(self, message: Any) -> None:
+        if message["type"] != CUT_OFF:
+            self._start = message
+        elif not self.disconnected:
+            self.response_started = self.response_complete = True
+            self.transport.close()
 
     def _head(self) -> bytes:
         self.response_started = True
@@ -56,8 +72,10 @@ class Exchange(RequestResponseCycle):
                     continue
                 content += (name, b": ", value, b"\r\n")
         if not framed:
-            self.chunked_encoding = True
-            content.append(b"transfer-encoding: chunked\r\n")
+            self._has_length = False
+            if self.scope["http_version"] != "1.0":
+                self.chunked_encoding = True
+                content.append(b"transfer-encoding: chunked\r\n")
         content.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         return b"".join(content)
 

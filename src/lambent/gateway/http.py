@@ -1,6 +1,6 @@
 """A request and a reply of HTTP as records, free of ASGI. Headers are Latin-1 text, names in lower case."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ class HttpRequest(NamedTuple):
 class HttpResponse(NamedTuple):
     status: int
     headers: Sequence[tuple[str, str]] = ()
-    body: bytes | Path = b""
-    """Bytes, or a file that is streamed from the disk."""
+    body: bytes | Path | AsyncIterator[bytes] = b""
+    """Bytes, a file that is streamed from the disk, or what comes while the reply is sent: empty bytes let the head
+    leave at once. It is closed when the client is gone, and raises `CutOff` when there is no way to go on."""
 
 
 RouteHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]

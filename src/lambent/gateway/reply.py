@@ -1,12 +1,14 @@
-"""Sending a reply over ASGI: bytes or a file, and what happens to a request body that nobody has read."""
+"""Sending a reply over ASGI: bytes, a file or a stream, and what happens to a request body that nobody has read."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from lambent.aws.errors import CutOff
 from lambent.gateway.body import BodyReader
+from lambent.gateway.exchange import CUT_OFF
 from lambent.gateway.http import HttpResponse
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -17,11 +19,14 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 async def respond(send: Send, response: HttpResponse, request_id: str, body: BodyReader) -> None:
-    """Raises `Disconnected` when the client goes away while its body is thrown away."""
+    """Raises `Disconnected` when the client goes away before the end."""
     if not body.complete and body.worth_reading:
         await body.discard()
     if isinstance(response.body, Path):
         await _respond_file(send, response, response.body, request_id)
+        return
+    if not isinstance(response.body, bytes):
+        await _respond_stream(send, response, response.body, request_id)
         return
     headers = _headers(response, request_id)
     # The reply to a HEAD that was passed on has the length of what GET would bring.
@@ -47,6 +52,27 @@ def _headers(response: HttpResponse, request_id: str) -> list[tuple[bytes, bytes
         text = value if value.isprintable() else _CONTROLS.sub(" ", value)
         headers.append((name.encode("latin-1"), text.encode("latin-1", "replace")))
     return headers
+
+
+async def _respond_stream(send: Send, response: HttpResponse, body: AsyncIterator[bytes], request_id: str) -> None:
+    try:
+        await send(
+            {"type": "http.response.start", "status": response.status, "headers": _headers(response, request_id)}
+        )
+        if response.status not in _NO_LENGTH:
+            async for chunk in body:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except CutOff:
+        await send({"type": CUT_OFF})
+    finally:
+        await _close(body)
+
+
+async def _close(body: AsyncIterator[bytes]) -> None:
+    """A generator that has not begun, or was left in the middle, gets to its `finally` now."""
+    if isinstance(body, AsyncGenerator):
+        await body.aclose()
 
 
 async def _respond_file(send: Send, response: HttpResponse, path: Path, request_id: str) -> None:

@@ -69,6 +69,11 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Receive:
+    """Read the reply to what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     status: int = 0
 
@@ -108,7 +113,7 @@ class Obey:
     moods: Mapping[str, "Script"]
 
 
-Action = Obey | Next | Respond | Fail | FailInit | Say | Send | Exit | Die | Hang | Echo | WaitFor
+Action = Obey | Next | Respond | Fail | FailInit | Say | Send | Receive | Exit | Die | Hang | Echo | WaitFor
 Script = Sequence[Action]
 
 
@@ -157,6 +162,8 @@ class ScriptedRuntime:
                 await asyncio.get_running_loop().run_in_executor(None, write_all, self.output_fd, action.text)
             case Send():
                 await self._send(action.data)
+            case Receive():
+                self.replies.append(await self._read())
             case Exit():
                 return ProcessExit(action.status, None)
             case Die():

@@ -12,7 +12,8 @@ import pytest
 from lambent.core.lifecycle import IllegalTransition, step
 from lambent.environments.extensions.api import MAX_BODY_BYTES, ExtensionsApi, FunctionFacts
 from lambent.environments.extensions.states import NEXT, Extension, ExtensionState
-from lambent.environments.runtime_api import Answer, RuntimeApi
+from lambent.environments.request import Answer
+from lambent.environments.runtime_api import RuntimeApi
 from lambent.environments.runtime_http import HttpRequest
 from lambent.testing.scripted_runtime import Reply
 from tests.unit.environments.kit import request, until, within

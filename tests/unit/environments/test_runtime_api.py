@@ -14,7 +14,8 @@ import pytest
 from lambent.environments import runtime_http
 from lambent.environments.extensions.api import ExtensionsApi, FunctionFacts
 from lambent.environments.extensions.states import Extension
-from lambent.environments.runtime_api import MAX_CONNECTIONS, Answer, RuntimeApi
+from lambent.environments.request import Answer
+from lambent.environments.runtime_api import MAX_CONNECTIONS, RuntimeApi
 from tests.unit.environments.kit import REQUEST_ID, request, until, within
 
 NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -17,7 +17,7 @@ from lambent.environments.events import InitRuntimeDone, InitStart, Phase, Statu
 from lambent.environments.identity import new_identity
 from lambent.environments.init import InitEnd
 from lambent.environments.ports import JournalSource, Program
-from lambent.environments.runtime_api import Answer
+from lambent.environments.request import Answer
 from lambent.environments.runtime_domain import RuntimeDomain, sandbox_spec
 from lambent.environments.sandbox.channel import SandboxGone
 from lambent.environments.sandbox.ports import ProcessExit, Sandbox, SandboxDriver, SandboxError, SandboxSpec
