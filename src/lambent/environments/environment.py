@@ -192,7 +192,7 @@ class Environment:
             max_memory_mb,
             extension_overhead_ms=after_ms,
         )
-        if self._init.unreported:
+        if first := self._init.unreported:
             report = self._init.complete(report)
         self._journal.report(report)
         self._surroundings.tally.ended(self.version, current.request.function_arn, report)
@@ -201,6 +201,7 @@ class Environment:
                 self.version,
                 time_ms,
                 billed_ms(duration_ms, report.init_duration_ms, report.billed_restore_ms),
+                first=first,
                 restored=report.restore_duration_ms is not None,
                 provisioned=self.identity.provisioned,
                 request_units=current.request.request_units,

@@ -120,8 +120,10 @@ class Usage(NamedTuple):
     time_ms: int
     billed_ms: int
     """As the REPORT line says: Init and the billed part of a restore included."""
+    first: bool = False
+    """In its environment."""
     restored: bool = False
-    """It is the first in an environment that came from a snapshot."""
+    """It is the first, and the environment came from a snapshot."""
     provisioned: bool = False
     """Its environment belongs to provisioned concurrency."""
     streamed_bytes: int = 0

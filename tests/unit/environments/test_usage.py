@@ -36,8 +36,8 @@ async def test_each_ended_invocation_is_metered_as_its_report_says() -> None:
         first, second = meter.seen
         assert [first.billed_ms, second.billed_ms] == billed(machine.log.lines)
         assert (first.version, first.status, first.request_units) == (function_version(), Status.SUCCESS, 1)
-        assert (first.restored, first.provisioned) == (False, False)
-        assert second.request_units == 3
+        assert (first.first, first.restored, first.provisioned) == (True, False, False)
+        assert (second.first, second.request_units) == (False, 3)
 
 
 async def test_errors_and_crashes_are_metered() -> None:

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
+from lambent.billing.tables import metadata as billing_metadata
 from lambent.event_sources.store import metadata as mappings_metadata
 from lambent.functions.layers.store import metadata as layers_metadata
 from lambent.functions.signing.store import metadata as signing_metadata
@@ -23,6 +24,7 @@ from lambent.store.migrations.upgrade import upgrade
 from lambent.store.sqlite import writer_engine
 
 ALL_METADATA: list[MetaData] = [
+    billing_metadata,
     functions_metadata,
     layers_metadata,
     logs_metadata,

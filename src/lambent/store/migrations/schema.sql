@@ -163,4 +163,35 @@ CREATE TABLE queue_messages (
 
 CREATE INDEX queue_messages_visible ON queue_messages (queue, lane, visible_ms);
 
-INSERT INTO alembic_version (version_num) VALUES ('0008')
+CREATE TABLE billing_usage (
+	span VARCHAR(8) NOT NULL,
+	start_ms BIGINT NOT NULL,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	function VARCHAR(64) NOT NULL,
+	version VARCHAR(16) NOT NULL,
+	architecture VARCHAR(16) NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	tenant VARCHAR(256) NOT NULL,
+	invocations BIGINT NOT NULL,
+	requests BIGINT NOT NULL,
+	errors BIGINT NOT NULL,
+	billed_ms BIGINT NOT NULL,
+	memory_mb_ms BIGINT NOT NULL,
+	storage_mb_ms BIGINT NOT NULL,
+	streamed_bytes BIGINT NOT NULL,
+	restored_mb BIGINT NOT NULL,
+	tenant_mb BIGINT NOT NULL,
+	PRIMARY KEY (span, start_ms, account, region, function, version, architecture, kind, tenant)
+);
+
+CREATE TABLE billing_budgets (
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	function VARCHAR(64) NOT NULL,
+	amount VARCHAR(32) NOT NULL,
+	stop INTEGER NOT NULL,
+	PRIMARY KEY (account, region, function)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0009')

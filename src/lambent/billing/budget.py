@@ -1,0 +1,67 @@
+"""A budget: an amount of a month for a function or an account, and what it says of a sum. Pure."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from lambent.aws.errors import ApiError, invalid_parameter
+
+WARN_AT: Final = Decimal("0.8")
+MOST: Final = Decimal(10) ** 12
+
+
+class Scope(NamedTuple):
+    """One function in one region; without both, the whole account."""
+
+    account: str
+    region: str = ""
+    function: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"function {self.function} ({self.region})" if self.function else f"account {self.account}"
+
+
+class Standing(StrEnum):
+    WITHIN = "within"
+    NEAR = "near"
+    """80 % or more is used."""
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    scope: Scope
+    amount: Decimal
+    """US dollars in a month of UTC."""
+    stop: bool = False
+    """Over it no invocation begins; otherwise that is only told."""
+
+    @classmethod
+    def of(cls, scope: Scope, amount: object, *, stop: bool = False) -> "Budget":
+        """Raises ApiError for an amount that is none."""
+        try:
+            number = Decimal(str(amount).removeprefix("$"))
+        except InvalidOperation:
+            number = Decimal(-1)
+        if not number.is_finite() or not 0 <= number <= MOST:
+            raise invalid_parameter(f"A budget is an amount of US dollars such as 5 or 0.25, not {amount!r}.")
+        return cls(scope, number, stop)
+
+    def standing(self, spent: Decimal) -> Standing:
+        """A budget of nothing is over as soon as there is one: it means that nothing may be spent."""
+        if spent >= self.amount:
+            return Standing.OVER
+        return Standing.NEAR if spent >= self.amount * WARN_AT else Standing.WITHIN
+
+    def refusal(self, month: str, seconds_left: int) -> ApiError:
+        """Event sources and queued events take it as any throttle: they keep what they have, and try later. SDKs try
+        a few times, and give up."""
+        return ApiError(
+            "TooManyRequestsException",
+            f"The budget of {self.scope.name} for {month}, ${self.amount:f}, is used up. Invocations go on next month, "
+            "or with another budget: see lambent bill budget.",
+            members={"Reason": "CallerRateLimitExceeded", "Type": "User"},
+            headers={"Retry-After": str(seconds_left)},
+        )
