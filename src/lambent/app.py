@@ -20,6 +20,8 @@ import uvloop
 from lambent import development_clock
 from lambent.admin import Admin
 from lambent.aws.service import Handler
+from lambent.billing import prices
+from lambent.billing.ledger import Ledger
 from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
@@ -134,6 +136,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         logs = LogsService(database, clock, retention=retention)
         stack.push_async_callback(logs.close)
+        ledger = Ledger(database, clock, prices.default())
+        stack.push_async_callback(ledger.close)
         choosing = await _begin_to_choose(stack, settings, host)
 
         keys = KnownKeys(clock)
@@ -197,6 +201,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             programs=Programs(host.catalog, control_plane.packages),
             journals=Journals(logs.sink),
             clock=clock,
+            meter=ledger.meter,
             aws_endpoint=SandboxEndpoint(gateway, server, clock),
             networks=vpcs,
             tally=counted,
@@ -232,7 +237,15 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         # Functions call the services that invoke them: here the circle closes.
         table |= lambda_operations(control_plane, mappings, invocation)
-        resets = (mappings.reset, events.reset, control_plane.reset, logs.reset, neighbours.reset, sts.reset)
+        resets = (
+            mappings.reset,
+            events.reset,
+            control_plane.reset,
+            logs.reset,
+            ledger.reset,
+            neighbours.reset,
+            sts.reset,
+        )
         admin = Admin(
             catalog=host.catalog,
             choice=choice,
@@ -263,6 +276,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         control_plane.start()
         mappings.start()
         logs.start()
+        ledger.start()
         await events.start()
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "pool eviction": pool.run,
