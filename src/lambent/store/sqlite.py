@@ -4,14 +4,51 @@ WAL with `synchronous=FULL`: a commit that has returned survives a power cut. On
 transactions take the write lock at BEGIN, and one for readers, which cannot write at all.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from sqlite3 import Connection as Driver
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 
+from lambent.store import migrations
+
 BUSY_TIMEOUT_MS = 5000
+
+
+class SQLite:
+    """A `Dialect`: the file at `path`."""
+
+    look_s: Final = None
+    # After a full disk or an error of the device its state is unknown.
+    rolls_back: Final = False
+
+    def __init__(self, path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+        self._path = path
+        self._busy_timeout_ms = busy_timeout_ms
+
+    def writer(self) -> Engine:
+        _keep_to_owner(self._path)
+        return writer_engine(self._path, busy_timeout_ms=self._busy_timeout_ms)
+
+    def reader(self) -> Engine:
+        return reader_engine(self._path, busy_timeout_ms=self._busy_timeout_ms)
+
+    def begin(self, connection: Connection) -> None:
+        migrations.bring_up_to_date(connection)
+
+    def resume(self, connection: Connection) -> None:
+        pass
+
+    def check(self, connection: Connection) -> None:
+        pass
+
+    def alive(self, connection: Connection) -> bool:
+        return True
+
+    def committed(self, connection: Connection) -> bool:
+        return False
 
 
 def writer_engine(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
@@ -50,3 +87,9 @@ def _prepare(engine: Engine, pragmas: tuple[str, ...], begin: str) -> None:
     listeners: tuple[tuple[str, Callable[..., None]], ...] = (("connect", connected), ("begin", began))
     for name, listener in listeners:
         event.listen(engine, name, listener)
+
+
+def _keep_to_owner(path: Path) -> None:
+    """Nobody else reads it, wherever the data dir is; what SQLite makes beside it has the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)

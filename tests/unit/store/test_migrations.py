@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, text
+from sqlalchemy import Engine, MetaData, text
 
 from lambent.billing.tables import metadata as billing_metadata
 from lambent.event_sources.store import metadata as mappings_metadata
@@ -37,6 +37,11 @@ ALL_METADATA: list[MetaData] = [
 """Every part that keeps rows is named here."""
 
 
+def bring_up_to_date(engine: Engine) -> None:
+    with engine.connect() as connection:
+        migrations.bring_up_to_date(connection)
+
+
 def test_migrations_build_exactly_the_declared_tables(tmp_path: Path) -> None:
     engine = writer_engine(tmp_path / "lambent.db")
     with engine.connect() as connection:
@@ -53,7 +58,7 @@ def test_the_written_schema_is_what_the_migrations_build(tmp_path: Path) -> None
     written = (resources.files(migrations) / migrations.SCHEMA).read_text()
     assert written == snapshot.schema(), "run: python -m lambent.store.migrations.snapshot"
     engine = writer_engine(tmp_path / "lambent.db")
-    migrations.bring_up_to_date(engine)
+    bring_up_to_date(engine)
     with engine.connect() as connection:
         assert snapshot.described(connection) == written
 
@@ -64,7 +69,7 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path) -> Non
         upgrade(connection, "0001")
         with connection.begin():
             connection.execute(text("INSERT INTO functions VALUES ('1', 'r', 'n', '{}')"))
-    migrations.bring_up_to_date(engine)
+    bring_up_to_date(engine)
     with engine.connect() as connection, connection.begin():
         assert migrations.current(connection) == migrations.head()
         assert connection.execute(text("SELECT name FROM functions")).scalar() == "n"
@@ -73,17 +78,17 @@ def test_an_older_database_is_migrated_and_keeps_its_rows(tmp_path: Path) -> Non
 def test_neither_a_first_nor_a_second_opening_imports_alembic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = writer_engine(tmp_path / "lambent.db")
     monkeypatch.setitem(sys.modules, "lambent.store.migrations.upgrade", None)
-    migrations.bring_up_to_date(engine)
-    migrations.bring_up_to_date(engine)
+    bring_up_to_date(engine)
+    bring_up_to_date(engine)
 
 
 def test_a_database_of_a_newer_lambent_is_refused(tmp_path: Path) -> None:
     engine = writer_engine(tmp_path / "lambent.db")
-    migrations.bring_up_to_date(engine)
+    bring_up_to_date(engine)
     with engine.connect() as connection, connection.begin():
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(migrations.SchemaTooNew, match="newer Lambent"):
-        migrations.bring_up_to_date(engine)
+        bring_up_to_date(engine)
 
 
 def test_the_history_is_one_straight_line_of_numbers() -> None:

@@ -9,15 +9,21 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
+
+from lambent.store.datadir import DataDirError
 
 VERSION_TABLE = "alembic_version"
 SCHEMA = "schema.sql"
 SEPARATOR = ";\n\n"
 
 
-class SchemaTooNew(Exception):
+class SchemaTooNew(DataDirError):
     """The database was written by a newer Lambent than this one."""
+
+
+class StrangeDatabase(DataDirError):
+    """The database holds other things."""
 
 
 @cache
@@ -37,23 +43,32 @@ def current(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
-def bring_up_to_date(engine: Engine) -> None:
+def bring_up_to_date(connection: Connection) -> None:
     """Run the migrations that are missing, in one transaction. `SchemaTooNew` instead of a guess."""
-    with engine.connect() as connection:
-        with connection.begin():
-            found = current(connection)
-            if found is None and connection.dialect.name == "sqlite" and not inspect(connection).get_table_names():
-                _make(connection)
-                found = current(connection)
-        if found == head():
-            return
-        if found is not None and found > head():
-            raise SchemaTooNew(
-                f"The database is at schema {found}, written by a newer Lambent; this one knows {head()} at most."
+    with connection.begin():
+        found = current(connection)
+        if found is None and (tables := sorted(inspect(connection).get_table_names())):
+            raise StrangeDatabase(
+                f"The database is not Lambent's: it holds a table {tables[0]}. Name one that is empty or new."
             )
-        from lambent.store.migrations.upgrade import upgrade
+        if found is None and connection.dialect.name == "sqlite":
+            _make(connection)
+            found = current(connection)
+    if found == head():
+        return
+    if found is not None and not _is_ours(found):
+        raise StrangeDatabase("The database is not Lambent's: another program has its tables there. Name another one.")
+    if found is not None and found > head():
+        raise SchemaTooNew(
+            f"The database is at schema {found}, written by a newer Lambent; this one knows {head()} at most."
+        )
+    from lambent.store.migrations.upgrade import upgrade
 
-        upgrade(connection)
+    upgrade(connection)
+
+
+def _is_ours(revision: str) -> bool:
+    return len(revision) == 4 and revision.isdigit()
 
 
 def _make(connection: Connection) -> None:

@@ -1,23 +1,20 @@
 """The writer thread: groups, savepoints, failures of the disk, and what follows a commit."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
+import contextlib
+import time
 
 import pytest
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import IntegrityError
 
 from lambent.aws.errors import PlatformFault
 from lambent.store.database import Database
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database.open(tmp_path / "lambent.db", busy_timeout_ms=50)
+@pytest.fixture(autouse=True)
+async def things(database: Database) -> None:
     await database.write(lambda c: c.execute(text("CREATE TABLE things (n INTEGER PRIMARY KEY)")) and None)
-    yield database
-    await database.close()
 
 
 def insert(connection: Connection, n: int) -> int:
@@ -64,7 +61,7 @@ async def test_concurrent_writes_share_commits(database: Database) -> None:
         nonlocal commits
         commits += 1
 
-    event.listen(database._writer._engine, "commit", count)
+    event.listen(database._writer.engine, "commit", count)
     opening = asyncio.ensure_future(database.write(first))
     rest = [asyncio.ensure_future(database.write(lambda c, n=n: insert(c, n))) for n in range(100)]  # type: ignore[misc]
     await asyncio.sleep(0)
@@ -87,43 +84,6 @@ async def test_applied_runs_in_commit_order_even_when_the_caller_has_gone(databa
     assert applied == list(range(20))
 
 
-async def test_a_locked_database_is_a_platform_fault_and_recovers(database: Database, tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "lambent.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(PlatformFault, match="locked"):
-        await database.write(lambda c: insert(c, 1))
-    other.execute("ROLLBACK")
-    other.close()
-    assert await database.write(lambda c: insert(c, 1)) == 1
-
-
-async def test_a_full_disk_fails_only_the_write_that_does_not_fit(database: Database) -> None:
-    def limit(driver: sqlite3.Connection, _record: object = None) -> None:
-        driver.execute("PRAGMA max_page_count = 40").close()
-
-    event.listen(database._writer._engine, "connect", limit)
-    await database.write(lambda c: limit(c.connection.driver_connection))  # type: ignore[arg-type]
-
-    def grow(connection: Connection) -> None:
-        connection.execute(text("CREATE TABLE big (b BLOB)"))
-        connection.execute(text("INSERT INTO big (b) VALUES (zeroblob(1000000))"))
-
-    small, big, after = await asyncio.gather(
-        database.write(lambda c: insert(c, 1)),
-        database.write(grow),
-        database.write(lambda c: insert(c, 2)),
-        return_exceptions=True,
-    )
-    assert (small, after) == (1, 2)
-    assert isinstance(big, PlatformFault)
-    assert await stored(database) == [1, 2]
-
-
-async def test_a_reader_cannot_write(database: Database) -> None:
-    with pytest.raises(PlatformFault, match="readonly"):
-        await database.read(lambda c: insert(c, 1))
-
-
 async def test_close_commits_what_was_submitted_and_refuses_the_rest(database: Database) -> None:
     pending = asyncio.ensure_future(database.write(lambda c: insert(c, 3)))
     await asyncio.sleep(0)
@@ -135,15 +95,61 @@ async def test_close_commits_what_was_submitted_and_refuses_the_rest(database: D
         await database.read(lambda c: None)
 
 
-async def test_the_files_are_the_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    path.touch(0o644)
-    database = Database.open(path)
-    await database.write(lambda c: c.execute(text("CREATE TABLE things (n INTEGER PRIMARY KEY)")) and None)
-    modes = _modes(tmp_path)
-    await database.close()
-    assert modes == dict.fromkeys(("old.db", "old.db-wal", "old.db-shm"), 0o600)
+async def test_a_failing_write_alone_undoes_itself(database: Database) -> None:
+    def failing(connection: Connection) -> None:
+        insert(connection, 100)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.write(failing)
+    assert await stored(database) == []
+    assert await database.write(lambda c: insert(c, 100)) == 100
 
 
-def _modes(folder: Path) -> dict[str, int]:
-    return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+async def test_a_write_that_the_database_refuses_fails_alone(database: Database) -> None:
+    await database.write(lambda c: insert(c, 1))
+    opening = asyncio.ensure_future(database.write(lambda c: time.sleep(0.05)))
+    outcomes = await asyncio.gather(
+        database.write(lambda c: insert(c, 2)),
+        database.write(lambda c: insert(c, 1)),
+        database.write(lambda c: c.execute(text("SELECT n FROM nothing")) and None),
+        database.write(lambda c: insert(c, 3)),
+        return_exceptions=True,
+    )
+    await opening
+    assert (outcomes[0], outcomes[3]) == (2, 3)
+    assert isinstance(outcomes[1], IntegrityError)
+    assert isinstance(outcomes[2], PlatformFault)
+    assert await stored(database) == [1, 2, 3]
+
+
+async def test_a_write_that_passes_over_a_failed_statement_keeps_all_or_is_refused(database: Database) -> None:
+    """PostgreSQL answers the COMMIT of a transaction that failed with a ROLLBACK, and no error."""
+
+    def careless(connection: Connection) -> None:
+        insert(connection, 1)
+        with contextlib.suppress(IntegrityError):
+            insert(connection, 1)
+
+    kept = (await asyncio.gather(database.write(careless), return_exceptions=True))[0] is None
+    assert await stored(database) == ([1] if kept else [])
+
+
+async def test_a_reader_cannot_write(database: Database) -> None:
+    with pytest.raises(PlatformFault, match=r"read-?only"):
+        await database.read(lambda c: insert(c, 1))
+
+
+async def test_a_read_sees_one_moment(database: Database) -> None:
+    loop = asyncio.get_running_loop()
+
+    def count(connection: Connection) -> int:
+        return int(connection.execute(text("SELECT count(*) FROM things")).scalar_one())
+
+    def twice(connection: Connection) -> tuple[int, int]:
+        first = count(connection)
+        asyncio.run_coroutine_threadsafe(database.write(lambda c: insert(c, 1)), loop).result(10)
+        return first, count(connection)
+
+    assert await database.read(twice) == (0, 0)
+    assert await database.read(count) == 1

@@ -1,0 +1,21 @@
+"""Where a test has its database: a file of SQLite, or a database of PostgreSQL."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambent.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    path: Path
+    url: str | None = None
+    """Of the database of PostgreSQL; None: SQLite at `path`."""
+
+    def open(self) -> Database:
+        if self.url is None:
+            return Database.open(self.path, busy_timeout_ms=50)
+        # Here and not above: who has no driver still runs what is about SQLite.
+        from tests.postgres import HOME
+
+        return Database.open_url(self.url, home=HOME)

@@ -1,0 +1,190 @@
+"""A private PostgreSQL cluster: made in a folder of its own, on a Unix socket only, gone with the tests.
+
+Where the server of Debian's package `postgresql` is missing its tests are skipped, and fail when CI=true.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from lambent.store.database import Database
+
+HOME = "the data directory of the tests"
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "shared_buffers": "16MB",
+    "max_wal_senders": "0",
+    "wal_level": "minimal",
+    "autovacuum": "off",
+    "unix_socket_permissions": "0700",
+}
+
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+
+
+class Cluster:
+    """`durable`: with fsync, as it would run for a user; else as fast as it gets."""
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._programs = programs()
+        # Its own folder: it must belong to a user that is not root, and the path of its socket must be short.
+        self.root = Path(tempfile.mkdtemp(prefix="lambent-pg-"))
+        self._owner = _owner()
+        self._durable = durable
+        self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            if self._owner:
+                account = pwd.getpwnam(self._owner)
+                os.chown(self.root, account.pw_uid, account.pw_gid)
+            self._run(
+                "initdb", "-D", self._data, "-A", "trust", "-U", "lambent", "-E", "UTF8", "--locale=C.UTF-8", "-N"
+            )
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _data(self) -> str:
+        return str(self.root / "data")
+
+    def url(self, name: str = "postgres") -> str:
+        return f"postgresql://lambent@/{name}?host={quote(str(self.root), safe='')}"
+
+    def start(self) -> None:
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.root)}
+        if not self._durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.root / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self._as_owner(),
+            )
+        give_up = time.monotonic() + 30
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError((self.root / "log").read_text())
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends its sessions and then itself; SIGQUIT is a crash: nothing is written any more."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def close(self) -> None:
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def create(self) -> str:
+        """The URL of a new database."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url()).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **self._as_owner())
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout + done.stderr)
+
+    def _as_owner(self) -> dict[str, Any]:
+        own = (
+            {"user": self._owner, "group": pwd.getpwnam(self._owner).pw_gid, "extra_groups": []} if self._owner else {}
+        )
+        return {"cwd": self.root, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, **own}
+
+
+def programs() -> Path:
+    """The folder of `initdb` and `postgres`; Debian keeps them out of PATH. Skips the test where there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    beside = shutil.which("initdb")
+    folders = [*found, *([Path(beside).resolve().parent] if beside else [])]
+    usable = [folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    if not usable:
+        reason = "PostgreSQL is not installed (Debian: postgresql)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return usable[-1]
+
+
+def _owner() -> str | None:
+    """Who runs it: not root, which it refuses."""
+    if os.geteuid() != 0:
+        return None
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("postgres").pw_name
+    return "nobody"
+
+
+class Databases:
+    """Databases with the schema in them, lent to one test after the other: emptying one takes less than making one."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._free: list[str] = []
+        self._ours: set[str] = set()
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[str]:
+        """Its URL."""
+        url = self._free.pop() if self._free else self._new()
+        yield url
+        self._empty(url)
+        self._free.append(url)
+
+    def _new(self) -> str:
+        url = self.cluster.create()
+        Database.open_url(url, home=HOME).close_now()
+        if not self._ours:
+            self._empty(url)
+        return url
+
+    def _empty(self, url: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            tables = {name for (name,) in connection.execute(_TABLES)} - {"alembic_version"}
+            self._ours = self._ours or tables
+            # As a replica no foreign key is looked at.
+            statements = ["SET lock_timeout = '10s'", "SET session_replication_role = replica"]
+            statements += [f"DELETE FROM {name}" for name in tables & self._ours]
+            statements += [f"DROP TABLE {name}" for name in tables - self._ours]
+            connection.execute("; ".join(statements), prepare=False)
+
+
+@contextlib.contextmanager
+def databases() -> Iterator[Databases]:
+    cluster = Cluster()
+    try:
+        yield Databases(cluster)
+    finally:
+        cluster.close()
