@@ -58,8 +58,8 @@ def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
             # The median: the first one of a server without a stock is executed, whatever the others are.
             results.add(memory.name, m.LAMBENT, *_median(cgroups_mb(server.pid)))
     if plan.many:
-        number = str(plan.many + 20)
-        with _server(sandbox, "--max-environments", number, "--account-concurrency", number) as server:
+        # One function leaves an eighth of the places to others.
+        with _server(sandbox, "--max-environments", str(plan.many * 5 // 4 + 20)) as server:
             results.add(m.MANY.name, m.LAMBENT, _many(server, plan, results))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import load
 from benchmarks.api import Api
 from benchmarks.conditions import cpu_s
+from benchmarks.lambent_server import FAST
 from lambent.testing.running_server import Server
 
 SAMPLER = Path(__file__).with_name("sampler.py")
@@ -31,6 +32,7 @@ def main() -> None:
             data_dir,
             "--sandbox",
             options.sandbox,
+            *FAST,
             command=(sys.executable, str(SAMPLER)),
             variables={"LAMBENT_PROFILE_OUTPUT": str(written)},
         ) as server:

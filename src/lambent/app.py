@@ -218,7 +218,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         # Pollers end first: their last batches need environments.
         stack.push_async_callback(mappings.close)
         observers += (pool, snapshots)
-        concurrency = Concurrency(settings.account_concurrency, control_plane.read_model)
+        concurrency = Concurrency(
+            settings.account_concurrency, control_plane.read_model, clock=clock, rate=quotas.invocation_rate
+        )
         router = Router(concurrency, pool, counted)
         events = EventQueue(
             database=database,

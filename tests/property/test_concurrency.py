@@ -41,7 +41,7 @@ steps = st.one_of(
 @given(plan=st.lists(steps, max_size=60), limit=st.integers(0, 8))
 def test_leases_are_counted_where_they_belong(plan: list[tuple[object, ...]], limit: int) -> None:
     table = Table()
-    concurrency = Concurrency(limit, table)
+    concurrency = Concurrency(limit, table, rate=0)
     held: list[tuple[str, Lease]] = []
     lease: Lease
     for step in plan:

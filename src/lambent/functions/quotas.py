@@ -28,6 +28,12 @@ class Quotas:
     tenant_environments_per_1000: int = number(
         2500, "Environments of tenants, busy or idle, for each 1,000 of concurrency, in each account and region"
     )
+    invocation_rate: int = number(
+        10, "Synchronous invocations per second for each 1 of concurrency; 0: no such limit", low=0
+    )
+    environments_per_10_s: int = number(
+        1000, "New environments of one function in 10 s, refilled continuously; 0: no such limit", low=0
+    )
     min_timeout_s: int = number(1, "Timeout of a function, from", high=5400)
     max_timeout_s: int = number(900, "Timeout of a function, to", high=5400)
     min_memory_mb: int = number(128, "Memory of a function, from", high=32_768)

@@ -33,8 +33,9 @@ class Gauges:
         observe = self._metrics.observe
         for (account, region), peaks in self._concurrency.take_peaks().items():
             whole = FunctionKey(account, region, "")
+            unreserved = peaks.all if peaks.unreserved is None else peaks.unreserved
             observe(whole, "ConcurrentExecutions", peaks.all, at_ms=at_ms)
-            observe(whole, "UnreservedConcurrentExecutions", peaks.unreserved, at_ms=at_ms)
+            observe(whole, "UnreservedConcurrentExecutions", unreserved, at_ms=at_ms)
             for name, level in peaks.by_function.items():
                 observe(FunctionKey(account, region, name), "ConcurrentExecutions", level, at_ms=at_ms)
             for (name, version), (level, provisioned) in peaks.provisioned.items():

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 
+from lambent.core.limiter import Buckets
+
 
 class Kind(Enum):
     """Who invokes."""
@@ -56,7 +58,8 @@ class Peaks:
     """The most leases there were at one time since somebody looked."""
 
     all: int = 0
-    unreserved: int = 0
+    unreserved: int | None = None
+    """Of functions without a reservation; None: nobody had one."""
     by_function: dict[str, int] = field(default_factory=dict)
     provisioned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """By (function, version): leases that were set aside for it, of how many."""
@@ -71,6 +74,10 @@ class Held:
     by_function: dict[str, set[Lease]] = field(default_factory=dict)
     by_version: dict[str, dict[str, set[Lease]]] = field(default_factory=dict)
     peaks: Peaks = field(default_factory=Peaks)
+    full_at: float = 0.0
+    """The bucket of all functions without a reservation; see `core.limiter`."""
+    rates: Buckets[tuple[str, str]] = field(default_factory=Buckets)
+    """By function and version with provisioned concurrency; version "": the function's reservation."""
 
     def add(self, lease: Lease) -> None:
         name = lease.name

@@ -133,7 +133,7 @@ class Machine:
             tally=self.metrics,
             **pool,
         )
-        self.concurrency = Concurrency(account_limit)
+        self.concurrency = Concurrency(account_limit, clock=self.clock)
         self.router = Router(self.concurrency, self.pool, self.metrics)
         self._numbers = itertools.count()
 
