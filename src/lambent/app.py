@@ -63,6 +63,7 @@ from lambent.invocation.function_url import FunctionUrls
 from lambent.invocation.gauges import Gauges
 from lambent.invocation.journals import Journals
 from lambent.invocation.metrics import Metrics
+from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.operations import lambda_operations, services
@@ -222,6 +223,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             settings.account_concurrency, control_plane.read_model, clock=clock, rate=quotas.invocation_rate
         )
         router = Router(concurrency, pool, counted)
+        recursion = LoopDetection(control_plane.read_model, counted)
         events = EventQueue(
             database=database,
             clock=schedule,
@@ -232,10 +234,16 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             # The other half is for those who wait for an answer.
             budget=max(1, min(settings.account_concurrency, pool.capacity) // 2),
             quotas=quotas,
+            loops=recursion,
         )
         stack.push_async_callback(events.close)
         invocation = Invocation(
-            resolver=control_plane.resolver, router=router, clock=clock, events=events, quotas=quotas
+            resolver=control_plane.resolver,
+            router=router,
+            clock=clock,
+            events=events,
+            loops=recursion,
+            quotas=quotas,
         )
         # Functions call the services that invoke them: here the circle closes.
         table |= lambda_operations(control_plane, mappings, invocation)

@@ -28,7 +28,7 @@ WHAT: Final[Mapping[str, frozenset[str]]] = {
         {
             *("ClientContext", "DestinationConfig", "InvocationType", "InvokeArgs", "LogType", "Payload"),
             *("MaximumEventAgeInSeconds", "MaximumRetryAttempts", "ProvisionedConcurrentExecutions"),
-            *("ReservedConcurrentExecutions", "RoutingConfig"),
+            *("RecursiveLoop", "ReservedConcurrentExecutions", "RoutingConfig"),
         }
     ),
     "decides about function URLs": frozenset({"AuthType", "Cors"}),

@@ -15,6 +15,7 @@ from lambent.functions.records import (
     FunctionVersion,
     Policy,
     ProvisionedConcurrency,
+    RecursionConfig,
     ReservedConcurrency,
     UrlConfig,
 )
@@ -28,6 +29,7 @@ KINDS: Final[Mapping[str, type[Attachment]]] = {
     "event-invoke": EventInvokeConfig,
     "url": UrlConfig,
     "provisioned-concurrency": ProvisionedConcurrency,
+    "recursion": RecursionConfig,
 }
 _ATTACHMENTS: Final = {kind: msgspec.json.Decoder(record) for kind, record in KINDS.items()}
 _VERSION: Final = msgspec.json.Decoder(FunctionVersion)

@@ -201,6 +201,14 @@ class ReservedConcurrency:
 
 
 @dataclass(frozen=True, slots=True)
+class RecursionConfig:
+    """Of the whole function, attached without a qualifier."""
+
+    allowed: bool
+    """Its recursive loops are not stopped."""
+
+
+@dataclass(frozen=True, slots=True)
 class CodeSigning:
     """The code signing configuration of the whole function, attached without a qualifier."""
 
@@ -250,7 +258,16 @@ class ProvisionedConcurrency:
     last_modified: datetime
 
 
-Attachment = Alias | Policy | ReservedConcurrency | CodeSigning | EventInvokeConfig | UrlConfig | ProvisionedConcurrency
+Attachment = (
+    Alias
+    | Policy
+    | ReservedConcurrency
+    | CodeSigning
+    | EventInvokeConfig
+    | UrlConfig
+    | ProvisionedConcurrency
+    | RecursionConfig
+)
 """What belongs to a name beside its versions and goes with it. One of each kind and qualifier."""
 
 AttachmentKey = tuple[type, str]

@@ -14,6 +14,7 @@ from lambent.functions.records import FunctionVersion, State
 from lambent.invocation import payload, trace
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.ports import Resolver
+from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
 
 
@@ -21,13 +22,22 @@ class Invocation:
     """The handlers of invocation; `operations` is what `app` adds to the `lambda` service."""
 
     def __init__(
-        self, *, resolver: Resolver, router: Router, clock: Clock, events: EventQueue, quotas: Quotas | None = None
+        self,
+        *,
+        resolver: Resolver,
+        router: Router,
+        clock: Clock,
+        events: EventQueue,
+        loops: LoopDetection | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
+        """`loops`: None stops none."""
         self._quotas = quotas or Quotas()
         self._resolver = resolver
         self._router = router
         self._clock = clock
         self._events = events
+        self._recursion = loops
 
     def operations(self) -> dict[str, Handler]:
         return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
@@ -53,6 +63,8 @@ class Invocation:
         require_active(version)
         if invocation_type == "DryRun":
             return {"StatusCode": 204}
+        if self._recursion is not None:
+            self._recursion.check(version, resolution.invoked_arn, context.trace_header)
         trace_header = trace.outgoing(
             context.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn
         )

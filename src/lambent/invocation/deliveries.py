@@ -5,8 +5,7 @@ again for about a minute when the destination fails. Then it is dropped, as AWS 
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,8 +30,6 @@ QUEUE: Final = "event-deliveries"
 MAX_TRIES: Final = 7
 """After 1, 2, 4, 8, 16 and 32 seconds."""
 AT_ONE_TIME: Final = 16
-MAX_RECURSION: Final = 16
-"""As often as this a function may be the destination in one chain; AWS stops loops at about this number."""
 HOPELESS: Final = frozenset({"NotImplementedException", "ResourceNotFoundException", "AccessDeniedException"})
 """Trying again changes nothing."""
 
@@ -54,8 +51,6 @@ class Delivery:
     function_arn: str
     ended_ms: int
     trace_header: str
-    lineage: Mapping[str, int] = field(default_factory=dict)
-    """See `Event.lineage`."""
     error_code: str | None = None
     error_message: str = ""
     tries: int = 0
@@ -124,9 +119,6 @@ class Deliveries:
         caller = None if arn.account == delivery.account else delivery.role
         target = self._resolver.resolve(delivery.account, arn.region, delivery.target_arn, None, caller)
         key = target.function.key
-        before = delivery.lineage.get(key.arn, 0)
-        if before >= MAX_RECURSION:
-            raise Undeliverable(f"it was invoked {before} times in a loop of destinations")
         now_ms = self._clock.epoch_ms()
         event = Event(
             account=key.account,
@@ -136,7 +128,6 @@ class Deliveries:
             request_id=ids.uuid4(),
             trace_header=delivery.trace_header,
             accepted_ms=now_ms,
-            lineage={**delivery.lineage, key.arn: before + 1},
         )
         await self._queue.delete(message, event.message(message.body, now_ms))
         if self.events is not None:

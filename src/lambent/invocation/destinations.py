@@ -12,10 +12,12 @@ import orjson
 
 from lambent.environments.request import InvokeResult
 from lambent.functions.records import EventInvokeConfig, FunctionVersion
+from lambent.invocation import trace
 from lambent.invocation.deliveries import Delivery
 from lambent.invocation.events import Event
 from lambent.invocation.failed_events import Failure
 from lambent.invocation.payload import is_json
+from lambent.invocation.recursion import STOPPED
 from lambent.invocation.retry import Condition, End
 from lambent.store.messages import NewMessage
 
@@ -51,8 +53,7 @@ def follow_ups(ended: Ended, config: EventInvokeConfig | None) -> list[NewMessag
             kind="success" if succeeded else "failure",
             function_arn=ended.event.target_arn,
             ended_ms=ended.now_ms,
-            trace_header=ended.event.trace_header,
-            lineage=ended.event.lineage,
+            trace_header=trace.passed_on(ended.event.trace_header, ended.event.key.arn),
         )
         found.append(delivery.message(record(ended)))
     if not succeeded and ended.version is not None and ended.version.dead_letter_arn:
@@ -67,7 +68,7 @@ def follow_ups(ended: Ended, config: EventInvokeConfig | None) -> list[NewMessag
             kind="dead-letter",
             function_arn=ended.event.target_arn,
             ended_ms=ended.now_ms,
-            trace_header=ended.event.trace_header,
+            trace_header=trace.passed_on(ended.event.trace_header, ended.event.key.arn),
             error_code=code,
             error_message=text,
         )
@@ -121,6 +122,8 @@ def _error(ended: Ended) -> tuple[str | None, str]:
     """ErrorCode and ErrorMessage of the dead-letter queue."""
     if ended.end.condition is Condition.ZERO_RESERVED_CONCURRENCY:
         return None, SWITCHED_OFF
+    if ended.end.condition is Condition.RECURSIVE_INVOCATION:
+        return "400", STOPPED
     if ended.result is not None:
         return "200", _message_of(ended.result.payload)[:MAX_ERROR_MESSAGE]
     if ended.event.refused_status == 429:

@@ -27,7 +27,8 @@ from lambent.invocation.lanes import LaneWorker
 from lambent.invocation.leases import Kind
 from lambent.invocation.payload import event_units
 from lambent.invocation.ports import Resolution, Resolver
-from lambent.invocation.retry import End, Outcome, Policy
+from lambent.invocation.recursion import LoopDetection
+from lambent.invocation.retry import Condition, End, Outcome, Policy
 from lambent.store.database import Database
 from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
@@ -69,12 +70,14 @@ class EventQueue:
         caller: Caller,
         budget: int,
         quotas: Quotas | None = None,
+        loops: LoopDetection | None = None,
     ) -> None:
         self._queue = Queue(database, events.QUEUE)
         self._clock = clock
         self._functions = functions
         self._resolver = resolver
         self._router = router
+        self._recursion = loops or LoopDetection(functions)
         self.worker = LaneWorker(self._queue, self._handle, clock, budget=budget, limit=self._limit)
         self.deliveries = Deliveries(
             database=database,
@@ -180,6 +183,8 @@ class EventQueue:
         policy = policy_of(config)
         reserved = self._functions.reserved(event.account, event.region).get(event.name)
         end = retry.before(event.progress, policy, reserved, self._clock.epoch_ms())
+        if end is None and self._recursion.stops(resolution.function, resolution.invoked_arn, event.trace_header):
+            end = End(Condition.RECURSIVE_INVOCATION, event.attempts)
         if end is not None:
             await self._finish(message, event, end, config, resolution.function, None)
             return

@@ -1,7 +1,6 @@
 """The event of an asynchronous invocation, and how it stands in the queue: small state beside an untouched payload."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -28,8 +27,6 @@ class Event:
     accepted_ms: int
     attempts: int = 0
     refusals: int = 0
-    lineage: Mapping[str, int] = field(default_factory=dict)
-    """How often functions were destinations of each other on the way to this event, by ARN."""
     refused_status: int | None = None
     """429 or 500 of the last attempt that the function did not see."""
 

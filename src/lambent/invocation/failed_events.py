@@ -14,7 +14,7 @@ import msgspec
 
 from lambent.core.clock import Clock
 from lambent.functions.records import FunctionKey
-from lambent.invocation import events
+from lambent.invocation import events, trace
 from lambent.invocation.events import Event
 from lambent.store.database import Database
 from lambent.store.messages import Holding, Listed, NewMessage
@@ -121,7 +121,15 @@ class FailedEvents:
             event = _decode(encoded).event
             if request_ids is not None and event.request_id not in request_ids:
                 return None
-            fresh = replace(event, accepted_ms=now_ms, attempts=0, refusals=0, refused_status=None, lineage={})
+            fresh = replace(
+                event,
+                # Whoever sends it again begins a new chain.
+                trace_header=trace.without_lineage(event.trace_header),
+                accepted_ms=now_ms,
+                attempts=0,
+                refusals=0,
+                refused_status=None,
+            )
             return events.encode(fresh)
 
         lane = events.lane_of(key)

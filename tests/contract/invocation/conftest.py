@@ -10,6 +10,7 @@ from lambent.core.clock import SystemClock
 from lambent.functions.control_plane import ControlPlane
 from lambent.invocation.api import Invocation
 from lambent.invocation.event_queue import EventQueue
+from lambent.invocation.recursion import LoopDetection
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, aws_client
@@ -100,7 +101,13 @@ async def functions(tmp_path: Path, neighbours: ScriptedCaller) -> AsyncIterator
             budget=8,
         )
         await events.start()
-        invocation = Invocation(resolver=plane.resolver, router=machine.router, clock=SystemClock(), events=events)
+        invocation = Invocation(
+            resolver=plane.resolver,
+            router=machine.router,
+            clock=SystemClock(),
+            events=events,
+            loops=LoopDetection(plane.read_model),
+        )
         operations = {**plane.operations(), **invocation.operations()}
         async with (
             aws_client("lambda", operations, account=ACCOUNT) as client,

@@ -200,3 +200,22 @@ async def test_throttling_speaks_lambdas_words(functions: Functions) -> None:
     assert response["Error"] == {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}
     assert (response["Reason"], response["Type"]) == ("ConcurrentInvocationLimitExceeded", "User")
     assert response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "1"
+
+
+async def test_a_function_that_its_own_chain_has_invoked_sixteen_times_is_stopped(functions: Functions) -> None:
+    await functions.create()
+    header = ""
+
+    def carry_on(request: Any, **_: Any) -> None:
+        request.headers["X-Amzn-Trace-Id"] = header
+
+    functions.client.client.meta.events.register("before-sign.lambda.Invoke", carry_on)
+    for _ in range(16):
+        header = (await functions.invoke())["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"]
+    status, code, message = await refused(functions)
+    assert (status, code) == (400, "RecursiveInvocationException")
+    assert message.startswith("Lambda has detected your function being invoked in a recursive loop")
+    # Nothing would run, and nothing is told of what would.
+    assert (await functions.invoke(InvocationType="DryRun"))["StatusCode"] == 204
+    await functions.client.put_function_recursion_config(FunctionName="f", RecursiveLoop="Allow")
+    assert (await functions.invoke())["StatusCode"] == 200

@@ -26,6 +26,7 @@ from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.events import WaitingEvent
 from lambent.invocation.lanes import HIDDEN_MS
 from lambent.invocation.leases import Kind
+from lambent.invocation.trace import invocations, outgoing
 from lambent.store.database import Database
 from lambent.testing.manual_clock import START, ManualClock
 from lambent.testing.scripted_caller import ScriptedCaller
@@ -135,9 +136,16 @@ class Kit:
             budget=budget,
         )
 
-    async def accept(self, name: str = "a", payload: bytes = b"1", request_id: str = "r-1", **more: Any) -> None:
+    async def accept(
+        self,
+        name: str = "a",
+        payload: bytes = b"1",
+        request_id: str = "r-1",
+        trace_header: str | None = None,
+        **more: Any,
+    ) -> None:
         resolution = self.functions.resolve("000000000000", "us-east-1", name, **more)
-        await self.events.accept(resolution, payload, request_id, None)
+        await self.events.accept(resolution, payload, request_id, trace_header)
 
     async def idle(self) -> None:
         """Until nothing happens before the clock moves."""
@@ -448,16 +456,37 @@ async def test_a_function_gets_an_event_of_its_own(kit: Kit) -> None:
     assert request.request_id != "r-1"
 
 
-async def test_functions_that_are_destinations_of_each_other_do_not_run_for_ever(
-    kit: Kit, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_functions_that_are_destinations_of_each_other_do_not_run_for_ever(kit: Kit) -> None:
     arn = "arn:aws:lambda:us-east-1:000000000000:function:"
-    kit.functions.add("a", config(on_success=arn + "b"))
+    kit.functions.add("a", config(on_success=arn + "b", on_failure=QUEUE_ARN))
     kit.functions.add("b", config(on_success=arn + "a"))
     await kit.accept()
-    await until(lambda: "in a loop" in caplog.text)
+    await until(lambda: bool(kit.sent("SendMessage")))
     await kit.idle()
-    assert (len(kit.attempts("a")), len(kit.attempts("b"))) == (17, 16)
+    assert (len(kit.attempts("a")), len(kit.attempts("b"))) == (16, 16)
+    (message,) = kit.sent("SendMessage")
+    context = json.loads(message["MessageBody"])["requestContext"]
+    assert (context["condition"], context["approximateInvokeCount"]) == ("RecursiveInvocation", 0)
+    # Whoever reads the message carries the chain on.
+    header = message["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"]
+    assert invocations(header, arn + "a") == 17
+
+
+async def test_a_stopped_event_goes_to_the_dead_letter_queue_and_begins_a_new_chain_when_it_is_sent_again(
+    kit: Kit,
+) -> None:
+    header: str | None = None
+    for _ in range(16):
+        header = outgoing(header, epoch_ms=0, function_arn="arn:aws:lambda:us-east-1:000000000000:function:a")
+    kit.functions.add("a", dead_letter_arn=QUEUE_ARN)
+    await kit.accept(trace_header=header)
+    await until(lambda: bool(kit.sent("SendMessage")))
+    (message,) = kit.sent("SendMessage")
+    assert "recursive loop" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert not kit.attempts("a")
+    await kit.idle()
+    assert await kit.events.redrive(FunctionKey("000000000000", "us-east-1", "a")) == 1
+    await until(lambda: len(kit.attempts("a")) == 1)
 
 
 async def test_a_failed_delivery_is_tried_again(kit: Kit) -> None:

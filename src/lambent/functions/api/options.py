@@ -73,6 +73,7 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 
 
 _STREAMING: Final = "InvokeMode RESPONSE_STREAM"
+_NO_LINEAGE: Final = "stopping loops through SQS, SNS or S3: what they hold does not come back to a function yet"
 _NO_POLLERS: Final = "reading the source (the State says so)"
 _OTHER_KINDS: Final = "capacity providers and network connectors (501)"
 _REFUSED_ELSEWHERE: Final = {
@@ -82,6 +83,7 @@ _REFUSED_ELSEWHERE: Final = {
     "Invoke": ["TenantId", "DurableExecutionName"],
     "ListTags": [_OTHER_KINDS],
     "PublishLayerVersion": ["Content.S3ObjectStorageMode REFERENCE"],
+    "PutFunctionRecursionConfig": [_NO_LINEAGE],
     "PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"],
     "TagResource": [_OTHER_KINDS],
     "UntagResource": [_OTHER_KINDS],

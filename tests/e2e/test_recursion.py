@@ -1,0 +1,52 @@
+"""A function that invokes itself from inside its sandbox is stopped: the SDK there carries the trace header on."""
+
+import json
+from typing import Any
+
+from lambent.testing.running_server import Server
+from tests.e2e.census import eventually
+from tests.e2e.packages import create_function
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+AGAIN = """
+import boto3
+
+client = boto3.client("lambda")
+
+def handler(event, context):
+    print("generation", event)
+    client.invoke(FunctionName=context.function_name, InvocationType="Event", Payload=str(event + 1))
+"""
+COLLECTS = """
+import json
+
+def handler(event, context):
+    print("stopped", json.dumps(event))
+"""
+
+
+def lines(logs: Any, name: str, word: str) -> list[str]:
+    """What follows the word, of each line that begins with it."""
+    try:
+        found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    messages = (event["message"] for event in found)
+    return [message.removeprefix(word) for message in messages if message.startswith(word)]
+
+
+def test_a_function_that_invokes_itself_runs_sixteen_times(server: Server) -> None:
+    client, logs = server.client("lambda"), server.client("logs")
+    create_function(client, "again", AGAIN, Timeout=30)
+    create_function(client, "collects", COLLECTS)
+    destination = {"OnFailure": {"Destination": ARN + "collects"}}
+    client.put_function_event_invoke_config(FunctionName="again", DestinationConfig=destination)
+    client.invoke(FunctionName="again", InvocationType="Event", Payload=b"0")
+    (record,) = map(json.loads, eventually(lambda: lines(logs, "collects", "stopped "), timeout_s=40, until=bool))
+    assert record["requestPayload"] == 16
+    assert record["requestContext"]["condition"] == "RecursiveInvocation"
+    assert record["requestContext"]["approximateInvokeCount"] == 0
+    generations = eventually(
+        lambda: lines(logs, "again", "generation "), timeout_s=10, until=lambda found: len(found) > 15
+    )
+    assert sorted(map(int, generations)) == list(range(16))
