@@ -5,12 +5,14 @@ timestamps as aware `datetime`), and returns the output members in the same form
 caller's mistakes. Validation against the model has happened before it runs.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Parameters = Mapping[str, Any]
 Result = Mapping[str, Any]
+T = TypeVar("T")
 
 RESPONSE_HEADERS = "@headers"
 """Key of a result under which a handler may put headers that the model does not know: names to values, both text."""
@@ -38,7 +40,28 @@ class CallContext(NamedTuple):
     """`X-Amzn-Trace-Id` as sent by the caller."""
 
 
+class Promised(Generic[T]):
+    """A result that somebody else sets into `future`, so that no coroutine and no task has to wait for it.
+
+    Awaitable like any other; who wants no task asks `future` to call back, and then for `result`.
+    """
+
+    __slots__ = ("_made_of", "future")
+
+    def __init__(self, future: asyncio.Future[T], made_of: Callable[[T], Result]) -> None:
+        self.future = future
+        self._made_of = made_of
+
+    def result(self) -> Result:
+        """Once `future` is done. Raises what it holds."""
+        return self._made_of(self.future.result())
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._made_of((yield from self.future.__await__()))
+
+
 Handler = Callable[[CallContext, Parameters], Awaitable[Result]]
+"""One that is not a coroutine function has done what needs no waiting when it returns, and may raise at once."""
 Operations = Mapping[str, Handler]
 
 

@@ -164,14 +164,17 @@ class Pool:
         """Callers who waited in vain for room."""
         return self._line.refused
 
+    def take(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment | None:
+        """A parked environment in READY, which is the caller's to invoke or to give back by `environment_ready`."""
+        deployment = self._deployments.get(slot_of(version, tenant_id))
+        return None if deployment is None else deployment.take()
+
     async def acquire(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment:
         """An environment in READY that nobody else has, and no other tenant had. Invoke it before your next `await`.
 
         Raises TooManyRequestsException when there is no room for a while, PlatformFault when no sandbox could be made.
         """
-        slot = slot_of(version, tenant_id)
-        deployment = self._deployments.get(slot)
-        if deployment is not None and (environment := deployment.take()) is not None:
+        if (environment := self.take(version, tenant_id)) is not None:
             return environment
         if self._closing:
             raise no_room()

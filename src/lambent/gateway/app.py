@@ -1,11 +1,11 @@
 """The ASGI application: receive, route, authenticate, dispatch, respond, in one straight line.
 
-Knows no service by name; what it serves is given to it. `lambda:Invoke` may take the short way of `invoke`, which
-gives exactly what the long way gives. Every request that gets here is answered or its client is gone.
+Knows no service by name; what it serves is given to it. `lambda:Invoke` may take the short way of `invoke`, or the
+direct way of `direct`, which give exactly what the long way gives. Every request that gets here is answered or its
+client is gone.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -20,11 +20,12 @@ from lambent.core.clock import SystemClock
 from lambent.core.ids import uuid4
 from lambent.gateway.authenticate import Authenticator, Unchecked
 from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
+from lambent.gateway.direct import direct_way
 from lambent.gateway.dispatch import Api, Apis, answered
 from lambent.gateway.elsewhere import Elsewhere, passed_on
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
-from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler
+from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler, adopted_id, headers_of
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
 from lambent.gateway.sigv4 import Credential, credential_of, signing_name
@@ -37,7 +38,6 @@ SANDBOX_BODIES_BYTES: Final = 160 * 1024 * 1024
 """Of all functions together, so that they cannot keep the clients outside from uploading."""
 ENVIRONMENT_BODIES_BYTES: Final = 72 * 1024 * 1024
 """Of one environment: the largest upload there is, and no more, so that it leaves some to the others."""
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Gateway:
@@ -77,9 +77,9 @@ class Gateway:
 
 
 class Front:
-    """The ASGI callable of one kind of listener."""
+    """The ASGI callable of one kind of listener. `direct` answers the simplest requests without ASGI."""
 
-    __slots__ = ("_apis", "_authenticator", "_budget", "_elsewhere", "_hosts", "_routes", "_urls")
+    __slots__ = ("_apis", "_authenticator", "_budget", "_elsewhere", "_hosts", "_routes", "_urls", "direct")
 
     def __init__(
         self,
@@ -98,10 +98,11 @@ class Front:
         self._hosts = hosts
         self._routes = routes
         self._urls = urls
+        self.direct = direct_way(apis.by_name("lambda"), elsewhere, authenticator, hosts, urls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = headers_of(scope)
-        request_id = _adopted(headers) or uuid4()
+        headers = headers_of(scope["headers"])
+        request_id = adopted_id(headers) or uuid4()
         body = BodyReader(receive, headers, self._budget)
         head = HttpRequest(
             scope["method"],
@@ -198,15 +199,9 @@ def _fetch_site(head: HttpRequest) -> str | None:
     return None if shows else site
 
 
-def _adopted(headers: Headers) -> str | None:
-    """The caller's own request id, when it is a UUID."""
-    sent = headers.get("x-amzn-requestid")
-    return sent.lower() if sent is not None and UUID.fullmatch(sent) else None
-
-
 def _check_request_id(operation: OperationModel, headers: Headers) -> None:
     """To Invoke a request id that is no UUID is an error; elsewhere it is ignored."""
-    if "x-amzn-requestid" not in headers or _adopted(headers) is not None:
+    if "x-amzn-requestid" not in headers or adopted_id(headers) is not None:
         return
     if any(shape.name == "InvalidRequestContentException" for shape in operation.error_shapes):
         raise ApiError("InvalidRequestContentException", "The x-amzn-RequestId header must be a UUID.", status=400)
@@ -218,14 +213,3 @@ async def read_body(body: BodyReader, limit_bytes: int, operation: str) -> bytes
         return await body.read(limit_bytes)
     except TooLarge as error:
         raise request_too_large(limit_bytes, operation) from error
-
-
-def headers_of(scope: Scope) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name in headers:
-            # Cookies are a list of their own: a comma may stand in the value of one.
-            value = f"{headers[name]}{'; ' if name == 'cookie' else ','}{value}"
-        headers[name] = value
-    return headers

@@ -15,7 +15,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lambent.gateway.direct import DirectReply, DirectWay
 from lambent.gateway.exchange import Exchange
+from lambent.gateway.http import HttpResponse
 
 if TYPE_CHECKING:
     from lambent.gateway.app import AsgiApp
@@ -45,6 +47,7 @@ class Clients:
 
     app: "AsgiApp"
     limits: Limits
+    direct: DirectWay | None = None
     connections: set[Any] = field(default_factory=set)
     peers: Counter[str] = field(default_factory=Counter)
 
@@ -66,6 +69,12 @@ class Connection(HttpToolsProtocol):
         self.access_log = False
         self.connections = clients.connections
         self.timeout_keep_alive = clients.limits.keep_alive_s
+        self._direct = clients.direct
+        self._waits_for_body = False
+        """The head of a request is here that may take the direct way, and at most the first piece of its body."""
+        self._piece = b""
+        self.tasks: set[asyncio.Future[Any]]  # type: ignore[assignment]
+        self.cycle: Any
         self._clients = clients
         self._limits = clients.limits
         self._reading = _IDLE
@@ -99,13 +108,11 @@ class Connection(HttpToolsProtocol):
             del self._clients.peers[peer]
         if self._lingering is not None:
             self._lingering.cancel()
-        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering is not None or self._ending:
             return
-        self._unset_keepalive_if_required()
         if self._reading == _IDLE:
             self._begin()
         self._feed(data)
@@ -117,7 +124,14 @@ class Connection(HttpToolsProtocol):
         return waiting
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """As uvicorn's, without its timer for each pause between two requests: `check` sees those that are long."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._reading == _IDLE:
+            self._since = self.loop.time()
         if self._ending and (self.cycle is None or self.cycle.response_complete):
             self.transport.close()
 
@@ -132,6 +146,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, "Invalid HTTP request received.")))
         else:
+            if self._waits_for_body:
+                self._begin_exchange()
             if self._reading != _IDLE and self._quiet_bytes > self._limits.header_bytes:
                 self._refuse(431, TOO_LARGE)
 
@@ -141,14 +157,17 @@ class Connection(HttpToolsProtocol):
         if self._replaying:
             return
         self._begin()
-        super().on_message_begin()
+        self._waits_for_body = False
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
         if not self._replaying:
             self._header_bytes += len(url)
             if self._header_bytes > self._limits.header_bytes:
                 self._stop(431, TOO_LARGE)
-            super().on_url(url)
+            self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._replaying:
@@ -168,15 +187,68 @@ class Connection(HttpToolsProtocol):
             self._stop(400, "Too many pipelined requests.")
         self._reading = _BODY
         self._quiet_bytes = 0
-        parser, scope = self.parser, self.scope
+        self._waits_for_body = self._may_go_direct()
+        self._piece = b""
+        if not self._waits_for_body:
+            self._begin_exchange()
+
+    def _may_go_direct(self) -> bool:
+        direct, parser = self._direct, self.parser
+        return (
+            direct is not None
+            and direct.may_take(parser.get_method(), self.url)
+            and (self.cycle is None or self.cycle.response_complete)
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.flow.write_paused
+        )
+
+    def _go_direct(self) -> bool:
+        """Whether the request that is complete now takes the direct way."""
+        assert self._direct is not None
+        assert self.scheme is not None
+        taken = self._direct.take(
+            self.url, self.headers, self._piece, self.scheme, self.client[0] if self.client else ""
+        )
+        if taken is None:
+            return False
+        self._waits_for_body = False
+        defaults = self.server_state.default_headers
+        direct = self.cycle = DirectReply(self.transport, defaults, taken.request_id, self.on_response_complete)
+        if isinstance(begun := taken.answer, HttpResponse):
+            direct.reply(begun)
+            return True
+        # The end of the server waits for it as for a task.
+        self.tasks.add(begun.future)
+
+        def over(future: asyncio.Future[Any]) -> None:
+            self.tasks.discard(future)
+            direct.ended(begun)
+
+        begun.future.add_done_callback(over)
+        return True
+
+    def _begin_exchange(self) -> None:
+        """Hand the request to ASGI: at the end of its head, or when it turns out not to be for the direct way."""
+        parser = self.parser
         url = httptools.parse_url(self.url)
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["raw_path"] = url.path
-        scope["path"] = unquote(url.path.decode("ascii"))
-        scope["query_string"] = url.query or b""
         version = parser.get_http_version()
-        if version != "1.1":
-            scope["http_version"] = version
+        scope = self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": self.root_path,
+            "raw_path": url.path,
+            "path": unquote(url.path.decode("ascii")),
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": {},
+        }
         previous = self.cycle
         self.cycle = Exchange(
             scope=scope,
@@ -196,9 +268,18 @@ class Connection(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+        if self._waits_for_body:
+            self._waits_for_body = False
+            if self._piece:
+                super().on_body(self._piece)
 
     def on_body(self, body: bytes) -> None:
         self._quiet_bytes = 0
+        if self._waits_for_body:
+            if not self._piece:
+                self._piece = body
+                return
+            self._begin_exchange()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -206,6 +287,10 @@ class Connection(HttpToolsProtocol):
             # Too early: httptools takes the body for another protocol. See `_go_on_without_upgrade`.
             return
         self._reading = _IDLE
+        if self._waits_for_body:
+            if self._go_direct():
+                return
+            self._begin_exchange()
         super().on_message_complete()
 
     def _begin(self) -> None:
@@ -251,7 +336,8 @@ class Connection(HttpToolsProtocol):
         if self._lingering is not None:
             return
         if self._reading == _IDLE:
-            if self.cycle is None and now - self._since > self._limits.keep_alive_s:
+            idle = self.cycle is None or self.cycle.response_complete
+            if idle and now - self._since > self._limits.keep_alive_s:
                 self.transport.close()
             return
         answering = self.cycle is not None and not self.cycle.response_complete

@@ -4,16 +4,18 @@ One of the two places that catch `Exception`: what is neither the caller's mista
 logged with its stack and answered as a ServiceException.
 """
 
+import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, service_model
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result, Service
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Service
 from lambent.aws.validation import failures
 from lambent.gateway.body import Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
@@ -27,6 +29,8 @@ from lambent.gateway.route import FormRouter, Match, Router, router_of
 from lambent.gateway.sigv4 import signing_name
 
 logger = logging.getLogger(__name__)
+
+_FAILED: Final = "A request failed"
 
 
 class Api:
@@ -66,15 +70,32 @@ class Api:
         """Raises `ApiError`, and whatever the handler raises."""
         operation = match.operation
         handler = self._handler(operation)
-        if match.parameters is not None and self._short_way is not None:
-            if request.body:
-                match.parameters["Payload"] = request.body
-            result = await handler(context, match.parameters)
-            response = self._short_way.serialise(result)
-            return self._serialised(context, operation, result) if response is None else response
+        if match.parameters is not None:
+            return self.replied(context, match, await handler(context, _with_payload(match.parameters, request)))
         parameters = self.protocol.parse(operation, request, match.labels)
         self._check(operation, parameters)
         return self._serialised(context, operation, await handler(context, parameters))
+
+    def match_short(self, request: HttpRequest) -> Match | None:
+        """None for what the short way leaves to the long one."""
+        return None if self._short_way is None else self._short_way.match(request)
+
+    def begin(self, context: CallContext, match: Match, request: HttpRequest) -> "HttpResponse | Begun":
+        """`call` and `answered` in one for the short way, without a task where the handler needs none."""
+        assert match.parameters is not None
+        try:
+            work = self._handler(match.operation)(context, _with_payload(match.parameters, request))
+        except ApiError as error:
+            return _error_reply(self, request, error)
+        except Exception:
+            logger.exception(_FAILED)
+            return _error_reply(self, request, _bug())
+        return Begun(self, context, match, request, work)
+
+    def replied(self, context: CallContext, match: Match, result: Result) -> HttpResponse:
+        """To a request that came by the short way."""
+        response = None if self._short_way is None else self._short_way.serialise(result)
+        return self._serialised(context, match.operation, result) if response is None else response
 
     async def call_in_process(self, context: CallContext, operation_name: str, parameters: Parameters) -> Result:
         """The same for a caller of this process, without the wire. Raises as `call` does."""
@@ -106,6 +127,43 @@ class Api:
         return HttpResponse(response.status, (*response.headers, *extra), response.body)
 
 
+class Begun:
+    """An operation that runs: `future` calls back when it is over, and `response` tells how."""
+
+    __slots__ = ("_api", "_context", "_match", "_request", "_result", "future")
+
+    def __init__(
+        self, api: Api, context: CallContext, match: Match, request: HttpRequest, work: Awaitable[Result]
+    ) -> None:
+        self._api = api
+        self._context = context
+        self._match = match
+        self._request = request
+        self.future: asyncio.Future[Any]
+        self._result: Callable[[], Result]
+        if isinstance(work, Promised):
+            self.future, self._result = work.future, work.result
+        else:
+            self.future = asyncio.ensure_future(work)
+            self._result = self.future.result
+
+    def response(self) -> HttpResponse:
+        """Of a future that is done and was not cancelled."""
+        try:
+            return self._api.replied(self._context, self._match, self._result())
+        except ApiError as error:
+            return _error_reply(self._api, self._request, error)
+        except Exception:
+            logger.exception(_FAILED)
+            return _error_reply(self._api, self._request, _bug())
+
+
+def _with_payload(parameters: dict[str, Any], request: HttpRequest) -> Parameters:
+    if request.body:
+        parameters["Payload"] = request.body
+    return parameters
+
+
 @functools.cache
 def _carries_blob(shape: Shape | None, outer: frozenset[str] = frozenset()) -> bool:
     if shape is None or shape.name in outer:
@@ -123,9 +181,12 @@ async def answered(api: Api | None, request: HttpRequest, work: Awaitable[HttpRe
     except ApiError as error:
         return _error_reply(api, request, error)
     except Exception:
-        logger.exception("A request failed")
-        failed = ApiError("ServiceException", "An error occurred and the request cannot be processed.", status=500)
-        return _error_reply(api, request, failed)
+        logger.exception(_FAILED)
+        return _error_reply(api, request, _bug())
+
+
+def _bug() -> ApiError:
+    return ApiError("ServiceException", "An error occurred and the request cannot be processed.", status=500)
 
 
 def _error_reply(api: Api | None, request: HttpRequest, error: ApiError) -> HttpResponse:

@@ -1,10 +1,15 @@
 """A request and a reply of HTTP as records, free of ASGI. Headers are Latin-1 text, names in lower case."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Headers = Mapping[str, str]
+RawHeaders = Iterable[tuple[bytes, bytes]]
+"""As on the wire, names in lower case."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class HttpRequest(NamedTuple):
@@ -30,3 +35,20 @@ class HttpResponse(NamedTuple):
 
 
 RouteHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+def headers_of(raw: RawHeaders) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = str(raw_name, "latin-1"), str(raw_value, "latin-1")
+        if name in headers:
+            # Cookies are a list of their own: a comma may stand in the value of one.
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ','}{value}"
+        headers[name] = value
+    return headers
+
+
+def adopted_id(headers: Headers) -> str | None:
+    """The caller's own request id, when it is a UUID."""
+    sent = headers.get("x-amzn-requestid")
+    return sent.lower() if sent is not None and _UUID.fullmatch(sent) else None

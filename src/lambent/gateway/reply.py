@@ -48,10 +48,26 @@ async def respond(send: Send, response: HttpResponse, request_id: str, body: Bod
 def _headers(response: HttpResponse, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-amzn-RequestId", request_id.encode())]
     for name, value in response.headers:
-        # A line break in a value would begin a header of somebody else's making.
-        text = value if value.isprintable() else _CONTROLS.sub(" ", value)
-        headers.append((name.encode("latin-1"), text.encode("latin-1", "replace")))
+        headers.append((name.encode("latin-1"), _clean(value).encode("latin-1", "replace")))
     return headers
+
+
+def _clean(value: str) -> str:
+    """A line break in a value would begin a header of somebody else's making."""
+    return value if value.isprintable() else _CONTROLS.sub(" ", value)
+
+
+def head_lines(response: HttpResponse, request_id: str) -> bytes:
+    """What `respond` sends as headers for a reply whose body is bytes and whose request was read to its end."""
+    lines = [f"x-amzn-RequestId: {request_id}\r\n"]
+    has_length = response.status in _NO_LENGTH
+    for name, value in response.headers:
+        has_length = has_length or name.lower() == "content-length"
+        lines.append(f"{name}: {_clean(value)}\r\n")
+    if not has_length:
+        assert isinstance(response.body, bytes)
+        lines.append(f"content-length: {len(response.body)}\r\n")
+    return "".join(lines).encode("latin-1", "replace")
 
 
 async def _respond_stream(send: Send, response: HttpResponse, body: AsyncIterator[bytes], request_id: str) -> None:

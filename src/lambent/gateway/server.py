@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from lambent.gateway.app import AsgiApp
+from lambent.gateway.app import AsgiApp, Front
 from lambent.gateway.connection import Clients, Connection, Limits
 from lambent.gateway.hosts import check_bind
 
@@ -107,7 +107,7 @@ class HttpServer:
 
     async def serve(self, app: AsgiApp, listener: socket.socket, limits: Limits | None = None) -> Listener:
         """Serve `app` on a listening socket, which is the server's from now on."""
-        clients = Clients(app, limits or self._limits)
+        clients = Clients(app, limits or self._limits, app.direct if isinstance(app, Front) else None)
         config, state, loop = self._config, self._state, self._loop
         acceptor = await loop.create_server(
             lambda: Connection(clients, config, state, loop), sock=listener, backlog=BACKLOG

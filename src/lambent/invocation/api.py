@@ -3,17 +3,20 @@
 A function is resolved from memory; only an event waits for the disk, and is answered when it is there.
 """
 
+import asyncio
 import base64
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from lambent.aws.errors import ApiError, conflict, invalid_parameter
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Result
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result
 from lambent.core.clock import Clock
-from lambent.environments.request import InvokeRequest
+from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion, State
 from lambent.invocation import payload, trace
 from lambent.invocation.event_queue import EventQueue
-from lambent.invocation.ports import Resolver
+from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
 
@@ -42,7 +45,8 @@ class Invocation:
     def operations(self) -> dict[str, Handler]:
         return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
 
-    async def invoke(self, context: CallContext, parameters: Parameters) -> Result:
+    def invoke(self, context: CallContext, parameters: Parameters) -> Awaitable[Result]:
+        """What needs no waiting is done when this returns: a warm invocation is under way then, without a task."""
         invocation_type = parameters.get("InvocationType") or "RequestResponse"
         body: bytes = parameters.get("Payload") or b""
         payload.check_size(len(body), invocation_type, self._quotas)
@@ -58,17 +62,16 @@ class Invocation:
         event = payload.checked(body)
         client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
         if invocation_type == "Event":
-            header = await self._events.accept(resolution, event, context.request_id, context.trace_header)
-            return {"StatusCode": 202, RESPONSE_HEADERS: {"X-Amzn-Trace-Id": header}}
+            return self._accept(context, resolution, event)
         require_active(version)
         if invocation_type == "DryRun":
-            return {"StatusCode": 204}
+            return _dry_run()
         if self._recursion is not None:
             self._recursion.check(version, resolution.invoked_arn, context.trace_header)
         trace_header = trace.outgoing(
             context.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn
         )
-        result = await self._router.invoke(
+        running = self._router.invoke(
             version,
             InvokeRequest(
                 request_id=context.request_id,
@@ -79,18 +82,12 @@ class Invocation:
                 keep_tail=parameters.get("LogType") == "Tail",
             ),
         )
-        reply = {
-            "StatusCode": 200,
-            "ExecutedVersion": version.version,
-            "Payload": result.payload,
-            RESPONSE_HEADERS: {"X-Amzn-Trace-Id": trace_header},
-        }
-        if result.error_type is not None:
-            # Lambda has said Unhandled for every error since the callbacks of its first Node runtime went.
-            reply["FunctionError"] = "Unhandled"
-        if result.log_tail is not None:
-            reply["LogResult"] = base64.b64encode(result.log_tail).decode()
-        return reply
+        reply = partial(_reply, version.version, trace_header)
+        return Promised(running, reply) if isinstance(running, asyncio.Future) else _awaited(running, reply)
+
+    async def _accept(self, context: CallContext, resolution: Resolution, event: bytes) -> Result:
+        header = await self._events.accept(resolution, event, context.request_id, context.trace_header)
+        return {"StatusCode": 202, RESPONSE_HEADERS: {"X-Amzn-Trace-Id": header}}
 
     async def invoke_async(self, context: CallContext, parameters: Parameters) -> Result:
         """The operation that Invoke with InvocationType Event has replaced."""
@@ -101,6 +98,29 @@ class Invocation:
         )
         await self._events.accept(resolution, payload.checked(body), context.request_id, context.trace_header)
         return {"Status": 202}
+
+
+async def _dry_run() -> Result:
+    return {"StatusCode": 204}
+
+
+async def _awaited(running: Awaitable[InvokeResult], reply: Callable[[InvokeResult], Result]) -> Result:
+    return reply(await running)
+
+
+def _reply(version: str, trace_header: str, result: InvokeResult) -> Result:
+    reply = {
+        "StatusCode": 200,
+        "ExecutedVersion": version,
+        "Payload": result.payload,
+        RESPONSE_HEADERS: {"X-Amzn-Trace-Id": trace_header},
+    }
+    if result.error_type is not None:
+        # Lambda has said Unhandled for every error since the callbacks of its first Node runtime went.
+        reply["FunctionError"] = "Unhandled"
+    if result.log_tail is not None:
+        reply["LogResult"] = base64.b64encode(result.log_tail).decode()
+    return reply
 
 
 def _refuse_unknown(parameters: Parameters) -> None:

@@ -7,7 +7,7 @@ takes the room of those who wait for an answer.
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -51,9 +51,9 @@ class Functions(Protocol):
 class Invoker(Protocol):
     """The router."""
 
-    async def invoke(
+    def invoke(
         self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
-    ) -> InvokeResult: ...
+    ) -> Awaitable[InvokeResult]: ...
 
 
 class EventQueue:

@@ -41,6 +41,14 @@ class Resolver(Protocol):
 
 
 class Placement(Protocol):
+    def take(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment | None:
+        """The same at once, where one is parked."""
+        ...
+
+    def environment_ready(self, environment: Environment) -> None:
+        """Give back what was taken and not invoked."""
+        ...
+
     async def acquire(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment:
         """An environment that nobody else has, and no other tenant had; see `environments.pool.Pool.acquire`."""
         ...

@@ -4,7 +4,11 @@ Everything that invokes comes through here. It waits for nothing durable, and a 
 the function nor the return of the lease.
 """
 
-from lambent.aws.errors import ApiError
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from lambent.aws.errors import ApiError, PlatformFault
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import FunctionVersion
 from lambent.invocation.concurrency import Concurrency
@@ -26,26 +30,52 @@ class Router:
         self._metrics = metrics or Metrics()
         self._admission = admission
 
-    async def invoke(
+    def invoke(
         self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
-    ) -> InvokeResult:
-        """Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped."""
+    ) -> asyncio.Future[InvokeResult] | Coroutine[Any, Any, InvokeResult]:
+        """A future where a parked environment has the request already, a coroutine where one has to be waited for.
+
+        Raises ApiError when throttled, PlatformFault when the environment could not be made or was stopped, both at
+        once or when awaited.
+        """
         if self._admission is not None and (refusal := self._admission.refuses(version.key)) is not None:
             raise refusal
+        environment = self._placement.take(version, request.tenant_id)
+        if environment is None:
+            return self._wait_and_invoke(version, request, kind)
+        try:
+            lease = self._concurrency.lease(version, kind=kind)
+        except ApiError as error:
+            self._placement.environment_ready(environment)
+            self._count_throttle(error, version, request)
+            raise
+        try:
+            result = environment.invoke(request, lease.release)
+        except PlatformFault:
+            lease.release()
+            raise
+        self._count_provisioned(lease, version, request)
+        return result
+
+    async def _wait_and_invoke(self, version: FunctionVersion, request: InvokeRequest, kind: Kind) -> InvokeResult:
         try:
             async with self._concurrency.lease(version, kind=kind) as lease:
                 environment = await self._placement.acquire(version, request.tenant_id)
                 result = environment.invoke(request, lease.release)
                 lease.keep()
         except ApiError as error:
-            if error.code == "TooManyRequestsException":
-                self._count("Throttles", version, request)
+            self._count_throttle(error, version, request)
             raise
-        if lease.spilled or lease.provisioned_version is not None:
-            self._count_provisioned(lease, version, request)
+        self._count_provisioned(lease, version, request)
         return await result
 
+    def _count_throttle(self, error: ApiError, version: FunctionVersion, request: InvokeRequest) -> None:
+        if error.code == "TooManyRequestsException":
+            self._count("Throttles", version, request)
+
     def _count_provisioned(self, lease: Lease, version: FunctionVersion, request: InvokeRequest) -> None:
+        if not lease.spilled and lease.provisioned_version is None:
+            return
         name = "ProvisionedConcurrencySpilloverInvocations" if lease.spilled else "ProvisionedConcurrencyInvocations"
         self._count(name, version, request)
 

@@ -1,0 +1,159 @@
+"""The direct way of lambda:Invoke: a request that came whole, in one read, is answered without ASGI and without a task.
+
+Asks the parts that `app` asks, in its order, and steps aside for all that is rare, large or refused before anything
+has happened: the long way has the words. Two property tests hold the ways together.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from lambent.aws.errors import ApiError
+from lambent.aws.service import CallContext
+from lambent.core.ids import uuid4
+from lambent.gateway.authenticate import Authenticator
+from lambent.gateway.dispatch import Api, Begun
+from lambent.gateway.elsewhere import Elsewhere
+from lambent.gateway.function_urls import UrlRoute
+from lambent.gateway.hosts import HostRule
+from lambent.gateway.http import HttpRequest, HttpResponse, RawHeaders, adopted_id, headers_of
+from lambent.gateway.invoke import PREFIX, SUFFIX
+from lambent.gateway.reply import head_lines
+from lambent.gateway.sigv4 import credential_of
+
+START: Final = PREFIX.encode()
+END: Final = SUFFIX.encode()
+LARGEST_BYTES: Final = 65_536
+"""Of a body: what is larger counts in the memory for bodies, and comes in several reads anyway."""
+_RARE: Final = ("origin", "sec-fetch-site", "x-amz-target", "connection", "upgrade", "expect", "transfer-encoding")
+
+
+class Taken(NamedTuple):
+    request_id: str
+    answer: HttpResponse | Begun
+
+
+class DirectWay:
+    """Of one kind of listener."""
+
+    __slots__ = ("_api", "_authenticator", "_elsewhere", "_hosts", "_urls")
+
+    def __init__(
+        self, api: Api, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
+    ) -> None:
+        """`api` is that of lambda."""
+        self._api = api
+        self._elsewhere = elsewhere
+        self._authenticator = authenticator
+        self._hosts = hosts
+        self._urls = urls
+
+    @staticmethod
+    def may_take(method: bytes, target: bytes) -> bool:
+        """Whether `take` is worth asking once the body is there. `target` is the request's, as on the wire."""
+        return method == b"POST" and target.startswith(START) and (target.endswith(END) or b"?" in target)
+
+    def take(self, target: bytes, raw: RawHeaders, body: bytes, scheme: str, source_ip: str) -> Taken | None:
+        """Begin to answer; None, and nothing has happened, when it is for the long way."""
+        headers = headers_of(raw)
+        if len(body) > LARGEST_BYTES or any(name in headers for name in _RARE) or b"#" in target:
+            return None
+        path, _, query = target.decode("latin-1").partition("?")
+        host = headers.get("host")
+        request = HttpRequest("POST", path, query, headers, body, f"{scheme}://{host or ''}", source_ip)
+        api = self._api
+        match = api.match_short(request)
+        sent_id = headers.get("x-amzn-requestid")
+        request_id = uuid4() if sent_id is None else adopted_id(headers)
+        if match is None or request_id is None:
+            return None
+        if self._urls is not None and self._urls.address(request, self._hosts) is not None:
+            return None
+        try:
+            self._hosts.check(host, None)
+            credential = credential_of(headers, query)
+            if self._elsewhere.redirected(credential.service) is not None or credential.service != api.signing_name:
+                return None
+            identity = self._authenticator.authenticate(request, credential)
+        except ApiError:
+            return None
+        context = CallContext(
+            identity.account,
+            credential.region,
+            request_id,
+            identity,
+            request.base_url,
+            headers.get("x-amzn-trace-id"),
+        )
+        return Taken(request_id, api.begin(context, match, request))
+
+
+class _Nobody:
+    """Who waits for the messages of ASGI."""
+
+    @staticmethod
+    def set() -> None: ...
+
+
+class DirectReply:
+    """Stands where uvicorn's protocol expects an exchange. Its request is complete; its reply leaves in one write."""
+
+    __slots__ = (
+        "_default_headers",
+        "_done",
+        "_request_id",
+        "_transport",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+    )
+
+    message_event = _Nobody
+    response_started = False
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        default_headers: Sequence[tuple[bytes, bytes]],
+        request_id: str,
+        done: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._default_headers = default_headers
+        self._request_id = request_id
+        self._done = done
+        self.disconnected = False
+        self.keep_alive = True
+        self.response_complete = False
+
+    def ended(self, begun: Begun) -> None:
+        """The operation is over. Cancelled is what the end of the server cuts."""
+        if begun.future.cancelled():
+            self.response_complete = True
+            self._transport.abort()
+            return
+        self.reply(begun.response())
+
+    def reply(self, response: HttpResponse) -> None:
+        self.response_complete = True
+        if self.disconnected:
+            return
+        assert isinstance(response.body, bytes)
+        dates = b"".join([b"%b: %b\r\n" % header for header in self._default_headers])
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        head = b"".join((STATUS_LINE[response.status], dates, head_lines(response, self._request_id), end))
+        self._transport.write(head + response.body)
+        if not self.keep_alive:
+            self._transport.close()
+        self._done()
+
+
+def direct_way(
+    api: Api | None, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
+) -> DirectWay | None:
+    """None where Invoke is not ours."""
+    if api is None or api.leaves("Invoke"):
+        return None
+    return DirectWay(api, elsewhere, authenticator, hosts, urls)
