@@ -37,3 +37,9 @@ def test_boto3_needs_no_settings(lambent_server, orders):
 def test_a_function_may_be_a_text(lambent_server):
     function = lambent_server.deploy("def handler(event, context):\n    return event * 2\n", name="twice")
     assert function.invoke(21) == 42
+
+
+def test_an_order_that_fails_is_tried_three_times(lambent_server, orders):
+    request_id = orders.send({"item": []})
+    lambent_server.advance(180)
+    assert "".join(orders.logs()).count(f"START RequestId: {request_id}") == 3

@@ -1,4 +1,4 @@
-"""Lambent's own routes: health, metrics, cold starts, clock, reset, functions' code. Never served inside a sandbox."""
+"""Lambent's own routes: health, metrics, cold starts, reset, the code of a function. Never served inside a sandbox."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote
@@ -7,8 +7,6 @@ import orjson
 
 from lambent import __version__, metrics
 from lambent.aws.errors import ApiError
-from lambent.core.clock import VirtualClock
-from lambent.development_clock import PATH as CLOCK_PATH
 from lambent.environments.cold_starts import as_json
 from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
@@ -27,7 +25,7 @@ Reset = Callable[[], Awaitable[None]]
 
 
 class Admin:
-    """`resets` drop the state of all parts, in this order, `advance` moves the clock; None: there is no such route."""
+    """`resets` drop the state of all parts, in this order; None: there is no such route."""
 
     def __init__(
         self,
@@ -41,8 +39,7 @@ class Admin:
         counted: Metrics,
         keys: KnownKeys,
         resets: Sequence[Reset] | None,
-        virtual: VirtualClock | None = None,
-        advance: RouteHandler | None = None,
+        virtual_clock: bool,
     ) -> None:
         self._catalog = catalog
         self._choice = choice
@@ -53,8 +50,7 @@ class Admin:
         self._counted = counted
         self._keys = keys
         self._resets = resets
-        self._virtual = virtual
-        self._advance = advance
+        self._virtual_clock = virtual_clock
 
     def routes(self) -> dict[str, RouteHandler]:
         routes: dict[str, RouteHandler] = {
@@ -63,11 +59,7 @@ class Admin:
             "/_lambent/cold-starts": self.cold_starts,
             CODE_PREFIX: self.code,
         }
-        if self._resets is not None:
-            routes["/_lambent/reset"] = self.reset
-        if self._advance is not None:
-            routes[CLOCK_PATH] = self._advance
-        return routes
+        return routes if self._resets is None else routes | {"/_lambent/reset": self.reset}
 
     async def health(self, request: HttpRequest) -> HttpResponse:
         return _json(
@@ -78,7 +70,7 @@ class Admin:
                 "sandbox": self._choice.as_json(),
                 "egress": self._egress.as_json(),
                 "runtimes": [runtime.identifier for runtime in self._catalog.available()],
-                "clock": "real" if self._virtual is None else "virtual",
+                "clock": "virtual" if self._virtual_clock else "real",
             },
         )
 

@@ -40,6 +40,7 @@ from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
+from lambent.events_route import EventsRoute
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.networks import Ec2
@@ -52,7 +53,6 @@ from lambent.gateway.authenticate import CheckedWhereKnown
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere, redirects
 from lambent.gateway.function_urls import UrlRoute
-from lambent.gateway.http import RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer
@@ -266,10 +266,13 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             counted=counted,
             keys=keys,
             resets=resets if settings.allow_reset else None,
-            virtual=virtual,
-            advance=_advance(settings, virtual, data_dir, events),
+            virtual_clock=virtual is not None,
         )
-        gateway.routes = admin.routes()
+        events_route = EventsRoute(events, control_plane.read_model, keys, schedule)
+        gateway.routes = admin.routes() | events_route.routes()
+        if virtual is not None and settings.virtual_clock:
+            timed = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
+            gateway.routes |= DevelopmentClock(virtual, data_dir, timed).routes()
         gateway.urls = UrlRoute(
             FunctionUrls(
                 functions=control_plane.read_model,
@@ -320,15 +323,6 @@ def _virtual_clock(settings: Settings, data_dir: DataDir) -> VirtualClock | None
     if ahead_ms and not settings.virtual_clock:
         logger.warning("The clock of events is %d s ahead: it was advanced while it was virtual", ahead_ms // 1000)
     return VirtualClock(ahead_ms)
-
-
-def _advance(
-    settings: Settings, virtual: VirtualClock | None, data_dir: DataDir, events: EventQueue
-) -> RouteHandler | None:
-    if virtual is None or not settings.virtual_clock:
-        return None
-    timed = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
-    return DevelopmentClock(virtual, data_dir, timed).route
 
 
 async def _begin_to_choose(stack: AsyncExitStack, settings: Settings, host: Host) -> "asyncio.Task[probe.Choice]":

@@ -15,7 +15,7 @@ import orjson
 
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core.clock import VirtualClock
-from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.sigv4 import credential_of
 from lambent.store.datadir import DataDir, DataDirError
 from lambent.store.files import write_durably
@@ -24,6 +24,8 @@ PATH: Final = "/_lambent/clock"
 LONGEST_S: Final = 10 * 366 * 86_400
 WAIT_S: Final = 10.0
 """In all, for what becomes due to end; what takes longer is left running."""
+START_S: Final = 2.0
+"""At each stop, for what becomes due to begin, whatever is still running."""
 LONGEST_WAIT_S: Final = 900.0
 LOOK_EVERY_S: Final = 0.002
 TURNS: Final = 5
@@ -36,6 +38,11 @@ class Timed(Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way and nothing can begin now."""
+        ...
+
+    @property
+    def starting(self) -> bool:
+        """Whether anything is about to begin that need not wait for an end."""
         ...
 
     @property
@@ -55,6 +62,9 @@ class DevelopmentClock:
         self._data_dir = data_dir
         self._timed = timed
         self._moving = asyncio.Lock()
+
+    def routes(self) -> dict[str, RouteHandler]:
+        return {PATH: self.route}
 
     async def route(self, request: HttpRequest) -> HttpResponse:
         """Signed like a call of the API. GET: the time. POST `{"Seconds": 120, "WaitSeconds": 10}`: go on by that."""
@@ -84,20 +94,22 @@ class DevelopmentClock:
         except OSError as error:
             raise PlatformFault(f"The new time could not be stored: {error}") from error
         end_s = asyncio.get_running_loop().time() + wait_s
-
-        async def settled() -> None:
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-            # Asked again and again, so that what lives by this time need not tell anybody.
-            while not self._idle() and asyncio.get_running_loop().time() < end_s:  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_EVERY_S)
-
-        await self._clock.advance(seconds, settled)
+        await self._clock.advance(seconds, lambda: self._settle(end_s))
         started = {name: begun - before[name] for name, begun in self._begun().items()}
         return self._reply({"Started": started, "UnderWay": sum(each.running for each in self._timed.values())})
 
-    def _idle(self) -> bool:
-        return all(each.idle for each in self._timed.values())
+    async def _settle(self, end_s: float) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        start_by_s = asyncio.get_running_loop().time() + START_S
+        # Asked again and again, so that what lives by this time need not tell anybody.
+        while not self._settled(asyncio.get_running_loop().time(), end_s, start_by_s):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _settled(self, now_s: float, end_s: float, start_by_s: float) -> bool:
+        if now_s < end_s:
+            return all(each.idle for each in self._timed.values())
+        return now_s >= start_by_s or not any(each.starting for each in self._timed.values())
 
     def _begun(self) -> dict[str, int]:
         return {name: each.begun for name, each in self._timed.items()}

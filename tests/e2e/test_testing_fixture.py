@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.testing.lambent_server import FunctionFailed, LambentServer
+from lambent.testing.lambent_server import Deployed, FunctionFailed, LambentServer
 from tests.e2e.conftest import SANDBOX
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "testing.md"
@@ -170,3 +170,33 @@ def test_a_reset_leaves_no_function_and_no_log(running: LambentServer) -> None:
     running.reset()
     assert running.client("lambda").list_functions()["Functions"] == []
     assert running.logs("g") == []
+
+
+def test_an_advance_goes_through_all_retries_to_the_destination(running: LambentServer) -> None:
+    broken = running.deploy("def handler(event, context):\n    raise ValueError(event)\n", name="h")
+    told = running.deploy("def handler(event, context):\n    print('told', event['requestPayload'])\n", name="i")
+    running.client("lambda").put_function_event_invoke_config(
+        FunctionName="h", DestinationConfig={"OnFailure": {"Destination": told.arn}}
+    )
+    request_id = broken.send(7)
+    running.advance(0)
+    assert starts(broken, request_id) == 1
+    running.advance(20)
+    assert starts(broken, request_id) == 1
+    running.advance(40)
+    assert starts(broken, request_id) == 2
+    running.advance(120)
+    assert starts(broken, request_id) == 3
+    assert "told 7\n" in told.logs()
+
+
+def starts(function: Deployed, request_id: str) -> int:
+    return "".join(function.logs()).count(f"START RequestId: {request_id}")
+
+
+def test_an_advance_says_what_it_did_not_wait_for(running: LambentServer) -> None:
+    slow = running.deploy("import time\ndef handler(event, context):\n    time.sleep(2)\n", name="s")
+    slow.send()
+    with pytest.raises(TimeoutError, match="1 events or deliveries are still under way"):
+        running.advance(0, wait_s=0.1)
+    running.advance(0)

@@ -26,15 +26,24 @@ class Work:
     clock: VirtualClock
     begun: int = 0
     running: int = 0
+    begins_at_s: float | None = None
     ends: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def idle(self) -> bool:
-        return not self.running
+        return not (self.running or self.starting)
+
+    @property
+    def starting(self) -> bool:
+        return self.begins_at_s is not None and self.begins_at_s <= self.clock.monotonic()
 
     async def run(self, *waits_s: float) -> None:
         for wait_s in waits_s:
+            self.begins_at_s = self.clock.monotonic() + wait_s
             await self.clock.sleep(wait_s)
+            # As after a look into the store.
+            await asyncio.sleep(0.02)
+            self.begins_at_s = None
             self.begun += 1
             self.running += 1
             await self.ends.wait()
@@ -76,6 +85,18 @@ async def test_what_does_not_end_in_time_is_left_running(data_dir: DataDir) -> N
     told = await answer(DevelopmentClock(clock, data_dir, {"Attempts": work}), {"Seconds": 3600, "WaitSeconds": 0.01})
     assert (told["Started"], told["UnderWay"], told["AheadSeconds"]) == ({"Attempts": 1}, 1, 3600)
     task.cancel()
+
+
+async def test_what_becomes_due_has_begun_also_where_nothing_is_waited_for(data_dir: DataDir) -> None:
+    clock = VirtualClock()
+    stuck, other = Work(clock), Work(clock)
+    tasks = [asyncio.create_task(stuck.run(1)), asyncio.create_task(other.run(60, 60))]
+    other.ends.set()
+    route = DevelopmentClock(clock, data_dir, {"Stuck": stuck, "Attempts": other})
+    told = await answer(route, {"Seconds": 130, "WaitSeconds": 0})
+    assert told["Started"] == {"Stuck": 1, "Attempts": 2}
+    for task in tasks:
+        task.cancel()
 
 
 async def test_the_time_is_on_disk_before_it_moves(data_dir: DataDir) -> None:

@@ -27,7 +27,7 @@ def clock(context: click.Context, as_json: bool, endpoint: str | None) -> None:
         click.echo(json.dumps(found, indent=2) if as_json else _time(found))
 
 
-@clock.command(context_settings={"ignore_unknown_options": True})
+@clock.command(short_help="Go on by TIME, as 2m or 1h30m.", context_settings={"ignore_unknown_options": True})
 @click.argument("time", type=Duration())
 @click.option(
     "--wait",

@@ -33,6 +33,7 @@ COMMANDS = {
     "invoke": Entry("lambent.cli.invoke:invoke", "Invoke a function."),
     "logs": Entry("lambent.cli.logs:logs", "Show a function's log."),
     "function": Entry("lambent.cli.function:function", "List functions, or show one."),
+    "events": Entry("lambent.cli.events:events", "Show what waits, is retried or has failed; redrive and purge."),
     "clock": Entry("lambent.cli.clock:clock", "Show and advance the time of retries, with `up --virtual-clock`."),
     "layer": Entry("lambent.cli.layer:layer", "List layers, or publish a folder as one."),
     "runtimes": Entry("lambent.cli.runtimes:runtimes", "List the runtime identifiers and what serves them."),

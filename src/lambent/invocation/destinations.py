@@ -83,7 +83,7 @@ def failure_of(ended: Ended) -> Failure | None:
     return Failure(
         condition=ended.end.condition.value,
         ended_ms=ended.now_ms,
-        error_type=ended.result.error_type if ended.result else None,
+        error_type=error_of(ended.result)[0] if ended.result else None,
         error_message=_error(ended)[1],
     )
 
@@ -125,19 +125,21 @@ def _error(ended: Ended) -> tuple[str | None, str]:
     if ended.end.condition is Condition.RECURSIVE_INVOCATION:
         return "400", STOPPED
     if ended.result is not None:
-        return "200", _message_of(ended.result.payload)[:MAX_ERROR_MESSAGE]
+        return "200", error_of(ended.result)[1][:MAX_ERROR_MESSAGE]
     if ended.event.refused_status == 429:
         return "429", "Rate Exceeded."
     return None if ended.event.refused_status is None else str(ended.event.refused_status), ended.end.condition.value
 
 
-def _message_of(payload: bytes) -> str:
+def error_of(result: InvokeResult) -> tuple[str | None, str]:
+    """Type and message of a failed result, as its answer tells them where it does."""
     try:
-        document = orjson.loads(payload)
+        document = orjson.loads(result.payload)
     except orjson.JSONDecodeError:
-        return payload.decode(errors="replace")
-    message = document.get("errorMessage") if isinstance(document, dict) else None
-    return message if isinstance(message, str) else ""
+        return result.error_type, result.payload.decode(errors="replace")
+    told = document if isinstance(document, dict) else {}
+    kind, text = told.get("errorType"), told.get("errorMessage")
+    return kind if isinstance(kind, str) and kind else result.error_type, text if isinstance(text, str) else ""
 
 
 def _timestamp(epoch_ms: int) -> str:

@@ -20,7 +20,7 @@ from lambent.functions.quotas import Quotas
 from lambent.functions.records import EventInvokeConfig, Function, FunctionKey, FunctionVersion, State
 from lambent.invocation import events, failed_events, retry, trace
 from lambent.invocation.deliveries import Deliveries
-from lambent.invocation.destinations import Ended, failure_of, follow_ups
+from lambent.invocation.destinations import Ended, error_of, failure_of, follow_ups
 from lambent.invocation.events import Event, WaitingEvent
 from lambent.invocation.failed_events import FailedEvent, FailedEvents, Failure
 from lambent.invocation.lanes import LaneWorker
@@ -29,12 +29,14 @@ from lambent.invocation.payload import event_units
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.retry import Condition, End, Outcome, Policy
+from lambent.invocation.standing import Standing, Totals
 from lambent.store.database import Database
 from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
 
+MAX_LAST_ERROR: Final = 200
 THROTTLED: Final = "TooManyRequestsException"
 FUNCTION_NOT_FOUND: Final = "FunctionNotFound"
 """The condition of events whose function, version or alias is gone: they have no destination any more."""
@@ -88,6 +90,7 @@ class EventQueue:
         )
         self.deliveries.events = self.worker
         self._failed = FailedEvents(database, clock)
+        self._standing = Standing(database, clock, self.worker)
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -128,6 +131,10 @@ class EventQueue:
     async def counts(self, key: FunctionKey) -> tuple[int, int]:
         """How many events of a function wait or run, and how many failed ones are kept."""
         return await self._queue.count(events.lane_of(key)), await self._failed.count(key)
+
+    async def totals(self, account: str, region: str, name: str | None = None) -> dict[str, Totals]:
+        """How many events each function has, or this one, which is always among them."""
+        return await self._standing.totals(account, region, name)
 
     async def redrive(self, key: FunctionKey, request_ids: Collection[str] | None = None) -> int:
         """Failed events are queued again: these, or all. Returns how many that were."""
@@ -200,7 +207,8 @@ class EventQueue:
             await self._finish(message, event, decision, config, resolution.function, result)
             return
         progress = decision.progress
-        event = replace(event, attempts=progress.attempts, refusals=progress.refusals)
+        words = _in_words(outcome, result)
+        event = replace(event, attempts=progress.attempts, refusals=progress.refusals, last_error=words)
         await self._queue.delay(message, decision.at_ms, events.encode(event))
         self.worker.wake(message.lane, decision.at_ms)
 
@@ -269,6 +277,14 @@ def policy_of(config: EventInvokeConfig | None) -> Policy:
         max_retries=default.max_retries if retries is None else retries,
         max_age_s=default.max_age_s if age is None else age,
     )
+
+
+def _in_words(outcome: Outcome, result: InvokeResult | None) -> str:
+    """Why an attempt is made again, for people."""
+    if result is None:
+        return {Outcome.THROTTLED: "throttled", Outcome.NOT_READY: "not ready yet"}.get(outcome, "not available")
+    kind, message = error_of(result)
+    return f"{kind}: {message}"[:MAX_LAST_ERROR]
 
 
 _REFUSED: Final = {Outcome.THROTTLED: 429, Outcome.UNAVAILABLE: 500}

@@ -29,6 +29,8 @@ class Event:
     refusals: int = 0
     refused_status: int | None = None
     """429 or 500 of the last attempt that the function did not see."""
+    last_error: str = ""
+    """Of the last attempt, for people."""
 
     @property
     def key(self) -> FunctionKey:
@@ -70,6 +72,7 @@ class WaitingEvent:
     """Invocations that ended in an error."""
     refusals: int
     """Throttles and failures of the server since then."""
+    last_error: str
     size_bytes: int
 
 
@@ -85,6 +88,7 @@ def shown(row: Listed, *, running: bool) -> WaitingEvent:
         next_ms=None if running else event.accepted_ms if row.taken else row.visible_ms,
         attempts=event.attempts,
         refusals=event.refusals,
+        last_error=event.last_error,
         size_bytes=row.size_bytes,
     )
 

@@ -129,6 +129,7 @@ class FailedEvents:
                 attempts=0,
                 refusals=0,
                 refused_status=None,
+                last_error="",
             )
             return events.encode(fresh)
 

@@ -82,6 +82,16 @@ class LaneWorker:
     def running(self) -> int:
         return len(self._running)
 
+    @property
+    def starting(self) -> bool:
+        """Whether anything is about to begin that need not wait for an end."""
+        waits = self._timers and self._timers[0][0] <= self._clock.epoch_ms()
+        return bool(self._asked or waits or self._woken.is_set())
+
+    def running_in(self, name: str) -> int:
+        lane = self._lanes.get(name)
+        return 0 if lane is None else lane.running
+
     def runs(self, id: int) -> bool:
         """Whether the message is being handled."""
         return id in self._running

@@ -69,6 +69,16 @@ class Holding:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many messages of a lane there are."""
+
+    messages: int
+    later: int
+    """Which may not be taken yet."""
+    taken: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A message as it is shown to people."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from lambent.core import tasks
 from lambent.core.ids import uuid4
 from lambent.store.database import Database
-from lambent.store.messages import Holding, Lane, Listed, Message, NewMessage, Taken, messages
+from lambent.store.messages import Holding, Lane, Listed, Message, NewMessage, Standing, Taken, messages
 
 MAX_IN: Final = 500
 """Ids in one statement."""
@@ -141,6 +142,20 @@ class Queue:
             ]
 
         return await self._database.read(work)
+
+    async def standing(self, now_ms: int, begins: str) -> dict[str, Standing]:
+        """How many messages each lane has whose name begins so."""
+        later = and_(messages.c.taken_by.is_(None), messages.c.visible_ms > now_ms)
+        counted = select(
+            messages.c.lane,
+            func.count(),
+            func.sum(case((later, 1), else_=0)),
+            func.count(messages.c.taken_by),
+        )
+        here = and_(messages.c.queue == self.name, messages.c.lane.startswith(begins, autoescape=True))
+        query = counted.where(here).group_by(messages.c.lane).order_by(messages.c.lane)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row[0]: Standing(row[1], int(row[2]), row[3]) for row in rows}
 
     async def count(self, lane: str) -> int:
         here = select(func.count()).where(messages.c.queue == self.name, messages.c.lane == lane)

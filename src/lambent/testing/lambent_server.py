@@ -14,6 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from lambent.packaging import archive, requirements
 from lambent.packaging.handlers import guess
 from lambent.testing.running_server import Server
@@ -52,6 +56,12 @@ class Deployed:
             raise FunctionFailed(error.get("errorType", "Unknown"), error.get("errorMessage", ""), said)
         return answer
 
+    def send(self, payload: Any = None) -> str:
+        """Invoke it as Event: accepted, and attempted soon. Returns the request id, the same for all attempts."""
+        client = self.server.client("lambda")
+        sent = client.invoke(FunctionName=self.name, InvocationType="Event", Payload=json.dumps(payload).encode())
+        return str(sent["ResponseMetadata"]["RequestId"])
+
     def logs(self) -> list[str]:
         return self.server.logs(self.name)
 
@@ -67,7 +77,7 @@ class LambentServer:
     def start(cls, folder: Path, arguments: Sequence[str] = (), timeout_s: float = 30.0) -> Self:
         """Raises `running_server.ServerFailed`. Its data and its log are in `folder`."""
         command = (sys.executable, "-P", "-m", "lambent")
-        flags = ("--allow-reset", *arguments)
+        flags = ("--allow-reset", "--virtual-clock", *arguments)
         return cls(Server.start(folder / "data", *flags, command=command, timeout_s=timeout_s))
 
     @property
@@ -122,6 +132,22 @@ class LambentServer:
         request = urllib.request.Request(f"{self.url}/_lambent/reset", method="POST")
         with urllib.request.urlopen(request, timeout=30) as answer:
             answer.read()
+
+    def advance(self, seconds: float, *, wait_s: float = 30.0) -> None:
+        """Let the time by which events are retried and grow old go on, through all that becomes due on the way.
+
+        What was invoked as Event before has had its attempt and its destinations then. Running functions, logs and
+        other services keep to real time. Raises TimeoutError when something is under way after `wait_s`.
+        """
+        sent = json.dumps({"Seconds": seconds, "WaitSeconds": wait_s}).encode()
+        request = AWSRequest("POST", f"{self.url}/_lambent/clock", data=sent)
+        SigV4Auth(Credentials("000000000000", "secret"), "lambda", "us-east-1").add_auth(request)
+        headers = {**request.headers, "Content-Type": "application/json"}
+        posted = urllib.request.Request(request.url, sent, headers, method="POST")
+        with urllib.request.urlopen(posted, timeout=wait_s + 30) as answer:
+            under_way = json.load(answer)["UnderWay"]
+        if under_way:
+            raise TimeoutError(f"{under_way} events or deliveries are still under way after {wait_s:g} s")
 
     def server_log(self) -> str:
         """What the server itself said on stderr."""

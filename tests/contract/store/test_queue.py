@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, text
 
 from lambent.aws.errors import PlatformFault
 from lambent.store.database import Database
-from lambent.store.messages import Holding, Lane, NewMessage, Taken
+from lambent.store.messages import Holding, Lane, NewMessage, Standing, Taken
 from lambent.store.queue import Queue
 from tests.places import Place
 
@@ -124,6 +124,20 @@ async def test_lanes_are_counted(queue: Queue) -> None:
     await queue.put(new("1"), new("2"), new("3", lane="b", visible_ms=9))
     await take(queue, limit=1, until_ms=100)
     assert await queue.lanes() == [Lane("a", 2, 1, 0), Lane("b", 1, 0, 9)]
+
+
+async def test_messages_that_may_be_taken_later_are_counted_apart(database: Database, queue: Queue) -> None:
+    await queue.put(*(new("x", lane="1/r/a", visible_ms=at) for at in (0, 0, 50, 70)), new("x", lane="1/r/b_"))
+    await queue.put(new("x", lane="1/r/bc"), new("x", lane="2/r/a"), new("x", lane="1/r/a", queue="deliveries"))
+    await take(queue, "1/r/a", limit=1, now_ms=1, until_ms=100)
+    assert await queue.standing(50, "1/r/") == {
+        "1/r/a": Standing(4, 1, 1),
+        "1/r/b_": Standing(1, 0, 0),
+        "1/r/bc": Standing(1, 0, 0),
+    }
+    # No name is a pattern.
+    assert list(await queue.standing(50, "1/r/b_")) == ["1/r/b_"]
+    assert await queue.standing(50, "3/r/") == {}
 
 
 async def test_messages_can_be_listed_without_taking_them(queue: Queue) -> None:

@@ -42,7 +42,7 @@ async def test_an_event_that_failed_is_kept_without_any_destination(kit: Kit) ->
         attempts=3,
         condition="RetriesExhausted",
         ended_ms=event.accepted_ms + 180_000,
-        error_type="Function.ValueError",
+        error_type="ValueError",
         error_message="boom",
         size_bytes=8,
     )
