@@ -46,7 +46,7 @@ class Outcome:
     latencies_ms: tuple[float, ...]
     """Ascending."""
     errors: int
-    """Answers that were not 200, function errors, and broken connections."""
+    """Answers that were neither 200 nor 202, function errors, and broken connections."""
     first_error: str
     elapsed_s: float
     cpu_s: float
@@ -63,19 +63,24 @@ class Outcome:
         return self.latencies_ms[min(len(self.latencies_ms) - 1, int(share * len(self.latencies_ms)))]
 
 
-def post(path: str, body: bytes, *, port: int, account: str = "000000000000") -> bytes:
-    """A POST as an AWS client sends it: shaped like SigV4, signed with zeros."""
+def post(path: str, body: bytes, *, port: int, account: str = "000000000000", headers: str = "") -> bytes:
+    """A POST as an AWS client sends it: shaped like SigV4, signed with zeros. Each of `headers` ends its line."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     return (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Amz-Date: {now}\r\n"
         f"Authorization: AWS4-HMAC-SHA256 Credential={account}/{now[:8]}/us-east-1/lambda/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={SIGNATURE}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
 def invoke(function: str, body: bytes = b'{"key":"value"}', *, port: int) -> bytes:
     return post(f"/2015-03-31/functions/{function}/invocations", body, port=port)
+
+
+def event(function: str, body: bytes = b'{"key":"value"}', *, port: int) -> bytes:
+    path = f"/2015-03-31/functions/{function}/invocations"
+    return post(path, body, port=port, headers="X-Amz-Invocation-Type: Event\r\n")
 
 
 def run(load: Load) -> Outcome:
@@ -202,7 +207,7 @@ class _Client(asyncio.Protocol):
         elif b"\r\ntransfer-encoding: chunked" in head and not buffer.endswith(b"0\r\n\r\n"):
             return
         self.buffer = b""
-        if not head.startswith(b"http/1.1 200") or b"x-amz-function-error" in head:
+        if not head.startswith((b"http/1.1 200", b"http/1.1 202")) or b"x-amz-function-error" in head:
             self.generator.failed(buffer.decode(errors="replace"))
         self.generator.answered(self.sent_ns)
         if not self.generator.plan["once"]:

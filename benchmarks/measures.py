@@ -6,6 +6,7 @@ LAMBENT = "Lambent"
 BARE_PROCESS = "bare process"
 BOOTSTRAP = "our bootstrap alone"
 AWSLAMBDARIC = "awslambdaric alone"
+BARE_SQLITE = "bare SQLite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ IDLE_OTHERS_RSS = Measure("  beside them: keeper of the way out, mostly the laun
 IDLE_PSS = Measure("idle PSS, all processes", "MB")
 LOADED_RSS = Measure("supervisor RSS after the load", "MB")
 CPU_PER_INVOKE = Measure("supervisor CPU per invocation, 8 clients", "us")
+EVENTS_ACCEPTED = Measure("1,000 events accepted", "s", 0.5)
+EVENTS_DONE = Measure("1,000 events accepted, executed and gone", "s", 1.0)
+EVENTS_RATE = Measure("events accepted/s, 16 clients", "1/s", 2000, more_is_better=True)
+EVENTS_CPU = Measure("supervisor CPU per event, accepted and executed", "us")
 
 ALL = (
     WARM_P50,
@@ -73,6 +78,10 @@ ALL = (
     BURST,
     MANY,
     THAW,
+    EVENTS_ACCEPTED,
+    EVENTS_DONE,
+    EVENTS_RATE,
+    EVENTS_CPU,
     POOL_MEMORY,
     FORK_MEMORY,
     EXEC_MEMORY,

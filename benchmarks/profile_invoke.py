@@ -56,10 +56,10 @@ def main() -> None:
             f"p99 {outcome.percentile_ms(0.99):.3f} ms, errors {outcome.errors}"
         )
         print(f"supervisor: {cpu_us:.0f} us CPU per invocation, sampling included")
-        _print(json.loads(written.read_text()), options.lines, cpu_us)
+        show(json.loads(written.read_text()), options.lines, cpu_us)
 
 
-def _print(profile: dict[str, dict[str, int]], lines: int, cpu_us: float) -> None:
+def show(profile: dict[str, dict[str, int]], lines: int, cpu_us: float) -> None:
     total = sum(profile["own"].values()) or 1
     for kind, title in (("own", "in the function itself"), ("under", "in it and what it calls"), ("line", "by line")):
         print(f"\n{title} (share of {total} samples; us per invocation)")
