@@ -233,6 +233,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             caller=caller,
             # The other half is for those who wait for an answer.
             budget=max(1, min(settings.account_concurrency, pool.capacity) // 2),
+            metrics=counted,
             quotas=quotas,
             loops=recursion,
         )

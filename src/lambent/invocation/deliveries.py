@@ -7,6 +7,7 @@ again for about a minute when the destination fails. Then it is dropped, as AWS 
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,8 @@ from lambent.core import ids
 from lambent.core.clock import Clock
 from lambent.functions.records import FunctionKey
 from lambent.invocation.events import Event, lane_of
-from lambent.invocation.lanes import LaneWorker
+from lambent.invocation.lanes import LaneWorker, Settlement
+from lambent.invocation.metrics import Metrics, qualifier_of
 from lambent.invocation.ports import Resolver
 from lambent.store.database import Database
 from lambent.store.messages import Message, NewMessage
@@ -68,12 +70,20 @@ class Deliveries:
     """`worker` is to be started, run and closed by the owner. `on_event` hears of the functions that got an event."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, caller: Caller, resolver: Resolver, max_event_bytes: int
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        caller: Caller,
+        resolver: Resolver,
+        metrics: Metrics,
+        max_event_bytes: int,
     ) -> None:
         self._queue = Queue(database, QUEUE)
         self._clock = clock
         self._caller = caller
         self._resolver = resolver
+        self._metrics = metrics
         self._max_event_bytes = max_event_bytes
         self.worker = LaneWorker(self._queue, self._handle, clock, budget=AT_ONE_TIME)
         self.events: LaneWorker | None = None
@@ -83,34 +93,38 @@ class Deliveries:
         await self._queue.purge()
         self.worker.forget()
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, message: Message) -> Settlement:
         delivery = _decode(message.state)
         try:
             if Arn.parse(delivery.target_arn).service == "lambda":
-                await self._hand_over(message, delivery)
-                return
+                return self._handing_over(message, delivery)
             await self._deliver(delivery, message.body)
         except (ApiError, PlatformFault, Undeliverable) as error:
-            await self._failed(message, delivery, error)
-        else:
-            await self._queue.delete(message)
+            return self._failed(message, delivery, error)
+        return Settlement(partial(self._queue.deletion, message))
 
-    async def _failed(self, message: Message, delivery: Delivery, error: Exception) -> None:
+    def _failed(self, message: Message, delivery: Delivery, error: Exception) -> Settlement:
         tries = delivery.tries + 1
         hopeless = isinstance(error, Undeliverable) or (isinstance(error, ApiError) and error.code in HOPELESS)
         what = f"The {delivery.kind} record of event {delivery.request_id} of {delivery.function_arn}"
         if hopeless or tries == MAX_TRIES:
             logger.error("%s is dropped: %s does not take it: %s", what, delivery.target_arn, error)
-            await self._queue.delete(message)
-            return
+            return Settlement(partial(self._queue.deletion, message), partial(self._count_lost, delivery))
         # Once where everybody sees it: the next tries say the same, until the last says that it was dropped.
         level = logging.WARNING if tries == 1 else logging.INFO
         logger.log(level, "%s waits: %s does not take it: %s", what, delivery.target_arn, error)
         at_ms = self._clock.epoch_ms() + 1000 * 2 ** (tries - 1)
-        await self._queue.delay(message, at_ms, _encode(replace(delivery, tries=tries)))
-        self.worker.wake(message.lane, at_ms)
+        return Settlement(
+            partial(self._queue.delaying, message, at_ms, _encode(replace(delivery, tries=tries))),
+            partial(self.worker.wake, message.lane, at_ms),
+        )
 
-    async def _hand_over(self, message: Message, delivery: Delivery) -> None:
+    def _count_lost(self, delivery: Delivery) -> None:
+        name = "DeadLetterErrors" if delivery.kind == "dead-letter" else "DestinationDeliveryFailures"
+        key = FunctionKey(delivery.account, delivery.region, delivery.function)
+        self._metrics.count(key, name, qualifier=qualifier_of(delivery.function_arn))
+
+    def _handing_over(self, message: Message, delivery: Delivery) -> Settlement:
         """To a function: the delivery becomes an event, in one commit."""
         if len(message.body) > self._max_event_bytes:
             raise Undeliverable(f"{len(message.body)} bytes are more than an event may have")
@@ -129,9 +143,13 @@ class Deliveries:
             trace_header=delivery.trace_header,
             accepted_ms=now_ms,
         )
-        await self._queue.delete(message, event.message(message.body, now_ms))
-        if self.events is not None:
-            self.events.wake(event.lane)
+
+        def then() -> None:
+            self._metrics.count(key, "AsyncEventsReceived", qualifier=event.qualifier)
+            if self.events is not None:
+                self.events.wake(event.lane)
+
+        return Settlement(partial(self._queue.deletion, message, event.message(message.body, now_ms)), then)
 
     async def _deliver(self, delivery: Delivery, body: bytes) -> None:
         target = Arn.parse(delivery.target_arn)

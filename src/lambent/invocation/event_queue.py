@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 from lambent.aws.caller import Caller
@@ -23,8 +24,9 @@ from lambent.invocation.deliveries import Deliveries
 from lambent.invocation.destinations import Ended, error_of, failure_of, follow_ups
 from lambent.invocation.events import Event, WaitingEvent
 from lambent.invocation.failed_events import FailedEvent, FailedEvents, Failure
-from lambent.invocation.lanes import LaneWorker
+from lambent.invocation.lanes import LaneWorker, Settlement
 from lambent.invocation.leases import Kind
+from lambent.invocation.metrics import Metrics
 from lambent.invocation.payload import event_units
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.recursion import LoopDetection
@@ -73,6 +75,7 @@ class EventQueue:
         budget: int,
         quotas: Quotas | None = None,
         loops: LoopDetection | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._queue = Queue(database, events.QUEUE)
         self._clock = clock
@@ -80,12 +83,14 @@ class EventQueue:
         self._resolver = resolver
         self._router = router
         self._recursion = loops or LoopDetection(functions)
+        self._metrics = metrics or Metrics(clock)
         self.worker = LaneWorker(self._queue, self._handle, clock, budget=budget, limit=self._limit)
         self.deliveries = Deliveries(
             database=database,
             clock=clock,
             caller=caller,
             resolver=resolver,
+            metrics=self._metrics,
             max_event_bytes=(quotas or Quotas()).max_event_payload_bytes,
         )
         self.deliveries.events = self.worker
@@ -115,8 +120,8 @@ class EventQueue:
             trace_header=trace.accepted(trace_header, epoch_ms=now_ms),
             accepted_ms=now_ms,
         )
-        await self._queue.put(event.message(payload, now_ms))
-        self.worker.wake(event.lane)
+        await self.worker.put(event.message(payload, now_ms))
+        self._metrics.count(key, "AsyncEventsReceived", qualifier=event.qualifier)
         return event.trace_header
 
     async def listed(self, key: FunctionKey, limit: int) -> list[WaitingEvent]:
@@ -173,7 +178,7 @@ class EventQueue:
         # A function that is switched off runs nothing, and its events pass by at once.
         return self._functions.reserved(key.account, key.region).get(key.name) or None
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, message: Message) -> Settlement | None:
         event = events.decode(message.state)
         function = self._functions.get(event.key)
         try:
@@ -184,8 +189,7 @@ class EventQueue:
             gone = Failure(
                 condition=FUNCTION_NOT_FOUND, ended_ms=self._clock.epoch_ms(), error_message=error.message or ""
             )
-            await self._end(message, event, gone, [])
-            return
+            return self._ended(message, event, gone, [])
         config = None if function is None else function.attached(EventInvokeConfig, event.configured_as)
         policy = policy_of(config)
         reserved = self._functions.reserved(event.account, event.region).get(event.name)
@@ -193,24 +197,24 @@ class EventQueue:
         if end is None and self._recursion.stops(resolution.function, resolution.invoked_arn, event.trace_header):
             end = End(Condition.RECURSIVE_INVOCATION, event.attempts)
         if end is not None:
-            await self._finish(message, event, end, config, resolution.function, None)
-            return
+            return self._finished(message, event, end, config, resolution.function, None)
         outcome, result = await self._attempt(event, message.body, resolution)
         if outcome is Outcome.UNAVAILABLE and self._closing:
             # Cut off by our own end: the next start attempts it again.
-            return
+            return None
         if outcome in _REFUSED:
             event = replace(event, refused_status=_REFUSED[outcome])
         decision = retry.after(outcome, event.progress, policy, self._clock.epoch_ms())
         if isinstance(decision, End):
             event = replace(event, attempts=decision.attempts)
-            await self._finish(message, event, decision, config, resolution.function, result)
-            return
+            return self._finished(message, event, decision, config, resolution.function, result)
         progress = decision.progress
         words = _in_words(outcome, result)
         event = replace(event, attempts=progress.attempts, refusals=progress.refusals, last_error=words)
-        await self._queue.delay(message, decision.at_ms, events.encode(event))
-        self.worker.wake(message.lane, decision.at_ms)
+        return Settlement(
+            partial(self._queue.delaying, message, decision.at_ms, events.encode(event)),
+            partial(self.worker.wake, message.lane, decision.at_ms),
+        )
 
     async def _attempt(
         self, event: Event, payload: bytes, resolution: Resolution
@@ -220,7 +224,9 @@ class EventQueue:
             return Outcome.NOT_READY, None
         if version.state is not State.ACTIVE:
             return Outcome.UNAVAILABLE, None
-        header = trace.outgoing(event.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn)
+        now_ms = self._clock.epoch_ms()
+        self._metrics.count(event.key, "AsyncEventAge", max(0, now_ms - event.accepted_ms), qualifier=event.qualifier)
+        header = trace.outgoing(event.trace_header, epoch_ms=now_ms, function_arn=version.function_arn)
         request = InvokeRequest(
             request_id=event.request_id,
             payload=payload,
@@ -237,7 +243,7 @@ class EventQueue:
             return Outcome.UNAVAILABLE, None
         return (Outcome.SUCCEEDED if result.error_type is None else Outcome.FAILED), result
 
-    async def _finish(
+    def _finished(
         self,
         message: Message,
         event: Event,
@@ -245,7 +251,9 @@ class EventQueue:
         config: EventInvokeConfig | None,
         version: FunctionVersion,
         result: InvokeResult | None,
-    ) -> None:
+    ) -> Settlement:
+        if end.condition is Condition.SUCCESS and (config is None or config.on_success is None):
+            return Settlement(partial(self._queue.deletion, message))
         ended = Ended(
             event=event,
             payload=message.body,
@@ -254,18 +262,22 @@ class EventQueue:
             version=version,
             result=result,
         )
-        await self._end(message, event, failure_of(ended), follow_ups(ended, config))
+        return self._ended(message, event, failure_of(ended), follow_ups(ended, config))
 
-    async def _end(
+    def _ended(
         self, message: Message, event: Event, failure: Failure | None, following: Sequence[NewMessage]
-    ) -> None:
+    ) -> Settlement:
         """Delete the event, and put what follows from its end in the same commit."""
         kept = [] if failure is None else [failed_events.entry(event, message.body, failure)]
-        await self._queue.delete(message, *following, *kept)
-        for each in following:
-            self.deliveries.worker.wake(each.lane)
-        for each in kept:
-            await self._failed.added(each)
+
+        def then() -> None:
+            for each in following:
+                self.deliveries.worker.wake(each.lane)
+            for each in kept:
+                self._metrics.count(event.key, "AsyncEventsDropped", qualifier=event.qualifier)
+                self._failed.added(each)
+
+        return Settlement(partial(self._queue.deletion, message, *following, *kept), then)
 
 
 def policy_of(config: EventInvokeConfig | None) -> Policy:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.functions.records import FunctionKey
 from lambent.invocation import events, trace
@@ -82,9 +83,12 @@ class FailedEvents:
         self._clock = clock
         self._held: dict[str, Holding] = {}
         """By lane, never less than what is in the store."""
+        self._total_bytes = 0
+        self._trimming = False
 
     async def start(self) -> None:
         self._held = await self._queue.holdings()
+        self._total_bytes = sum(each.size_bytes for each in self._held.values())
 
     async def run(self) -> None:
         """Drop what is too old, each hour."""
@@ -92,13 +96,20 @@ class FailedEvents:
             await self.trim(*self._held)
             await self._clock.sleep(LOOK_EVERY_S)
 
-    async def added(self, put: NewMessage) -> None:
+    def added(self, put: NewMessage) -> None:
         before = self._held.get(put.lane, Holding(0, 0))
         held = self._held[put.lane] = Holding(before.messages + 1, before.size_bytes + len(put.body))
-        if held.messages >= MAX_EVENTS + SLACK or held.size_bytes > MAX_BYTES:
-            await self.trim(put.lane)
-        elif sum(each.size_bytes for each in self._held.values()) > MAX_TOTAL_BYTES:
-            largest = max(self._held, key=lambda lane: self._held[lane].size_bytes)
+        self._total_bytes += len(put.body)
+        many = held.messages >= MAX_EVENTS + SLACK or held.size_bytes > MAX_BYTES
+        if (many or self._total_bytes > MAX_TOTAL_BYTES) and not self._trimming:
+            self._trimming = True
+            task = tasks.detach("failed events", self._make_room(put.lane))
+            task.add_done_callback(lambda _: setattr(self, "_trimming", False))
+
+    async def _make_room(self, lane: str) -> None:
+        await self.trim(lane)
+        if self._total_bytes > MAX_TOTAL_BYTES:
+            largest = max(self._held, key=lambda each: self._held[each].size_bytes)
             await self._trim(largest, self._held[largest].size_bytes // 2)
 
     async def trim(self, *lanes: str) -> None:
@@ -142,6 +153,7 @@ class FailedEvents:
         lane = None if key is None else events.lane_of(key)
         gone = await self._queue.purge(lane)
         self._held = await self._queue.holdings()
+        self._total_bytes = sum(each.size_bytes for each in self._held.values())
         return gone
 
     async def _trim(self, lane: str, max_bytes: int) -> None:
@@ -157,6 +169,7 @@ class FailedEvents:
             self._held.pop(lane, None)
         else:
             self._held[lane] = held
+        self._total_bytes = sum(each.size_bytes for each in self._held.values())
 
 
 def _shown(row: Listed) -> FailedEvent:

@@ -8,13 +8,15 @@ import asyncio
 import heapq
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from lambent.core import tasks
 from lambent.core.clock import Clock
-from lambent.store.messages import Message, Taken
+from lambent.invocation.ramp import LOOK_EVERY_S, Ramp
+from lambent.store.messages import Message, NewMessage, Taken
 from lambent.store.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,17 @@ TAKES_AT_ONE_TIME: Final = 16
 TAKE_AGAIN_MS: Final = 1000
 """After a failure of the store."""
 
-Handle = Callable[[Message], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is to be stored of a message that was handled, and what follows when it is."""
+
+    store: Callable[[], asyncio.Future[None]]
+    then: Callable[[], object] = lambda: None
+
+
+Handle = Callable[[Message], Coroutine[None, None, Settlement | None]]
+"""None: the message is left as it is, and comes again."""
 LaneLimit = Callable[[str], int | None]
 """How many messages of a lane may be handled at one time; None: what is fair."""
 
@@ -42,12 +54,15 @@ class _Lane:
     running: int = 0
     asked: int = 0
     """How many messages a take that is under way may bring."""
+    coming: int = 0
+    """How many are being put for us."""
     next_ms: int | None = None
     """The time for which its timer is set."""
+    ramp: Ramp = field(default_factory=Ramp)
 
     @property
     def held(self) -> int:
-        return len(self.ready) + self.running + self.asked
+        return len(self.ready) + self.running + self.asked + self.coming
 
 
 class LaneWorker:
@@ -75,8 +90,12 @@ class LaneWorker:
         """Messages that were ever given to the handler."""
         self._asked = 0
         self._takes = 0
+        self._settling = 0
         self._closing = False
         self._woken = asyncio.Event()
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_ms = 0
+        self._looking: asyncio.TimerHandle | None = None
 
     @property
     def running(self) -> int:
@@ -105,7 +124,7 @@ class LaneWorker:
     def idle(self) -> bool:
         """Whether nothing is under way and nothing can begin now."""
         waits = self._timers and self._timers[0][0] <= self._clock.epoch_ms()
-        return not (self._running or self._asked or self._due or self._ready or waits)
+        return not (self._running or self._asked or self._settling or self._due or self._ready or waits)
 
     async def start(self) -> None:
         """Take up what an earlier run has left."""
@@ -116,11 +135,24 @@ class LaneWorker:
         for lane in await self._queue.lanes():
             self.wake(lane.name, lane.next_ms)
 
+    def put(self, new: NewMessage) -> Awaitable[object]:
+        """Return once the message is on disk. Where memory has room it is taken in the same commit, and not read again.
+
+        Raises PlatformFault when nothing was put.
+        """
+        lane = self._lane(new.lane)
+        if not self._has_room_for(lane, len(new.body)):
+            return self._put_for_later(new)
+        lane.coming += 1
+        self._asked += 1
+        taken = self._queue.put_taken(new, self._clock.epoch_ms() + HIDDEN_MS)
+        # The caller may go away meanwhile; the message does not.
+        taken.add_done_callback(partial(self._came, lane))
+        return asyncio.shield(taken)
+
     def wake(self, name: str, at_ms: int = 0) -> None:
         """The lane has a message that may be taken at that time."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = _Lane(name)
+        lane = self._lane(name)
         if at_ms <= self._clock.epoch_ms():
             self._due.setdefault(name, lane)
         elif lane.next_ms is None or at_ms < lane.next_ms:
@@ -129,12 +161,16 @@ class LaneWorker:
         self._woken.set()
 
     async def run(self) -> None:
-        while not self._closing:
-            self._woken.clear()
-            self._ring()
-            self._start_ready()
-            self._refill()
-            await self._wait()
+        try:
+            while not self._closing:
+                self._woken.clear()
+                self._ring()
+                self._start_ready()
+                self._refill()
+                await self._wait()
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     async def keep(self) -> None:
         """Show that what is held is still held, until cancelled."""
@@ -170,16 +206,17 @@ class LaneWorker:
                 self._due.setdefault(name, lane)
 
     async def _wait(self) -> None:
-        if self._woken.is_set():
-            return
-        if not self._timers:
-            await self._woken.wait()
-            return
-        alarm = asyncio.get_running_loop().create_task(self._wake_at(self._timers[0][0]))
-        try:
-            await self._woken.wait()
-        finally:
-            alarm.cancel()
+        if self._timers and not self._woken.is_set():
+            self._set_alarm(self._timers[0][0])
+        await self._woken.wait()
+
+    def _set_alarm(self, at_ms: int) -> None:
+        if self._alarm is not None and not self._alarm.done():
+            if self._alarm_ms == at_ms:
+                return
+            self._alarm.cancel()
+        self._alarm_ms = at_ms
+        self._alarm = asyncio.get_running_loop().create_task(self._wake_at(at_ms))
 
     async def _wake_at(self, at_ms: int) -> None:
         await self._clock.sleep(max(0.001, (at_ms - self._clock.epoch_ms()) / 1000))
@@ -189,7 +226,7 @@ class LaneWorker:
 
     def _refill(self) -> None:
         """Begin to take from every lane that is due, to fill everybody's share of the window."""
-        share = max(1, self._window // max(1, len(self._due) + len(self._ready)))
+        share = self._share()
         for lane in list(self._due.values()):
             room = 2 * self._window - len(self._held) - self._asked
             if self._takes == TAKES_AT_ONE_TIME or room <= 0:
@@ -201,6 +238,39 @@ class LaneWorker:
             if not lane.asked and lane.held < want and len(lane.ready) <= want // 2:
                 del self._due[lane.name]
                 self._begin_take(lane, want - lane.held)
+
+    def _share(self) -> int:
+        return max(1, self._window // max(1, len(self._due) + len(self._ready)))
+
+    def _has_room_for(self, lane: _Lane, size: int) -> bool:
+        """Not where older messages of the lane wait in the store: they come first."""
+        if self._closing or lane.asked or lane.name in self._due:
+            return False
+        if len(self._held) + self._asked >= self._window or self._held_bytes + size > MAX_HELD_BYTES:
+            return False
+        limit = self._limit(lane.name)
+        share = self._share()
+        return len(lane.ready) + lane.coming < (share if limit is None else min(share, 2 * limit))
+
+    async def _put_for_later(self, new: NewMessage) -> None:
+        await self._queue.put(new)
+        self.wake(new.lane)
+
+    def _came(self, lane: _Lane, taken: asyncio.Future[Message]) -> None:
+        lane.coming -= 1
+        self._asked -= 1
+        if not taken.cancelled() and taken.exception() is None:
+            self._hold(lane, (taken.result(),))
+        self._drop_if_empty(lane)
+        self._woken.set()
+
+    def _hold(self, lane: _Lane, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._held[message.id] = message
+            self._held_bytes += len(message.body)
+        if messages and not lane.ready:
+            self._ready.append(lane)
+        lane.ready.extend(messages)
 
     def _begin_take(self, lane: _Lane, limit: int) -> None:
         lane.asked = limit
@@ -228,12 +298,7 @@ class LaneWorker:
             self.wake(lane.name, self._clock.epoch_ms() + TAKE_AGAIN_MS)
             return
         taken = task.result()
-        for message in taken.messages:
-            self._held[message.id] = message
-            self._held_bytes += len(message.body)
-        if taken.messages and not lane.ready:
-            self._ready.append(lane)
-        lane.ready.extend(taken.messages)
+        self._hold(lane, taken.messages)
         if taken.next_ms is not None:
             self.wake(lane.name, taken.next_ms)
         self._drop_if_empty(lane)
@@ -256,31 +321,76 @@ class LaneWorker:
 
     def _may_start(self, lane: _Lane) -> bool:
         """A lane has at most twice as much as it leaves free, so that no number of busy lanes keeps a new one out."""
+        if lane.running >= lane.ramp.allowed:
+            loop = asyncio.get_running_loop()
+            lane.ramp.look(loop.time())
+            if lane.running >= lane.ramp.allowed:
+                self._look_again()
+                return False
         limit = self._limit(lane.name)
         if limit is not None and lane.running >= limit:
             return False
         return lane.running < 2 * (self._budget - len(self._running))
+
+    def _look_again(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._woken.set()
 
     def _start(self, lane: _Lane) -> None:
         message = lane.ready.popleft()
         lane.running += 1
         self._running.add(message.id)
         self.begun += 1
-        task = tasks.detach(f"message of queue {self._queue.name}", self._run(message))
-        task.add_done_callback(lambda task: self._finished(lane, message, task))
+        task = tasks.detach(f"message of queue {self._queue.name}", self._handle(message))
+        task.add_done_callback(partial(self._handled, lane, message))
 
-    async def _run(self, message: Message) -> None:
-        await self._handle(message)
-
-    def _finished(self, lane: _Lane, message: Message, task: asyncio.Task[None]) -> None:
+    def _handled(self, lane: _Lane, message: Message, task: asyncio.Task[Settlement | None]) -> None:
+        """Its place is free for the next: what is stored of it need not keep an environment from working."""
         lane.running -= 1
+        lane.ramp.finished += 1
         self._running.discard(message.id)
+        self._woken.set()
+        failed = task.cancelled() or task.exception() is not None
+        settlement = None if failed else task.result()
+        if settlement is not None:
+            self._settling += 1
+            self._settle(lane, message, settlement)
+            return
         self._let_go(message)
-        if task.cancelled() or task.exception() is not None:
+        if failed:
             # Neither deleted nor delayed: it comes again when its time is over.
             self.wake(lane.name, self._clock.epoch_ms() + HIDDEN_MS)
         self._drop_if_empty(lane)
+
+    def _settle(self, lane: _Lane, message: Message, settlement: Settlement) -> None:
+        settlement.store().add_done_callback(partial(self._settled, lane, message, settlement))
+
+    def _settled(self, lane: _Lane, message: Message, settlement: Settlement, done: asyncio.Future[None]) -> None:
+        stored = not done.cancelled() and done.exception() is None
+        if not stored and not self._closing:
+            # It is done, and only the store does not know it: it is not handled again for that.
+            tasks.detach(f"result of queue {self._queue.name}", self._settle_later(lane, message, settlement))
+            return
+        self._settling -= 1
+        self._let_go(message)
+        if stored:
+            settlement.then()
+        self._drop_if_empty(lane)
         self._woken.set()
+
+    async def _settle_later(self, lane: _Lane, message: Message, settlement: Settlement) -> None:
+        await self._clock.sleep(TAKE_AGAIN_MS / 1000)
+        self._settle(lane, message, settlement)
+
+    def _lane(self, name: str) -> _Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = _Lane(name)
+        return lane
 
     def _let_go(self, message: Message) -> None:
         if self._held.pop(message.id, None) is not None:

@@ -50,18 +50,36 @@ class Queue:
         group.put.extend(new)
         await asyncio.shield(group.done)
 
+    def put_taken(self, new: NewMessage, until_ms: int) -> asyncio.Future[Message]:
+        """Put a message and take it in the same commit, hidden from others until `until_ms`.
+
+        Whoever awaits the future and may be cancelled shields it: its callbacks are the only ones who hear of the
+        message. It fails with PlatformFault when nothing was put.
+        """
+        taken: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._group().put_taken.append((new, until_ms, taken))
+        return taken
+
     async def delete(self, message: Message, *new: NewMessage) -> None:
         """The message is done; `new` ones, of any queue, take its place in the same commit."""
-        group = self._group()
-        group.delete.append(message)
-        group.put.extend(new)
-        await asyncio.shield(group.done)
+        await asyncio.shield(self.deletion(message, *new))
 
     async def delay(self, message: Message, until_ms: int, state: str | None = None) -> None:
         """Give the message back, to be taken at `until_ms` or later."""
+        await asyncio.shield(self.delaying(message, until_ms, state))
+
+    def deletion(self, message: Message, *new: NewMessage) -> asyncio.Future[None]:
+        """`delete` for callbacks. The future is that of many: never cancel it."""
+        group = self._group()
+        group.delete.append(message)
+        group.put.extend(new)
+        return group.done
+
+    def delaying(self, message: Message, until_ms: int, state: str | None = None) -> asyncio.Future[None]:
+        """`delay` for callbacks. The future is that of many: never cancel it."""
         group = self._group()
         group.delay.append((message if state is None else replace(message, state=state), until_ms))
-        await asyncio.shield(group.done)
+        return group.done
 
     async def take(
         self, lane: str, *, now_ms: int, until_ms: int, limit: int, max_bytes: int, held: Container[int] = ()
@@ -261,6 +279,7 @@ class Queue:
             group = self._open = _Group()
             self._last = tasks.detach(f"queue {self.name}", self._commit(group, self._last))
             group.done = self._last
+            group.done.add_done_callback(group.ended)
         return self._open
 
     async def _commit(self, group: "_Group", before: asyncio.Task[None] | None) -> None:
@@ -268,23 +287,44 @@ class Queue:
             # The group fills while the commit before it is on its way.
             await asyncio.wait({before})
         self._open = None
-        await self._database.write(group.write)
+        group.numbers = await self._database.write(lambda connection: group.write(connection, self._owner))
 
 
 class _Group:
     """What waits for the same commit."""
 
-    __slots__ = ("delay", "delete", "done", "put")
+    __slots__ = ("delay", "delete", "done", "numbers", "put", "put_taken")
     done: asyncio.Task[None]
 
     def __init__(self) -> None:
         self.put: list[NewMessage] = []
+        self.put_taken: list[tuple[NewMessage, int, asyncio.Future[Message]]] = []
+        self.numbers: list[int] = []
+        """Of `put_taken`, in their order."""
         self.delete: list[Message] = []
         self.delay: list[tuple[Message, int]] = []
 
-    def write(self, connection: Connection) -> None:
+    def ended(self, done: asyncio.Future[None]) -> None:
+        """Tell those who have taken what they put."""
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        for at, (new, _, taken) in enumerate(self.put_taken):
+            if taken.done():
+                continue
+            if error is not None:
+                taken.set_exception(error)
+            else:
+                taken.set_result(Message(id=self.numbers[at], lane=new.lane, takes=1, state=new.state, body=new.body))
+
+    def write(self, connection: Connection, owner: str) -> list[int]:
+        numbers: list[int] = []
         if self.put:
             connection.execute(insert(messages), [_row(new) for new in self.put])
+        if self.put_taken:
+            rows = [
+                {**_row(new), "visible_ms": until_ms, "takes": 1, "taken_by": owner}
+                for new, until_ms, _ in self.put_taken
+            ]
+            numbers.extend(connection.execute(_PUT_TAKEN, rows).scalars())
         if self.delete:
             connection.execute(_DELETE, [_receipt(message) for message in self.delete])
         if self.delay:
@@ -295,6 +335,7 @@ class _Group:
                     for message, until_ms in self.delay
                 ],
             )
+        return numbers
 
 
 def _row(new: NewMessage) -> dict[str, Any]:
@@ -330,6 +371,7 @@ def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
 _SIZE = func.length(messages.c.body).label("size")
 """SQLite knows it without reading the body, which the column behind the body it does not."""
 _IS = and_(messages.c.id == bindparam("m_id"), messages.c.takes == bindparam("m_takes"))
+_PUT_TAKEN = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
 _DELETE = delete(messages).where(_IS)
 _DELAY = (
     update(messages).where(_IS).values(visible_ms=bindparam("m_visible_ms"), state=bindparam("m_state"), taken_by=None)

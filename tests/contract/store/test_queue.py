@@ -114,6 +114,33 @@ async def test_a_take_has_no_more_bytes_than_asked_for_but_one_message_always(qu
     assert [await sizes() for _ in range(4)] == [[60], [60], [200], []]
 
 
+async def test_a_message_can_be_put_and_taken_in_one_commit(database: Database, queue: Queue) -> None:
+    first, second = await asyncio.gather(queue.put_taken(new("1"), 50), queue.put_taken(new("2", state="s"), 50))
+    assert (first.body, first.takes, second.body, second.state) == (b"1", 1, b"2", "s")
+    assert bodies(await take(queue)) == []
+    await queue.delete(first)
+    assert bodies(await take(queue, now_ms=50)) == ["2"], "what is not deleted in time comes again"
+    await queue.delete(second)
+    assert await queue.count("a") == 1, "an older receipt has no effect"
+    await queue.put_taken(new("3"), 1000)
+    assert await Queue(database, "events").recover(1) == 2
+
+
+async def test_many_messages_that_are_put_and_taken_keep_their_numbers(queue: Queue) -> None:
+    taken = await asyncio.gather(*(queue.put_taken(new(str(number)), 50) for number in range(200)))
+    listed = {each.id for each in await queue.listed("a", 999)}
+    assert [message.body.decode() for message in taken] == [str(number) for number in range(200)]
+    assert {message.id for message in taken} == listed
+    await queue.delete(taken[7])
+    assert listed - {each.id for each in await queue.listed("a", 999)} == {taken[7].id}
+
+
+async def test_a_message_that_cannot_be_put_is_not_taken(database: Database, queue: Queue) -> None:
+    await database.close()
+    with pytest.raises(PlatformFault):
+        await queue.put_taken(new("1"), 50)
+
+
 async def test_the_next_time_of_a_lane_is_told(queue: Queue) -> None:
     await queue.put(new("now"), new("later", visible_ms=700), new("soon", visible_ms=50))
     assert (await take(queue)).next_ms == 50

@@ -26,6 +26,7 @@ from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.events import WaitingEvent
 from lambent.invocation.lanes import HIDDEN_MS
 from lambent.invocation.leases import Kind
+from lambent.invocation.metrics import Metrics
 from lambent.invocation.trace import invocations, outgoing
 from lambent.store.database import Database
 from lambent.testing.manual_clock import START, ManualClock
@@ -126,8 +127,10 @@ class Kit:
             ("events", "PutEvents"): {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]},
             ("s3", "PutObject"): {},
         }
+        self.metrics = Metrics(self.clock)
         self.events = EventQueue(
             database=database,
+            metrics=self.metrics,
             clock=self.clock,
             functions=self.functions,
             resolver=self.functions,
@@ -305,8 +308,7 @@ async def test_the_events_of_a_deleted_function_are_dropped(kit: Kit, caplog: py
 
 async def test_a_reservation_limits_the_attempts_of_its_function(kit: Kit) -> None:
     kit.functions.numbers["a"] = 2
-    for number in range(20):
-        await kit.accept(request_id=f"r-{number}")
+    await asyncio.gather(*(kit.accept(request_id=f"r-{number}") for number in range(20)))
     await kit.idle()
     assert (len(kit.router.seen), kit.router.peak["a"]) == (20, 2)
 
@@ -526,3 +528,64 @@ async def test_a_reset_drops_what_waits(kit: Kit) -> None:
     await kit.events.reset()
     await kit.advance(7200)
     assert kit.attempts() == [0]
+
+
+async def test_an_event_that_was_executed_is_not_executed_again_because_the_store_was_full(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = True
+    write = kit.database.write
+
+    async def refuse(work: Any, **options: Any) -> Any:
+        if full and kit.router.seen:
+            raise PlatformFault("The store cannot write: disk is full")
+        return await write(work, **options)
+
+    monkeypatch.setattr(kit.database, "write", refuse)
+    gate = asyncio.Event()
+    kit.router.reactions["a"] = [gate]
+    await asyncio.gather(kit.accept(request_id="r-1"), kit.accept(request_id="r-2"))
+    await until(lambda: kit.router.running.get("a") == 2)
+    with pytest.raises(PlatformFault):
+        await kit.accept(request_id="r-3")
+    gate.set()
+    for _ in range(5):
+        await kit.clock.someone_sleeps()
+        await kit.clock.advance(1)
+    assert len(await kit.waiting()) == 2
+    full = False
+    await until(lambda: not kit.events.worker.running)
+    await kit.advance(2)
+    assert await kit.waiting() == []
+    await kit.advance(HIDDEN_MS / 1000 + 60)
+    assert len(kit.attempts()) == 2
+    assert {request.request_id for _, _, request in kit.router.seen} == {"r-1", "r-2"}
+
+
+async def test_a_caller_who_goes_away_does_not_take_an_event_along(kit: Kit) -> None:
+    accepting = asyncio.ensure_future(kit.accept())
+    await asyncio.sleep(0)
+    accepting.cancel()
+    await until(lambda: len(kit.router.seen) == 1)
+    await kit.idle()
+    assert await kit.waiting() == []
+
+
+async def test_each_event_is_counted(kit: Kit) -> None:
+    def total(name: str) -> float | None:
+        found = kit.metrics.totals().get(name)
+        return None if found is None else found.sum
+
+    dead = "arn:aws:sqs:us-east-1:000000000000:dead"
+    kit.functions.add("a", config(maximum_retry_attempts=1, on_failure=TOPIC_ARN), dead_letter_arn=dead)
+    kit.router.reactions["a"] = [FAILURE]
+    kit.caller.answers = {}
+    await kit.accept()
+    await kit.idle()
+    assert (total("AsyncEventsReceived"), total("AsyncEventAge"), total("AsyncEventsDropped")) == (1, 0, None)
+    await kit.advance(60)
+    assert (total("AsyncEventAge"), total("AsyncEventsDropped")) == (60_000, 1)
+    await kit.advance(120)
+    assert (total("DestinationDeliveryFailures"), total("DeadLetterErrors")) == (1, 1)
+    (source,) = {source for source, name in kit.metrics.sources("000000000000", "us-east-1") if name[0] == "A"}
+    assert (source.key.name, source.qualifier) == ("a", None)
