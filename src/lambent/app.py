@@ -20,7 +20,10 @@ import uvloop
 from lambent import development_clock
 from lambent.admin import Admin
 from lambent.aws.service import Handler
+from lambent.bill_routes import BillRoutes
 from lambent.billing import prices
+from lambent.billing.budgets import Budgets
+from lambent.billing.desk import Desk
 from lambent.billing.ledger import Ledger
 from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
@@ -137,8 +140,12 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         logs = LogsService(database, clock, retention=retention)
         stack.push_async_callback(logs.close)
-        ledger = Ledger(database, clock, prices.default())
+        table_of_prices = prices.default() if settings.prices is None else prices.load(settings.prices[1])
+        ledger = Ledger(database, clock, table_of_prices)
         stack.push_async_callback(ledger.close)
+        budgets = Budgets(database, clock, table_of_prices)
+        budgets.load()
+        ledger.stored = budgets.stored
         choosing = await _begin_to_choose(stack, settings, host)
 
         keys = KnownKeys(clock)
@@ -222,7 +229,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         concurrency = Concurrency(
             settings.account_concurrency, control_plane.read_model, clock=clock, rate=quotas.invocation_rate
         )
-        router = Router(concurrency, pool, counted)
+        router = Router(concurrency, pool, counted, budgets)
         recursion = LoopDetection(control_plane.read_model, counted)
         events = EventQueue(
             database=database,
@@ -254,6 +261,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             control_plane.reset,
             logs.reset,
             ledger.reset,
+            budgets.reset,
             neighbours.reset,
             sts.reset,
         )
@@ -270,7 +278,15 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             virtual_clock=virtual is not None,
         )
         events_route = EventsRoute(events, control_plane.read_model, keys, schedule)
-        gateway.routes = admin.routes() | events_route.routes()
+        desk = Desk(
+            database=database,
+            clock=clock,
+            prices=table_of_prices,
+            ledger=ledger,
+            budgets=budgets,
+            functions=control_plane.read_model.get,
+        )
+        gateway.routes = admin.routes() | events_route.routes() | BillRoutes(desk, keys).routes()
         if virtual is not None and settings.virtual_clock:
             timed = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
             gateway.routes |= DevelopmentClock(virtual, data_dir, timed).routes()

@@ -32,6 +32,7 @@ COMMANDS = {
     "sign": Entry("lambent.cli.sign:sign", "Sign a package for functions with a code signing configuration."),
     "invoke": Entry("lambent.cli.invoke:invoke", "Invoke a function."),
     "logs": Entry("lambent.cli.logs:logs", "Show a function's log."),
+    "bill": Entry("lambent.cli.bill:bill", "Show what the month would have cost on AWS; set budgets."),
     "function": Entry("lambent.cli.function:function", "List functions, or show one."),
     "events": Entry("lambent.cli.events:events", "Show what waits, is retried or has failed; redrive and purge."),
     "clock": Entry("lambent.cli.clock:clock", "Show and advance the time of retries, with `up --virtual-clock`."),

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from lambent.billing import prices
 from lambent.cli.failure import USAGE, Failure
-from lambent.core.settings import Given, Settings, SettingsError, days, files, load, numbers
+from lambent.core.settings import Given, Settings, SettingsError, days, files, load, numbers, text_file
 from lambent.functions.quotas import configured
 from lambent.runtimes.identifiers import IDENTIFIERS
 
@@ -53,7 +54,11 @@ def deprecations(texts: Sequence[str]) -> tuple[tuple[str, date], ...] | None:
 def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """The settings in force; one line instead where they cannot be used."""
     try:
-        given = {"quotas": _quotas(flags.get("quotas") or ()), "signing_profiles": _keys(flags.get("signing_profiles"))}
+        given = {
+            "quotas": _quotas(flags.get("quotas") or ()),
+            "signing_profiles": _keys(flags.get("signing_profiles")),
+            "prices": text_file(flags["prices"], "--prices") if flags.get("prices") else None,
+        }
         found = load({**flags, **given}, config=config)
         configured(found.quotas, found.account_concurrency)
         _check_runtimes(name for name, _ in found.deprecated_runtimes)
@@ -62,9 +67,18 @@ def settings(flags: Mapping[str, Any], config: Path | None) -> Settings:
             from lambent.functions.signing import profiles
 
             profiles.load(found.signing_profiles)
+        if found.prices is not None:
+            _check_prices(*found.prices)
     except SettingsError as error:
         raise Failure(str(error), USAGE) from error
     return found
+
+
+def _check_prices(path: str, text: str) -> None:
+    try:
+        prices.load(text)
+    except prices.PricesError as error:
+        raise SettingsError(f"prices: {path}: {error}") from None
 
 
 def _check_runtimes(names: Iterable[str]) -> None:

@@ -154,6 +154,7 @@ UNUSABLE_PATH = frozenset(
     metavar="ARN=FILE",
     help="The public key of a signing profile version; see docs/code-signing.md.",
 )
+@click.option("--prices", metavar="FILE", help="TOML with prices that differ from AWS's; see docs/billing.md.")
 @click.option(
     "--until-stdin-ends", is_flag=True, help="Stop also at the end of standard input: with the program that holds it."
 )

@@ -93,6 +93,9 @@ class Settings:
     signing_profiles: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
     """Public keys of signing profiles: (ARN of the profile version, the PEM in the file that was named). Read here,
     while the process may read it; `functions.signing.profiles` knows what is in it."""
+    prices: tuple[str, str] | None = None
+    """(path, text) of a table of prices that is laid over AWS's. Read here for the same reason; `billing.prices` knows
+    its form."""
     quotas: Mapping[str, Given] = field(default_factory=dict)
     """Limits by name; `functions.quotas` knows them. Each name comes from the highest source that gives it."""
 
@@ -205,6 +208,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return days(value, place)
         case "signing_profiles":
             return files(value, place)
+        case "prices":
+            return text_file(value, place)
         case "quotas":
             return numbers(value, place)
         case _:
@@ -366,6 +371,17 @@ def files(value: object, place: str) -> tuple[tuple[str, bytes], ...]:
         except OSError as error:
             raise SettingsError(f"{place}: {path} cannot be read: {error.strerror}") from None
     return tuple(found)
+
+
+def text_file(value: object, place: str) -> tuple[str, str]:
+    """The path of a text file, and what it holds. Raises `SettingsError`."""
+    path = _text(value, place)
+    try:
+        return path, Path(path).expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{place}: {path} is no text") from None
+    except OSError as error:
+        raise SettingsError(f"{place}: {path} cannot be read: {error.strerror}") from None
 
 
 def numbers(value: object, place: str) -> dict[str, Given]:

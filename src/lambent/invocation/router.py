@@ -39,6 +39,7 @@ class Router:
         once or when awaited.
         """
         if self._admission is not None and (refusal := self._admission.refuses(version.key)) is not None:
+            self._count_throttle(refusal, version, request)
             raise refusal
         environment = self._placement.take(version, request.tenant_id)
         if environment is None:

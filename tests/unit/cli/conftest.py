@@ -49,7 +49,7 @@ def server() -> Iterator[ScriptedServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = reply
+        do_GET = do_POST = do_PUT = do_DELETE = reply
 
         def log_message(self, format: str, *args: object) -> None: ...
 
