@@ -22,6 +22,7 @@ UNENDED = re.compile(r"(?<=[^\n])(?=END RequestId: [0-9a-f-]{36}\n)")
 @click.argument("payload", required=False)
 @click.option("--payload-file", type=click.Path(path_type=Path), help="Read the payload from a file.")
 @click.option("--qualifier", help="Version or alias.")
+@click.option("--async", "event", is_flag=True, help="Do not wait: print the request id when the event is accepted.")
 @click.option("--log", is_flag=True, help="Show the end of the invocation's log on stderr.")
 @options.as_json
 @options.endpoint
@@ -32,21 +33,32 @@ def invoke(
     payload: str | None,
     payload_file: Path | None,
     qualifier: str | None,
+    event: bool,
     log: bool,
     as_json: bool,
     endpoint: str | None,
 ) -> None:
     """Invoke FUNCTION (a name or an ARN) with the JSON text PAYLOAD; `-` reads it from stdin, none sends {}.
 
-    Prints the function's answer. When the function failed, its error is printed and the exit code is 1.
+    Prints the function's answer. When the function failed, its error is printed and the exit code is 1. What was
+    accepted with --async is shown by `lambent events`.
     """
+    if event and log:
+        raise Failure(
+            "an event is accepted without being waited for: there is no log to show; see: lambent logs", USAGE
+        )
     body = read_payload(payload, payload_file)
     path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-    headers = {"content-type": "application/json", "x-amz-invocation-type": "RequestResponse"}
-    if log or as_json:
+    kind = "Event" if event else "RequestResponse"
+    headers = {"content-type": "application/json", "x-amz-invocation-type": kind}
+    if not event and (log or as_json):
         headers["x-amz-log-type"] = "Tail"
     query = {"Qualifier": qualifier} if qualifier else None
     reply = Client.choose(endpoint).call("POST", path, query, body, headers)
+    if event:
+        accepted = {"StatusCode": reply.status, "RequestId": reply.headers.get("x-amzn-requestid", "")}
+        click.echo(json.dumps(accepted, indent=2) if as_json else accepted["RequestId"])
+        return
     if log and not as_json:
         # Inside a message, runtimes write lines apart with CR, as on AWS; a terminal would overwrite them.
         text = UNENDED.sub("\n", _log(reply).replace("\r", "\n"))

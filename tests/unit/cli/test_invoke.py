@@ -120,3 +120,20 @@ def test_json_holds_what_the_headers_said(run: Run, server: ScriptedServer) -> N
         "LogResult": "line\n",
         "Payload": {"n": 1},
     }
+
+
+def test_an_event_is_told_by_its_request_id(run: Run, server: ScriptedServer) -> None:
+    path = "/2015-03-31/functions/orders/invocations"
+    server.answer("POST", path, b"", 202, {"x-amzn-requestid": "r-1"})
+    assert run("invoke", "orders", "[7]", "--async", "--endpoint", server.url) == Outcome(0, "r-1\n", "")
+    _, _, headers, body = server.asked[-1]
+    assert (headers["x-amz-invocation-type"], body) == ("Event", b"[7]")
+    shown = run("invoke", "orders", "--async", "--json", "--endpoint", server.url).out
+    assert json.loads(shown) == {"StatusCode": 202, "RequestId": "r-1"}
+    assert "x-amz-log-type" not in server.asked[-1][2]
+
+
+def test_the_log_of_an_event_is_not_waited_for(run: Run) -> None:
+    refused = run("invoke", "orders", "--async", "--log")
+    assert refused.code == 2
+    assert "see: lambent logs" in refused.err
