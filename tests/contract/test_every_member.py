@@ -28,7 +28,7 @@ WHAT: Final[Mapping[str, frozenset[str]]] = {
         {
             *("ClientContext", "DestinationConfig", "InvocationType", "InvokeArgs", "LogType", "Payload"),
             *("MaximumEventAgeInSeconds", "MaximumRetryAttempts", "ProvisionedConcurrentExecutions"),
-            *("RecursiveLoop", "ReservedConcurrentExecutions", "RoutingConfig"),
+            *("TenantId", "RecursiveLoop", "ReservedConcurrentExecutions", "RoutingConfig"),
         }
     ),
     "decides about function URLs": frozenset({"AuthType", "Cors"}),
@@ -50,7 +50,7 @@ WHAT: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "is refused by its name while it asks for something": frozenset(
-        {"DurableExecutionName", "InvokeMode", "RuntimeVersionArn", "TenantId", "UpdateRuntimeOn"}
+        {"DurableExecutionName", "InvokeMode", "RuntimeVersionArn", "UpdateRuntimeOn"}
     ),
 }
 

@@ -142,6 +142,8 @@ class FunctionVersion:
     image: Image | None = None
     snap_start: bool = False
     """ApplyOn is PublishedVersions."""
+    tenant_isolation: bool = False
+    """TenantIsolationMode is PER_TENANT: said at creation, and for good."""
     fork_latest: bool = False
     """Never stored: its environments come from one that was initialised, although it is not published."""
     runtime_version_arn: str | None = None

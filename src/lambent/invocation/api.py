@@ -19,6 +19,7 @@ from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
+from lambent.invocation.tenants import tenant_of
 
 
 class Invocation:
@@ -58,11 +59,12 @@ class Invocation:
             context.identity.arn,
         )
         version = resolution.function
+        tenant_id = tenant_of(version, parameters.get("TenantId"))
         _refuse_unknown(parameters)
         event = payload.checked(body)
         client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
         if invocation_type == "Event":
-            return self._accept(context, resolution, event)
+            return self._accept(context, resolution, event, tenant_id)
         require_active(version)
         if invocation_type == "DryRun":
             return _dry_run()
@@ -80,13 +82,18 @@ class Invocation:
                 trace_header=trace_header,
                 client_context=client_context,
                 keep_tail=parameters.get("LogType") == "Tail",
+                tenant_id=tenant_id,
             ),
         )
         reply = partial(_reply, version.version, trace_header)
         return Promised(running, reply) if isinstance(running, asyncio.Future) else _awaited(running, reply)
 
-    async def _accept(self, context: CallContext, resolution: Resolution, event: bytes) -> Result:
-        header = await self._events.accept(resolution, event, context.request_id, context.trace_header)
+    async def _accept(
+        self, context: CallContext, resolution: Resolution, event: bytes, tenant_id: str | None
+    ) -> Result:
+        header = await self._events.accept(
+            resolution, event, context.request_id, context.trace_header, tenant_id=tenant_id
+        )
         return {"StatusCode": 202, RESPONSE_HEADERS: {"X-Amzn-Trace-Id": header}}
 
     async def invoke_async(self, context: CallContext, parameters: Parameters) -> Result:
@@ -96,6 +103,8 @@ class Invocation:
         resolution = self._resolver.resolve(
             context.account, context.region, parameters["FunctionName"], None, context.identity.arn
         )
+        # The operation is older than tenants, and has no place for one.
+        tenant_of(resolution.function, None)
         await self._events.accept(resolution, payload.checked(body), context.request_id, context.trace_header)
         return {"Status": 202}
 
@@ -124,8 +133,6 @@ def _reply(version: str, trace_header: str, result: InvokeResult) -> Result:
 
 
 def _refuse_unknown(parameters: Parameters) -> None:
-    if parameters.get("TenantId") is not None:
-        raise invalid_parameter("The invoked function is not enabled with tenancy configuration.")
     if parameters.get("DurableExecutionName") is not None:
         raise invalid_parameter("DurableExecutionName is only supported for durable functions.")
 

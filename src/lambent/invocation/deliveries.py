@@ -133,6 +133,8 @@ class Deliveries:
         caller = None if arn.account == delivery.account else delivery.role
         target = self._resolver.resolve(delivery.account, arn.region, delivery.target_arn, None, caller)
         key = target.function.key
+        if target.function.tenant_isolation:
+            raise Undeliverable("the function has tenants, and a record is of none of them")
         now_ms = self._clock.epoch_ms()
         event = Event(
             account=key.account,

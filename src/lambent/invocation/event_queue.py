@@ -107,7 +107,15 @@ class EventQueue:
             for name, work in (("event queue", worker.run), ("events under way", worker.keep)):
                 self._loops.append(tasks.keep_running(name, work))
 
-    async def accept(self, resolution: Resolution, payload: bytes, request_id: str, trace_header: str | None) -> str:
+    async def accept(
+        self,
+        resolution: Resolution,
+        payload: bytes,
+        request_id: str,
+        trace_header: str | None,
+        *,
+        tenant_id: str | None = None,
+    ) -> str:
         """Take an event over; return its trace header once it is on disk. Raises PlatformFault when it is not."""
         now_ms = self._clock.epoch_ms()
         key = resolution.function.key
@@ -119,6 +127,7 @@ class EventQueue:
             request_id=request_id,
             trace_header=trace.accepted(trace_header, epoch_ms=now_ms),
             accepted_ms=now_ms,
+            tenant_id=tenant_id,
         )
         await self.worker.put(event.message(payload, now_ms))
         self._metrics.count(key, "AsyncEventsReceived", qualifier=event.qualifier)
@@ -233,6 +242,7 @@ class EventQueue:
             function_arn=resolution.invoked_arn,
             trace_header=header,
             request_units=event_units(len(payload)),
+            tenant_id=event.tenant_id,
         )
         try:
             result = await self._router.invoke(version, request, kind=Kind.EVENT)

@@ -27,6 +27,7 @@ class Event:
     accepted_ms: int
     attempts: int = 0
     refusals: int = 0
+    tenant_id: str | None = None
     refused_status: int | None = None
     """429 or 500 of the last attempt that the function did not see."""
     last_error: str = ""

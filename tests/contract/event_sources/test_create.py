@@ -391,3 +391,10 @@ async def test_a_function_of_another_account_cannot_be_mapped(mapped: Mappings) 
     name = "210987654321:function:f"
     status, code, _ = await mapped.refused("create_event_source_mapping", FunctionName=name, **MINIMAL["sqs"])
     assert (status, code) == (403, "AccessDeniedException")
+
+
+async def test_a_function_with_tenants_has_no_mapping(lambda_: Mappings) -> None:
+    await lambda_.created(TenancyConfig={"TenantIsolationMode": "PER_TENANT"})
+    status, code, message = await lambda_.refused("create_event_source_mapping", FunctionName="f", **MINIMAL["sqs"])
+    assert (status, code) == (400, IPV)
+    assert message.startswith("An event source mapping is not supported")

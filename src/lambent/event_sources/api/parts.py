@@ -10,6 +10,7 @@ from lambent.event_sources.api.validation import MappedFunction
 from lambent.event_sources.changes import Changes, ReadModel
 from lambent.event_sources.existence import Sources
 from lambent.event_sources.records import AT_REST, EventSourceMapping, MappingKey
+from lambent.functions.api.validation import refuse_for_tenants
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel as Functions
 from lambent.functions.records import LATEST, Alias, Function, FunctionVersion
@@ -61,6 +62,7 @@ def function_of(parts: Parts, context: CallContext, name: str) -> MappedFunction
     version = None if function is None else _version(function, target.qualifier)
     if version is None:
         return None
+    refuse_for_tenants(version, "An event source mapping")
     return MappedFunction(target.arn, target.key.name, version.timeout_s, version.role)
 
 

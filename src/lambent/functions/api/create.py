@@ -140,6 +140,7 @@ def _new_version(parts: Parts, key: FunctionKey, parameters: Parameters, code: C
         kms_key_arn=parameters.get("KMSKeyArn") or None,
         dead_letter_arn=dead_letter_of(parameters) or None,
         snap_start=snap_start_of(parameters) or False,
+        tenant_isolation=bool(parameters.get("TenancyConfig")),
         left_network=parameters.get("VpcConfig") is not None,
         state=State.PENDING,
         state_reason=revise.CREATING_REASON,

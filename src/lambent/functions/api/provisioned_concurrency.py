@@ -13,6 +13,7 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, existing, page, target
 from lambent.functions.api.shapes import timestamp
+from lambent.functions.api.validation import refuse_for_tenants
 from lambent.functions.changes import Change
 from lambent.functions.provisioned import shares
 from lambent.functions.records import LATEST, Alias, Function, ProvisionedConcurrency, ReservedConcurrency
@@ -35,7 +36,9 @@ async def put_provisioned_concurrency_config(parts: Parts, context: CallContext,
     qualifier = str(found.qualifier)
     config = ProvisionedConcurrency(parameters["ProvisionedConcurrentExecutions"], parts.clock.now())
     # Published versions are looked up in memory: they do not change.
-    _check_snap_start(_check_qualifier(parts.read_model.get(found.key), found), qualifier)
+    function = _check_qualifier(parts.read_model.get(found.key), found)
+    refuse_for_tenants(function.latest, "Provisioned Concurrency")
+    _check_snap_start(function, qualifier)
 
     def decide(connection: Connection) -> Change:
         function = existing(store.load(connection, found.key), found.key)

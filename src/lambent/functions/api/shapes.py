@@ -56,6 +56,8 @@ def configuration(
         ]
     if version.kms_key_arn is not None:
         shape["KMSKeyArn"] = version.kms_key_arn
+    if version.tenant_isolation:
+        shape["TenancyConfig"] = {"TenantIsolationMode": "PER_TENANT"}
     if version.signing_profile_version_arn is not None:
         shape["SigningProfileVersionArn"] = version.signing_profile_version_arn
         shape["SigningJobArn"] = version.signing_job_arn

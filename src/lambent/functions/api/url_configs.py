@@ -16,6 +16,7 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.ids import lower32
 from lambent.functions import store
 from lambent.functions.api.parts import Parts, page, target
+from lambent.functions.api.validation import refuse_for_tenants
 from lambent.functions.changes import Change
 from lambent.functions.records import Alias, Cors, Function, UrlConfig
 from lambent.functions.resolve import Target
@@ -37,7 +38,7 @@ def operations(parts: Parts) -> Operations:
 
 async def create_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, parameters)
-    _function(parts, found)
+    refuse_for_tenants(_function(parts, found).latest, "A function URL")
     _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
     now = parts.clock.now()

@@ -131,6 +131,7 @@ def check_snap_start(version: FunctionVersion) -> None:
     """Of a function as it will be: what AWS has no snapshots for, and what Lambent has none for."""
     if not version.snap_start:
         return
+    refuse_for_tenants(version, "SnapStart")
     if version.image is not None:
         raise invalid_parameter("SnapStart is not supported for functions created with container images.")
     if version.runtime not in SNAP_START_RUNTIMES:
@@ -139,6 +140,12 @@ def check_snap_start(version: FunctionVersion) -> None:
         raise invalid_parameter(
             f"EphemeralStorage above {SNAP_START_STORAGE_MB} MB is not supported for SnapStart enabled functions."
         )
+
+
+def refuse_for_tenants(version: FunctionVersion, what: str) -> None:
+    """What AWS does not have together with tenant isolation. The words are ours: those of AWS are not known."""
+    if version.tenant_isolation:
+        raise invalid_parameter(f"{what} is not supported for functions with tenant isolation mode PER_TENANT.")
 
 
 def logging_of(parameters: Parameters, current: LoggingConfig) -> LoggingConfig:
