@@ -296,7 +296,7 @@ class Environment:
         try:
             async with self._surroundings.programs.program(self.version, self.identity) as program:
                 try:
-                    async with self._surroundings.gate.passing():
+                    async with self._surroundings.gate.passing(self.version.key):
                         self._beginning.admitted()
                         await self._build(program)
                         await self._init.first(self.domain, program)

@@ -1,18 +1,20 @@
 """The environments of this machine: hands out parked ones, starts new ones, retires and evicts.
 
 A runtime parked in `/next` is the free slot. Within a deployment the one used last goes first (its memory is warm,
-the others may age out). At capacity callers wait in order of arrival, for a short time. It counts no concurrency:
-that is the lease that the caller already holds.
+the others may age out). At capacity callers wait for a short time; whose turn it is, and who gives way, is decided by
+`fairness`. It counts no concurrency: that is the lease that the caller already holds.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
 from lambent.core.clock import Clock
-from lambent.environments import capacity
+from lambent.core.limiter import Buckets, Rate
+from lambent.environments import capacity, fairness
 from lambent.environments.causes import Causes
 from lambent.environments.cold_starts import Beginning, ColdStarts
 from lambent.environments.current import Current
@@ -37,11 +39,13 @@ from lambent.environments.start_gate import StartGate
 from lambent.environments.states import State
 from lambent.environments.stock import OFF, Limits
 from lambent.environments.surroundings import Surroundings
-from lambent.environments.waiting import Waiter, WaitingLine, no_room
+from lambent.environments.waiting import PLACES, Waiter, WaitingLine, no_room, too_fast
 from lambent.functions.quotas import Quotas
-from lambent.functions.records import LATEST, FunctionVersion
+from lambent.functions.records import LATEST, FunctionKey, FunctionVersion
 
 SWEEP_EVERY_S = 5.0
+STARTS_WINDOW_S = 10
+"""In which a function may start as many environments as the quota says."""
 STOP_LIMIT_S = 5.0
 """How long the end of what was told to stop is waited for."""
 
@@ -141,7 +145,16 @@ class Pool:
         self._environments: set[Environment] = set()
         self._unbuilt: set[Environment] = set()
         """Those that may still have to open their descriptors."""
-        self._line = WaitingLine(clock, given_back=self.environment_ready, moved=self._serve_line)
+        limits = self._surroundings.quotas
+        self._line = WaitingLine(
+            clock,
+            given_back=self.environment_ready,
+            moved=self._serve_line,
+            places=max(PLACES, limits.concurrent_executions),
+        )
+        starts = limits.environments_per_10_s
+        self._start_rate = Rate.of(starts / STARTS_WINDOW_S, starts) if starts else None
+        self._starts: Buckets[FunctionKey] = Buckets()
         self._retired: set[str] = set()
         self._dismissed: set[Environment] = set()
         self._causes = Causes()
@@ -161,7 +174,7 @@ class Pool:
 
     @property
     def refused(self) -> int:
-        """Callers who waited in vain for room."""
+        """Callers who waited in vain for room, or found none to wait in."""
         return self._line.refused
 
     def take(self, version: FunctionVersion, tenant_id: str | None = None) -> Environment | None:
@@ -180,8 +193,10 @@ class Pool:
             raise no_room()
         if tenant_id is not None:
             self._check_tenants(version)
-        if self._line.head() is not None or not self._room():
+        if self._line or not self._room() or not self._may_grow(version.key):
             return await self._line.wait(version, tenant_id)
+        if not self._may_start(version.key):
+            raise too_fast()
         return await self._started(self._launch(version, tenant_id))
 
     def retire(self, deployment_id: str) -> None:
@@ -204,7 +219,7 @@ class Pool:
         if self._closing:
             return None
         if not self._room():
-            self._make_room()
+            self._make_room(1)
             return None
         return self._launch(version, provisioned=True)
 
@@ -264,15 +279,21 @@ class Pool:
         if self._closing or slot in self._retired or environment in self._dismissed:
             environment.stop()
             return
-        head = self._line.head()
-        if head is not None and slot_of(head.version, head.tenant_id) == slot:
-            self._line.take().give(environment)
-        elif head is None or environment.identity.provisioned:
+        if not self._line:
+            self._deployments[slot].park(environment)
+            return
+        waiter = self._line.first(environment.version.key, slot)
+        provisioned = environment.identity.provisioned
+        if waiter is not None and (provisioned or not self._gives_way(environment)):
+            self._line.serve(waiter)
+            waiter.give(environment)
+        elif waiter is None and (provisioned or self._room() or not self._next_turns(1, freed=1)):
             self._deployments[slot].park(environment)
         else:
-            # Who waits longest needs room for another function: this environment makes it.
+            # Another function's turn: this environment makes room.
             self._ends[environment] = Cause.EVICTED
             environment.stop()
+        self._serve_line()
 
     def environment_gone(self, environment: Environment) -> None:
         slot = environment.slot
@@ -351,24 +372,83 @@ class Pool:
 
     def _serve_line(self) -> None:
         """Give or start environments for those who wait, as far as there is room."""
-        while (head := self._line.head()) is not None and not self._closing:
-            deployment = self._deployments.get(slot_of(head.version, head.tenant_id))
-            if deployment is not None and (parked := deployment.take()) is not None:
-                self._line.take().give(parked)
+        if not self._line or self._closing:
+            return
+        self._give_parked()
+        room = self._room()
+        idle = sum(len(deployment.parked) for deployment in self._deployments.values())
+        order = self._next_turns(room + idle)
+        for key in order[:room]:
+            waiter = self._line.first(key)
+            assert waiter is not None
+            self._line.serve(waiter)
+            if not self._may_start(key):
+                waiter.refuse(too_fast())
                 continue
-            if not self._room():
-                self._make_room()
-                return
             # It counts from now on; what follows is only the wait for its Init.
-            environment = self._launch(head.version, head.tenant_id, asked_at=head.since)
-            tasks.detach("environment for a waiting caller", self._hand_over(environment, self._line.take()))
+            environment = self._launch(waiter.version, waiter.tenant_id, asked_at=waiter.since)
+            tasks.detach("environment for a waiting caller", self._hand_over(environment, waiter))
+        if len(order) > room:
+            self._make_room(len(order) - room)
+
+    def _give_parked(self) -> None:
+        """What is idle to those who can use it as it is."""
+        for slot, deployment in self._deployments.items():
+            while deployment.parked or deployment.provisioned:
+                version = next(iter(deployment.all)).version
+                waiter = self._line.first(version.key, slot)
+                if waiter is None or (parked := deployment.take()) is None:
+                    break
+                self._line.serve(waiter)
+                waiter.give(parked)
+
+    def _next_turns(self, most: int, *, freed: int = 0, but: FunctionKey | None = None) -> list[FunctionKey]:
+        """Who of those who wait gets the next places. `freed`: environments that would be stopped for it."""
+        if not most or self._line.waits_only(but):
+            return []
+        claims = [claim for claim in self._line.claims(self._holds()) if claim.key != but]
+        return fairness.turns(claims, self._free() + freed, self._capacity, most)
+
+    def _gives_way(self, environment: Environment) -> bool:
+        """Whether it is stopped for another function although its own has callers who wait."""
+        own = environment.version.key
+        turn = self._next_turns(1, freed=1, but=own)
+        if not turn or self._room():
+            return False
+        holds = self._holds()
+        other = next(claim for claim in self._line.claims(holds) if claim.key == turn[0])
+        return fairness.gives_way(holds[own], other, self._clock.monotonic())
+
+    def _may_grow(self, key: FunctionKey) -> bool:
+        free = self._capacity - len(self._environments)
+        # Most of the time there is plenty, and nothing has to be counted.
+        if free > fairness.kept(self._capacity):
+            return True
+        return fairness.may_grow(self._holds()[key], self._free(), self._capacity)
+
+    def _may_start(self, key: FunctionKey) -> bool:
+        """Whether the rate of new environments allows one more of the function, which then counts."""
+        return self._start_rate is None or self._starts.take(key, self._clock.monotonic(), self._start_rate)
+
+    def _holds(self) -> "Counter[FunctionKey]":
+        """Environments by function, without those that are stopping, and those that are provisioned."""
+        return Counter(
+            each.version.key
+            for each in self._environments
+            if not (each.identity.provisioned or _is_leaving(each, told=each in self._ends))
+        )
+
+    def _free(self) -> int:
+        """Places that are empty, or will be, or are taken by what is idle and not provisioned."""
+        idle = sum(len(deployment.parked) for deployment in self._deployments.values())
+        leaving = sum(_is_leaving(each, told=each in self._ends) for each in self._environments)
+        return self._capacity - len(self._environments) + idle + leaving
 
     async def _hand_over(self, environment: Environment, waiter: Waiter) -> None:
         try:
             await self._started(environment)
         except (ApiError, PlatformFault) as error:
-            if not waiter.environment.done():
-                waiter.environment.set_exception(error)
+            waiter.refuse(error)
             return
         if not waiter.give(environment):
             self.environment_ready(environment)
@@ -382,13 +462,13 @@ class Pool:
         if sum((each.version.account, each.version.region) == scope for each in held) >= limit:
             raise ApiError("TooManyRequestsException", "Rate exceeded", headers={"Retry-After": "1"})
 
-    def _make_room(self) -> None:
-        """Stop as many idle environments as are waited for and not stopping already: first those without extensions,
-        which are gone at once, of them the one that was idle longest."""
+    def _make_room(self, places: int) -> None:
+        """Stop as many idle environments as are needed and not stopping already."""
         leaving = sum(_is_leaving(each, told=each in self._ends) for each in self._environments)
-        parked = sorted(self._parked_by_age(), key=lambda each: bool(each.domain.extensions.all))
-        for environment in parked[: max(0, max(1, len(self._line)) - leaving)]:
-            self._stop_parked(environment, Cause.EVICTED)
+        parked = self._parked_by_age()
+        idle = [fairness.Idle(each.version.key, each.idle_since, bool(each.domain.extensions.all)) for each in parked]
+        for number in fairness.reclaimed(idle)[: max(0, places - leaving)]:
+            self._stop_parked(parked[number], Cause.EVICTED)
 
     def _parked_by_age(self) -> list[Environment]:
         """The one that was idle longest first."""

@@ -241,7 +241,7 @@ async def test_a_burst_of_cold_starts_goes_a_few_at_a_time() -> None:
     go_on = asyncio.Event()
 
     async def start(number: int) -> None:
-        async with gate.passing():
+        async with gate.passing(function_version().key):
             inside.append(number)
             await go_on.wait()
 
@@ -253,6 +253,49 @@ async def test_a_burst_of_cold_starts_goes_a_few_at_a_time() -> None:
     go_on.set()
     await within(asyncio.gather(*starts))
     assert inside == [0, 1, 2, 3, 4]
+
+
+async def test_among_cold_starts_the_function_with_fewest_goes_first() -> None:
+    gate = StartGate(ManualClock(), places=2)
+    inside: list[str] = []
+    leave: dict[str, asyncio.Event] = {}
+
+    async def start(name: str) -> None:
+        leave[name] = asyncio.Event()
+        async with gate.passing(function_version(name=name[0]).key):
+            inside.append(name)
+            await leave[name].wait()
+
+    starts = [asyncio.create_task(start(name)) for name in ("a1", "a2", "a3", "a4", "b1", "c1", "c2")]
+    await settle()
+    assert inside == ["a1", "a2"]
+    starts[5].cancel()
+    for name in ("a1", "a2", "b1", "a3", "c2", "a4"):
+        leave[name].set()
+        await settle()
+    assert inside == ["a1", "a2", "b1", "a3", "c2", "a4"]
+    assert (gate.passing_now, gate.waiting) == (0, 0)
+    await within(asyncio.gather(*starts, return_exceptions=True))
+
+
+async def test_a_start_that_is_given_up_as_its_turn_comes_leaves_its_place_to_the_next() -> None:
+    gate = StartGate(ManualClock(), places=1)
+    inside: list[int] = []
+    go_on = asyncio.Event()
+
+    async def start(number: int) -> None:
+        async with gate.passing(function_version().key):
+            inside.append(number)
+            await go_on.wait()
+
+    starts = [asyncio.create_task(start(number)) for number in range(3)]
+    await settle()
+    go_on.set()
+    await until(starts[0].done)
+    starts[1].cancel()
+    await within(asyncio.gather(*starts, return_exceptions=True))
+    assert inside == [0, 2]
+    assert (gate.passing_now, gate.waiting) == (0, 0)
 
 
 async def test_an_environment_that_cannot_be_killed_is_given_up_but_its_caller_is_answered(

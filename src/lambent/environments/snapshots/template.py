@@ -105,7 +105,7 @@ class Template:
         try:
             async with self._surroundings.programs.program(self.version, self._identity) as program:
                 try:
-                    async with self._surroundings.gate.passing():
+                    async with self._surroundings.gate.passing(self.version.key):
                         outcome = await self._make(program)
                     self.outcome.set_result(outcome)
                     if outcome.taken is Taken.YES:
