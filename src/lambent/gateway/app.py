@@ -17,7 +17,7 @@ from lambent.aws.models import signed_as
 from lambent.aws.outside import REQUEST_BYTES, Outside, UnknownService
 from lambent.aws.service import CallContext, Service
 from lambent.core.clock import SystemClock
-from lambent.core.ids import uuid4
+from lambent.core.ids import request_id as new_request_id
 from lambent.gateway.authenticate import Authenticator, Unchecked
 from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
 from lambent.gateway.direct import direct_way
@@ -102,7 +102,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
-        request_id = adopted_id(headers) or uuid4()
+        request_id = adopted_id(headers) or new_request_id()
         body = BodyReader(receive, headers, self._budget)
         head = HttpRequest(
             scope["method"],

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext
-from lambent.core.ids import uuid4
+from lambent.core.ids import request_id as new_request_id
 from lambent.gateway.authenticate import Authenticator
 from lambent.gateway.dispatch import Api, Begun
 from lambent.gateway.elsewhere import Elsewhere
@@ -66,7 +66,7 @@ class DirectWay:
         api = self._api
         match = api.match_short(request)
         sent_id = headers.get("x-amzn-requestid")
-        request_id = uuid4() if sent_id is None else adopted_id(headers)
+        request_id = new_request_id() if sent_id is None else adopted_id(headers)
         if match is None or request_id is None:
             return None
         if self._urls is not None and self._urls.address(request, self._hosts) is not None:

@@ -6,11 +6,13 @@ here, how often it was invoked again after its first time; the hash is of its AR
 one looks like what functions have seen, and older forms without the leading number are read too.
 """
 
-import os
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
+
+from lambent.core.ids import hex_digits
 
 MAX_FUNCTIONS: Final = 64
 """Of a chain: those that were invoked last. A header must not grow without end."""
@@ -21,7 +23,7 @@ _HOP = re.compile(r"([0-9a-f]{8}):([0-9]{1,6})(?=\||$)")
 
 def outgoing(received: str | None, *, epoch_ms: int, function_arn: str) -> str:
     """The header for the runtime and for the reply. Sampling is the caller's decision (PassThrough)."""
-    random = os.urandom(20).hex()
+    random = hex_digits(40)
     given = _given(received)
     root = given.get("Root") or f"1-{epoch_ms // 1000:08x}-{random[:24]}"
     lineage = _with_hop(given.get("Lineage"), function_arn)
@@ -31,7 +33,7 @@ def outgoing(received: str | None, *, epoch_ms: int, function_arn: str) -> str:
 def accepted(received: str | None, *, epoch_ms: int) -> str:
     """The header of an accepted event: what all of its attempts have in common."""
     given = _given(received)
-    root = given.get("Root") or f"1-{epoch_ms // 1000:08x}-{os.urandom(12).hex()}"
+    root = given.get("Root") or f"1-{epoch_ms // 1000:08x}-{hex_digits(24)}"
     header = f"Root={root};Sampled={_sampled(given)}"
     return f"{header};Lineage={given['Lineage']}" if "Lineage" in given else header
 
@@ -63,6 +65,7 @@ def _sampled(given: Mapping[str, str]) -> str:
     return sampled if sampled in ("0", "1") else "0"
 
 
+@lru_cache(maxsize=4096)
 def _hash(function_arn: str) -> str:
     return f"{zlib.crc32(function_arn.encode()):08x}"
 

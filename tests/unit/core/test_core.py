@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import uuid
 from enum import StrEnum
 
 import pytest
 
 from lambent.core import tasks
-from lambent.core.ids import hex32, uuid4
+from lambent.core.ids import hex32, hex_digits, request_id, uuid4
 from lambent.core.lifecycle import IllegalTransition, step
 
 
@@ -18,6 +20,24 @@ class Light(StrEnum):
 
 
 NEXT = {Light.RED: frozenset({Light.GREEN}), Light.GREEN: frozenset[Light]()}
+
+
+def test_digits_drawn_ahead_are_given_once_and_not_to_a_fork() -> None:
+    drawn = [hex_digits(40) for _ in range(500)]
+    assert len(set(drawn)) == 500
+    assert {len(each) for each in drawn} == {40}
+    forked = "import os, lambent.core.ids as ids; ids.hex_digits(8); os.fork() or print(ids.hex_digits(40), flush=True)"
+    printed = subprocess.run(
+        [sys.executable, "-c", f"{forked} or os._exit(0); print(ids.hex_digits(40))"],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=20,
+    ).stdout  # fmt: skip
+    both = "".join(printed.split())
+    assert len(both) == 80
+    assert both[:40] != both[40:]
+
+
+def test_a_request_id_is_a_uuid_of_version_4() -> None:
+    assert {uuid.UUID(request_id()).version for _ in range(300)} == {4}
 
 
 def test_uuid4_is_a_random_uuid_of_version_4() -> None:
