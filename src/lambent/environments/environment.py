@@ -177,9 +177,8 @@ class Environment:
             self._journal.runtime_done(current.done(time_ms, status, error_type, duration_ms))
         elif current.ended is not None:
             after_ms = duration_ms - (current.ended - current.started) * 1000
-        memory_mb, max_memory_mb = (
-            self.version.memory_mb,
-            self.domain.max_memory_mb(failed=status is not Status.SUCCESS),
+        max_memory_mb = self.domain.max_memory_mb(
+            failed=status is not Status.SUCCESS, took_ms=duration_ms, now=self._clock.monotonic()
         )
         report = Report(
             time_ms,
@@ -188,7 +187,7 @@ class Environment:
             error_type,
             duration_ms,
             None,
-            memory_mb,
+            self.version.memory_mb,
             max_memory_mb,
             extension_overhead_ms=after_ms,
         )

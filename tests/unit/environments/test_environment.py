@@ -307,6 +307,23 @@ async def test_an_unfinished_line_is_part_of_the_invocation_that_wrote_it() -> N
         assert kinds == ["START", "no line break", "END", "REPORT"]
 
 
+async def test_a_brief_invocation_right_after_another_tells_the_peak_that_was_measured_then() -> None:
+    clock = ManualClock()
+    async with Machine(((Echo(),),), clock=clock) as machine:
+
+        async def told_mb() -> int:
+            before = len(machine.log.lines)
+            await machine.invoke()
+            await until(lambda: any(line.startswith("REPORT") for line in machine.log.lines[before:]))
+            return int(machine.log.lines[-1].partition("Max Memory Used: ")[2].partition(" ")[0])
+
+        first = await told_mb()
+        machine.driver.sandboxes[0].peak_bytes = 77 << 20
+        assert await told_mb() == first
+        await clock.advance(0.02)
+        assert await told_mb() == 77
+
+
 async def test_the_memory_of_a_function_is_looked_at_often_and_then_rarely() -> None:
     clock, looked = ManualClock(), []
     async with Machine(((Next(), Hang()),), clock=clock) as machine:
