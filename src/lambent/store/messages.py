@@ -4,14 +4,16 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from lambent.store.columns import ordered_text, row_id
+
 metadata = MetaData()
 
 messages = Table(
     "queue_messages",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", row_id(), primary_key=True),
     Column("queue", String(32), nullable=False),
-    Column("lane", String(160), nullable=False),
+    Column("lane", ordered_text(160), nullable=False),
     Column("visible_ms", BigInteger, nullable=False),
     Column("takes", Integer, nullable=False),
     Column("taken_by", String(36), nullable=True),

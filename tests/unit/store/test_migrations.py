@@ -3,11 +3,12 @@
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, text
 
 from lambent.billing.tables import metadata as billing_metadata
 from lambent.event_sources.store import metadata as mappings_metadata
@@ -22,6 +23,9 @@ from lambent.store.messages import metadata as queue_metadata
 from lambent.store.migrations import snapshot
 from lambent.store.migrations.upgrade import upgrade
 from lambent.store.sqlite import writer_engine
+
+if TYPE_CHECKING:
+    from tests.postgres import Databases
 
 ALL_METADATA: list[MetaData] = [
     billing_metadata,
@@ -42,16 +46,54 @@ def bring_up_to_date(engine: Engine) -> None:
         migrations.bring_up_to_date(connection)
 
 
+def declared() -> MetaData:
+    together = MetaData()
+    for metadata in ALL_METADATA:
+        for table in metadata.sorted_tables:
+            table.to_metadata(together)
+    return together
+
+
 def test_migrations_build_exactly_the_declared_tables(tmp_path: Path) -> None:
     engine = writer_engine(tmp_path / "lambent.db")
     with engine.connect() as connection:
         upgrade(connection)
-    declared = MetaData()
-    for metadata in ALL_METADATA:
-        for table in metadata.sorted_tables:
-            table.to_metadata(declared)
+        assert compare_metadata(MigrationContext.configure(connection), declared()) == []
+
+
+def test_migrations_build_exactly_the_declared_tables_on_postgresql(postgres: "Databases") -> None:
+    """Types, collations, defaults and keys too, as the server itself tells them."""
+    migrated = create_engine(postgres.cluster.create())
+    with migrated.connect() as connection:
+        upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), declared()) == []
+        found = _told(connection)
+    made = create_engine(postgres.cluster.create())
+    with made.connect() as connection:
+        declared().create_all(connection)
+        assert _told(connection) == found
+    for engine in (migrated, made):
+        engine.dispose()
+
+
+def _told(connection: Connection) -> set[tuple[object, ...]]:
+    columns = """
+        SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, collation_name, column_default
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+    """
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+    return {tuple(row) for statement in (columns, indexes) for row in connection.execute(text(statement))}
+
+
+def test_what_postgresql_counts_up_has_64_bits(postgres: "Databases") -> None:
+    engine = create_engine(postgres.cluster.create())
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), declared) == []
+        upgrade(connection)
+        counted = connection.execute(
+            text("SELECT table_name, data_type FROM information_schema.columns WHERE column_default LIKE 'nextval%'")
+        )
+        assert [table for table, kind in counted if kind != "bigint"] == []
+    engine.dispose()
 
 
 def test_the_written_schema_is_what_the_migrations_build(tmp_path: Path) -> None:

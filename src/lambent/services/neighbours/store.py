@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Column, Connection, Float, Integer, MetaData, String, Table, Text, delete, func, insert, select
+from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, delete, func, insert, select
 
 from lambent.services.neighbours.journal import Write
+from lambent.store.columns import row_id
 from lambent.store.vault import vault_of
 
 metadata = MetaData()
@@ -14,7 +15,7 @@ metadata = MetaData()
 writes = Table(
     "iam_writes",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", row_id(), primary_key=True, autoincrement=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("moment", Float, nullable=False),
@@ -24,7 +25,7 @@ writes = Table(
 gone_keys = Table(
     "iam_gone_keys",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", row_id(), primary_key=True, autoincrement=True),
     Column("access_key_id", String(128), nullable=False),
     sqlite_autoincrement=True,
 )

@@ -3,15 +3,17 @@ its streams go to `log_garbage` and a loop sweeps their chunks in steps. Ids are
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
+from lambent.store.columns import ordered_text, row_id
+
 metadata = MetaData()
 
 groups = Table(
     "log_groups",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", row_id(), primary_key=True, autoincrement=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
-    Column("name", String(512), nullable=False),
+    Column("name", ordered_text(512), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("retention_days", Integer, nullable=True),
     Column("tags", Text, nullable=False),
@@ -23,9 +25,9 @@ groups = Table(
 streams = Table(
     "log_streams",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("group_id", Integer, nullable=False),
-    Column("name", String(512), nullable=False),
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("group_id", row_id(), nullable=False),
+    Column("name", ordered_text(512), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("lazy", Integer, nullable=False),
     Column("first_event_ms", BigInteger, nullable=True),
@@ -38,9 +40,9 @@ streams = Table(
 chunks = Table(
     "log_chunks",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("group_id", Integer, nullable=False),
-    Column("stream_id", Integer, nullable=False),
+    Column("id", row_id(), primary_key=True, autoincrement=True),
+    Column("group_id", row_id(), nullable=False),
+    Column("stream_id", row_id(), nullable=False),
     Column("first_ms", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),
     Column("last_sequence", BigInteger, nullable=False),
@@ -54,4 +56,4 @@ chunks = Table(
     sqlite_autoincrement=True,
 )
 
-garbage = Table("log_garbage", metadata, Column("stream_id", Integer, primary_key=True, autoincrement=False))
+garbage = Table("log_garbage", metadata, Column("stream_id", row_id(), primary_key=True, autoincrement=False))

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lambent.store.columns import ordered_text, row_id
+
 revision = "0002"
 down_revision = "0001"
 
@@ -10,10 +12,10 @@ down_revision = "0001"
 def upgrade() -> None:
     op.create_table(
         "log_groups",
-        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("id", row_id(), primary_key=True, autoincrement=True),
         sa.Column("account", sa.String(12), nullable=False),
         sa.Column("region", sa.String(32), nullable=False),
-        sa.Column("name", sa.String(512), nullable=False),
+        sa.Column("name", ordered_text(512), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("retention_days", sa.Integer(), nullable=True),
         sa.Column("tags", sa.Text(), nullable=False),
@@ -23,9 +25,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "log_streams",
-        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
-        sa.Column("group_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(512), nullable=False),
+        sa.Column("id", row_id(), primary_key=True, autoincrement=True),
+        sa.Column("group_id", row_id(), nullable=False),
+        sa.Column("name", ordered_text(512), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("lazy", sa.Integer(), nullable=False),
         sa.Column("first_event_ms", sa.BigInteger(), nullable=True),
@@ -36,9 +38,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "log_chunks",
-        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
-        sa.Column("group_id", sa.Integer(), nullable=False),
-        sa.Column("stream_id", sa.Integer(), nullable=False),
+        sa.Column("id", row_id(), primary_key=True, autoincrement=True),
+        sa.Column("group_id", row_id(), nullable=False),
+        sa.Column("stream_id", row_id(), nullable=False),
         sa.Column("first_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
@@ -51,7 +53,7 @@ def upgrade() -> None:
     op.create_index("log_chunks_by_first", "log_chunks", ["group_id", "first_ms", "last_ms", "stream_id"])
     op.create_index("log_chunks_by_last", "log_chunks", ["group_id", "last_ms", "first_ms", "stream_id"])
     op.create_index("log_chunks_by_stream", "log_chunks", ["stream_id", "disk_bytes"])
-    op.create_table("log_garbage", sa.Column("stream_id", sa.Integer(), primary_key=True, autoincrement=False))
+    op.create_table("log_garbage", sa.Column("stream_id", row_id(), primary_key=True, autoincrement=False))
 
 
 def downgrade() -> None:

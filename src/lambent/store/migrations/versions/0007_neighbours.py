@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lambent.store.columns import row_id
+
 revision = "0007"
 down_revision = "0006"
 
@@ -10,7 +12,7 @@ down_revision = "0006"
 def upgrade() -> None:
     op.create_table(
         "iam_writes",
-        sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("sequence", row_id(), primary_key=True, autoincrement=True),
         sa.Column("account", sa.String(12), nullable=False),
         sa.Column("region", sa.String(32), nullable=False),
         sa.Column("moment", sa.Float(), nullable=False),
@@ -19,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "iam_gone_keys",
-        sa.Column("sequence", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("sequence", row_id(), primary_key=True, autoincrement=True),
         sa.Column("access_key_id", sa.String(128), nullable=False),
         sqlite_autoincrement=True,
     )

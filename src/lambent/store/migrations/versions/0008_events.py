@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lambent.store.columns import ordered_text, row_id
+
 revision = "0008"
 down_revision = "0007"
 
@@ -10,9 +12,9 @@ down_revision = "0007"
 def upgrade() -> None:
     op.create_table(
         "queue_messages",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("id", row_id(), primary_key=True),
         sa.Column("queue", sa.String(32), nullable=False),
-        sa.Column("lane", sa.String(160), nullable=False),
+        sa.Column("lane", ordered_text(160), nullable=False),
         sa.Column("visible_ms", sa.BigInteger(), nullable=False),
         sa.Column("takes", sa.Integer(), nullable=False),
         sa.Column("taken_by", sa.String(36), nullable=True),
