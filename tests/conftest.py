@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.places import Place
+from tests.places import DATABASES, Place, place_of
 
 if TYPE_CHECKING:
     from tests.postgres import Databases
@@ -29,11 +29,7 @@ def postgres() -> "Iterator[Databases]":
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=DATABASES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield Place(tmp_path / "lambent.db")
-    else:
-        made: Databases = request.getfixturevalue("postgres")
-        with made.lent() as url:
-            yield Place(tmp_path / "lambent.db", url)
+    with place_of(request, request.param, tmp_path / "lambent.db") as made:
+        yield made

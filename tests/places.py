@@ -1,9 +1,19 @@
 """Where a test has its database: a file of SQLite, or a database of PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
 
 from lambent.store.database import Database
+
+if TYPE_CHECKING:
+    from tests.postgres import Databases
+
+DATABASES: Final = ("sqlite", "postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +29,13 @@ class Place:
         from tests.postgres import HOME
 
         return Database.open_url(self.url, home=HOME)
+
+
+@contextmanager
+def place_of(request: pytest.FixtureRequest, kind: str, path: Path) -> Iterator[Place]:
+    if kind == "sqlite":
+        yield Place(path)
+        return
+    made: Databases = request.getfixturevalue("postgres")
+    with made.lent() as url:
+        yield Place(path, url)

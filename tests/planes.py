@@ -11,6 +11,7 @@ from lambent.functions.control_plane import ControlPlane
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from tests.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,17 @@ class Opened:
 
 @asynccontextmanager
 async def opened(
-    place: Path, *, support: FakeRuntimeSupport | None = None, clock: Clock | None = None, **options: Any
+    folder: Path,
+    *,
+    place: Place | None = None,
+    support: FakeRuntimeSupport | None = None,
+    clock: Clock | None = None,
+    **options: Any,
 ) -> AsyncIterator[Opened]:
-    """`options`: what else ControlPlane takes."""
+    """`place`: of the database, where that is not in `folder`; `options`: what else ControlPlane takes."""
     support, clock = support or FakeRuntimeSupport(), clock or SystemClock()
-    data_dir = DataDir.open(place)
-    database = Database.open(data_dir.database)
+    data_dir = DataDir.open(folder)
+    database = (place or Place(data_dir.database)).open()
     plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=support, **options)
     plane.start()
     try:

@@ -1,6 +1,6 @@
 """boto3 through the whole gateway to a control plane on a real store."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from lambent.functions.quotas import Quotas
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
 from lambent.testing.scripted_caller import ScriptedCaller
+from tests.places import DATABASES, Place, place_of
 from tests.planes import opened
 from tests.unit.functions.conftest import creation
 
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = "999999999999"
+ON_BOTH = pytest.mark.parametrize("place", DATABASES, indirect=True)
 ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
 
 
@@ -48,11 +50,19 @@ def ec2(neighbours: ScriptedCaller) -> Ec2:
 
 
 @pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """SQLite; a module that says `pytestmark = ON_BOTH` runs on PostgreSQL too."""
+    with place_of(request, getattr(request, "param", "sqlite"), tmp_path / "lambent.db") as made:
+        yield made
+
+
+@pytest.fixture
 async def plane(
-    tmp_path: Path, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller, ec2: Ec2
+    tmp_path: Path, place: Place, support: FakeRuntimeSupport, quotas: Quotas, neighbours: ScriptedCaller, ec2: Ec2
 ) -> AsyncIterator[ControlPlane]:
     async with opened(
         tmp_path / "data",
+        place=place,
         support=support,
         runtime_version_arn=runtime_version_arn,
         code_source=S3Code(neighbours, quotas),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.functions.conftest import ARN, Lambda
+from tests.contract.functions.conftest import ARN, ON_BOTH, Lambda
 
 IPV = "InvalidParameterValueException"
 RNF = "ResourceNotFoundException"
@@ -15,6 +15,8 @@ STALE = (
     "The Revision Id provided does not match the latest Revision Id."
     " Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
 )
+
+pytestmark = ON_BOTH
 
 
 async def versions(lambda_: Lambda, count: int = 2) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
-from tests.contract.functions.conftest import ARN, Lambda
+from tests.contract.functions.conftest import ARN, ON_BOTH, Lambda
+
+pytestmark = ON_BOTH
 
 IPV = "InvalidParameterValueException"
 

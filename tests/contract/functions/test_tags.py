@@ -8,7 +8,9 @@ import pytest
 from lambent.aws.errors import not_found
 from lambent.aws.service import CallContext
 from lambent.functions.control_plane import ControlPlane
-from tests.contract.functions.conftest import ACCOUNT, ARN, Lambda
+from tests.contract.functions.conftest import ACCOUNT, ARN, ON_BOTH, Lambda
+
+pytestmark = ON_BOTH
 
 IPV = "InvalidParameterValueException"
 

@@ -3,8 +3,10 @@
 import pytest
 
 from lambent.testing.runtime_support import FakeRuntimeSupport
-from tests.contract.functions.conftest import ARN, Lambda
+from tests.contract.functions.conftest import ARN, ON_BOTH, Lambda
 from tests.unit.functions.conftest import package
+
+pytestmark = ON_BOTH
 
 IPV = "InvalidParameterValueException"
 

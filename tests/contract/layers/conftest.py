@@ -16,6 +16,7 @@ support = functions.support
 quotas = functions.quotas
 neighbours = functions.neighbours
 ec2 = functions.ec2
+place = functions.place
 plane = functions.plane
 lambda_ = functions.lambda_
 

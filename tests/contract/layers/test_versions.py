@@ -9,9 +9,11 @@ import pytest
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
 from lambent.testing.scripted_caller import ScriptedCaller
-from tests.contract.functions.conftest import Lambda
+from tests.contract.functions.conftest import ON_BOTH, Lambda
 from tests.contract.layers.conftest import LAYER, archive, content, publish
 from tests.unit.functions.conftest import creation
+
+pytestmark = ON_BOTH
 
 IPV = "InvalidParameterValueException"
 MISSING = (404, "ResourceNotFoundException", "The resource you requested does not exist.")

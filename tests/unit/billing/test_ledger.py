@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -16,6 +15,7 @@ from lambent.billing.retention import Retention
 from lambent.billing.rows import OTHER_TENANTS, Rows, Span, Sums
 from lambent.store.database import Database
 from lambent.testing.manual_clock import ManualClock
+from tests.places import Place
 from tests.unit.billing.kit import NOVEMBER_MS, key, usage
 from tests.unit.environments.kit import until
 
@@ -23,8 +23,8 @@ HOUR, DAY = Span.HOUR.ms, Span.DAY.ms
 
 
 @asynccontextmanager
-async def database_at(path: Path) -> AsyncIterator[Database]:
-    database = Database.open(path / "lambent.db")
+async def database_at(place: Place) -> AsyncIterator[Database]:
+    database = place.open()
     try:
         yield database
     finally:
@@ -39,9 +39,9 @@ async def stored(database: Database) -> Rows:
     return await database.read(lambda connection: dict(store.rows_of(connection)))
 
 
-async def test_what_is_metered_is_stored_half_a_flush_later(tmp_path: Path) -> None:
+async def test_what_is_metered_is_stored_half_a_flush_later(place: Place) -> None:
     clock = clock_at()
-    async with database_at(tmp_path) as database:
+    async with database_at(place) as database:
         ledger = Ledger(database, clock, default())
         heard: list[Rows] = []
         ledger.stored = heard.append
@@ -56,21 +56,21 @@ async def test_what_is_metered_is_stored_half_a_flush_later(tmp_path: Path) -> N
         await ledger.close()
 
 
-async def test_rows_of_several_flushes_and_runs_are_added_up(tmp_path: Path) -> None:
+async def test_rows_of_several_flushes_and_runs_are_added_up(place: Place) -> None:
     for _ in range(3):
-        async with database_at(tmp_path) as database:
+        async with database_at(place) as database:
             ledger = Ledger(database, clock_at(), default())
             for _ in range(2):
                 ledger.meter.ended(usage(100))
                 assert await ledger.flush()
             ledger.meter.ended(usage(7))
             await ledger.close()
-    async with database_at(tmp_path) as database:
+    async with database_at(place) as database:
         assert (await stored(database))[key()].billed_ms == 3 * 207
 
 
-async def test_what_cannot_be_stored_waits_and_is_stored_once(tmp_path: Path) -> None:
-    async with database_at(tmp_path) as database:
+async def test_what_cannot_be_stored_waits_and_is_stored_once(place: Place) -> None:
+    async with database_at(place) as database:
         ledger = Ledger(Full(database, 2), clock_at(), default())  # type: ignore[arg-type]
         ledger.meter.ended(usage(1))
         assert not await ledger.flush()
@@ -96,8 +96,8 @@ class Full:
         return await self._database.write(work, **more)  # type: ignore[arg-type]
 
 
-async def test_a_flush_whose_caller_leaves_is_finished(tmp_path: Path) -> None:
-    async with database_at(tmp_path) as database:
+async def test_a_flush_whose_caller_leaves_is_finished(place: Place) -> None:
+    async with database_at(place) as database:
         ledger = Ledger(database, clock_at(), default())
         ledger.meter.ended(usage(5))
         flushing = asyncio.create_task(ledger.flush())
@@ -109,8 +109,8 @@ async def test_a_flush_whose_caller_leaves_is_finished(tmp_path: Path) -> None:
         assert (await stored(database))[key()].billed_ms == 5
 
 
-async def test_minutes_become_hours_hours_days_and_old_days_go(tmp_path: Path) -> None:
-    async with database_at(tmp_path) as database:
+async def test_minutes_become_hours_hours_days_and_old_days_go(place: Place) -> None:
+    async with database_at(place) as database:
         rows = {
             key(start_ms=NOVEMBER_MS - 500 * DAY, span=Span.DAY): Sums(requests=1),
             key(start_ms=NOVEMBER_MS - 40 * DAY + 3 * HOUR): Sums(requests=2),
@@ -128,8 +128,8 @@ async def test_minutes_become_hours_hours_days_and_old_days_go(tmp_path: Path) -
         }
 
 
-async def test_more_rows_than_there_may_be_become_coarser_early_and_tenants_go_before_money(tmp_path: Path) -> None:
-    async with database_at(tmp_path) as database:
+async def test_more_rows_than_there_may_be_become_coarser_early_and_tenants_go_before_money(place: Place) -> None:
+    async with database_at(place) as database:
         rows = {
             key(start_ms=NOVEMBER_MS - 20 * DAY + hour * HOUR, tenant=f"tenant-{tenant}"): Sums(requests=1)
             for hour in range(24)
@@ -142,7 +142,7 @@ async def test_more_rows_than_there_may_be_become_coarser_early_and_tenants_go_b
         }
 
 
-async def test_sums_are_by_any_part_of_the_key_and_by_day(tmp_path: Path) -> None:
+async def test_sums_are_by_any_part_of_the_key_and_by_day(place: Place) -> None:
     rows = {
         key(start_ms=NOVEMBER_MS + 5 * HOUR): Sums(requests=1),
         key(start_ms=NOVEMBER_MS + DAY, span=Span.DAY, function="other"): Sums(requests=2),
@@ -154,6 +154,6 @@ async def test_sums_are_by_any_part_of_the_key_and_by_day(tmp_path: Path) -> Non
         found = store.summed(connection, NOVEMBER_MS, NOVEMBER_MS + 30 * DAY, ("function", "day"), "000000000000")
         return sorted((tuple(each.values()), sums.requests) for each, sums in found)
 
-    async with database_at(tmp_path) as database:
+    async with database_at(place) as database:
         await database.write(lambda connection: store.add(connection, rows))
         assert await database.read(work) == [(("other", NOVEMBER_MS + DAY), 2), (("thumbnail", NOVEMBER_MS), 1)]

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from lambent.invocation.trace import invocations, outgoing
 from lambent.store.database import Database
 from lambent.testing.manual_clock import START, ManualClock
 from lambent.testing.scripted_caller import ScriptedCaller
+from tests.places import Place
 from tests.unit.environments.kit import function_version, until
 
 SUCCESS = InvokeResult(b'"done"')
@@ -185,9 +185,9 @@ class Kit:
 
 
 @asynccontextmanager
-async def opened(path: Path, **options: Any) -> AsyncIterator[Kit]:
+async def opened(place: Place, **options: Any) -> AsyncIterator[Kit]:
     async with AsyncExitStack() as stack:
-        database = Database.open(path / "lambent.db")
+        database = place.open()
         stack.push_async_callback(database.close)
         kit = Kit(database, **options)
         kit.functions.add("a")
@@ -197,8 +197,8 @@ async def opened(path: Path, **options: Any) -> AsyncIterator[Kit]:
 
 
 @pytest.fixture
-async def kit(tmp_path: Path) -> AsyncIterator[Kit]:
-    async with opened(tmp_path) as kit:
+async def kit(place: Place) -> AsyncIterator[Kit]:
+    async with opened(place) as kit:
         yield kit
 
 
@@ -342,24 +342,24 @@ async def test_only_a_window_of_a_backlog_is_in_memory(kit: Kit) -> None:
     assert (kit.events.worker.held, kit.events.worker._lanes, kit.events.worker._held_bytes) == (0, {}, 0)
 
 
-async def test_what_was_under_way_is_attempted_again_by_the_next_server(tmp_path: Path) -> None:
-    async with opened(tmp_path) as first:
+async def test_what_was_under_way_is_attempted_again_by_the_next_server(place: Place) -> None:
+    async with opened(place) as first:
         first.router.reactions["a"] = [asyncio.Event()]
         for number in range(5):
             await first.accept(request_id=f"r-{number}")
         await until(lambda: first.router.running.get("a") == 4)
-    async with opened(tmp_path) as second:
+    async with opened(place) as second:
         await second.idle()
         assert {request.request_id for _, _, request in second.router.seen} == {f"r-{n}" for n in range(5)}
 
 
-async def test_a_retry_keeps_its_time_over_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path) as first:
+async def test_a_retry_keeps_its_time_over_a_restart(place: Place) -> None:
+    async with opened(place) as first:
         first.router.reactions["a"] = [FAILURE]
         await first.accept()
         await first.idle()
         assert len(await first.waiting()) == 1
-    async with opened(tmp_path) as second:
+    async with opened(place) as second:
         second.router.reactions["a"] = [FAILURE]
         for seconds in (59.9, 0.2, 119.8, 0.2, 3600):
             await second.advance(seconds)

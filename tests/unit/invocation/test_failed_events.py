@@ -1,13 +1,13 @@
 """What ended without success is kept for a time, shown, sent again and dropped."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from lambent.functions.records import FunctionKey
 from lambent.invocation import failed_events
 from lambent.invocation.failed_events import FailedEvent
+from tests.places import Place
 from tests.unit.environments.kit import until
 from tests.unit.invocation.test_event_queue import FAILURE, QUEUE_ARN, SUCCESS, Kit, config, kit, opened
 
@@ -120,10 +120,10 @@ async def test_a_purge_drops_what_waits_and_what_failed(kit: Kit) -> None:
     assert await kit.events.counts(A) == (0, 0)
 
 
-async def test_failed_events_survive_a_restart_and_a_reset_drops_them(tmp_path: Path) -> None:
-    async with opened(tmp_path) as first:
+async def test_failed_events_survive_a_restart_and_a_reset_drops_them(place: Place) -> None:
+    async with opened(place) as first:
         await fail(first, "r-1")
-    async with opened(tmp_path) as second:
+    async with opened(place) as second:
         assert [each.request_id for each in await failed(second)] == ["r-1"]
         await second.events.reset()
         assert await failed(second) == []

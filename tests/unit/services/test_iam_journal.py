@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import partial
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from lambent.aws.errors import ApiError
@@ -12,8 +11,8 @@ from lambent.gateway.keys import KnownKeys
 from lambent.services.neighbours import store
 from lambent.services.neighbours.iam import IamOverRestarts, Repeat
 from lambent.services.neighbours.journal import MAX_BYTES, MAX_WRITES, Write, changes_something, full, needless
-from lambent.store.database import Database
 from lambent.store.vault import CARRIED_AS, Vault
+from tests.places import Place
 
 POLICY = "arn:aws:iam::123456789012:policy/own"
 
@@ -117,8 +116,8 @@ def test_keys_that_come_and_go_leave_nothing() -> None:
     assert left == ["CreateUser ada"]
 
 
-def test_a_key_that_is_off_or_deleted_stays_refused_after_a_restart(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "lambent.db")
+def test_a_key_that_is_off_or_deleted_stays_refused_after_a_restart(place: Place) -> None:
+    database = place.open()
     database.carry(**{CARRIED_AS: Vault(b"5a" * 32)})
 
     async def ask(request: OutsideRequest, _repeat: Repeat) -> OutsideReply:
@@ -178,8 +177,8 @@ def test_a_kept_request_does_not_print_its_secrets() -> None:
     assert not any(secret in printed for secret in ("Hidden-1", "5eed", "hers"))
 
 
-def test_only_the_last_deleted_keys_are_kept(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "lambent.db")
+def test_only_the_last_deleted_keys_are_kept(place: Place) -> None:
+    database = place.open()
 
     async def run() -> None:
         first = [f"AKIA{n}" for n in range(store.GONE_KEYS)]
@@ -209,8 +208,8 @@ def test_a_full_journal_takes_what_makes_room() -> None:
     assert not full(write_of(2, Action="DeleteRolePolicy", RoleName="a", PolicyName="p"), kept)
 
 
-def test_a_write_that_moto_fails_at_does_not_keep_the_others_from_being_done_again(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "lambent.db")
+def test_a_write_that_moto_fails_at_does_not_keep_the_others_from_being_done_again(place: Place) -> None:
+    database = place.open()
     database.carry(**{CARRIED_AS: Vault(b"5a" * 32)})
     asked: list[bytes] = []
 

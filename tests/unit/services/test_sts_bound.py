@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from lambent.services.sts.service import REMEMBERED, StsService
 from lambent.store.database import Database
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.scripted_caller import ScriptedCaller
+from tests.places import Place
 
 ACCOUNT = "123456789012"
 MOST = 3
@@ -44,12 +44,12 @@ class Sessions:
 
 
 @pytest.fixture
-async def sessions(tmp_path: Path) -> AsyncIterator[Sessions]:
+async def sessions(place: Place) -> AsyncIterator[Sessions]:
     clock = ManualClock(datetime(2026, 11, 21, tzinfo=UTC))
     keys = KnownKeys(clock)
     for name in ("one", "two"):
         keys.learn(f"ASIA{name}", KnownKey(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/{name}", f"A:{name}"))
-    database = Database.open(tmp_path / "lambent.db")
+    database = place.open()
     yield Sessions(
         StsService(database, clock, keys, ScriptedCaller(), b"of this test", live_sessions=MOST), keys, clock, database
     )

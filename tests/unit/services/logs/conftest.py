@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from lambent.services.logs.service import LogsService
 from lambent.services.logs.unflushed import Limits
 from lambent.store.database import Database
 from lambent.testing.manual_clock import ManualClock
+from tests.places import Place
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 
@@ -65,13 +65,13 @@ MakeLogs = Callable[..., Awaitable[Logs]]
 
 
 @pytest.fixture
-async def make_logs(tmp_path: Path) -> AsyncIterator[MakeLogs]:
+async def make_logs(place: Place) -> AsyncIterator[MakeLogs]:
     opened: list[Logs] = []
 
     async def make(
         retention: Retention | None = None, limits: Limits | None = None, clock: ManualClock | None = None
     ) -> Logs:
-        database = Database.open(tmp_path / "lambent.db")
+        database = place.open()
         clock = clock or ManualClock()
         service = LogsService(database, clock, retention=retention or Retention(), limits=limits or Limits())
         opened.append(Logs(service, database, clock))

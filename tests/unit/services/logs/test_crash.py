@@ -4,10 +4,10 @@ import asyncio
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.places import Place
 from tests.unit.services.logs.conftest import MakeLogs
 
 VICTIM = """
@@ -16,12 +16,12 @@ from pathlib import Path
 from lambent.aws.service import CallContext, Identity
 from lambent.core.clock import SystemClock
 from lambent.services.logs.service import LogsService
-from lambent.store.database import Database
+from tests.places import Place
 
 def now(): return time.time_ns() // 1_000_000
 
 async def main():
-    database = Database.open(Path(sys.argv[1]))
+    database = Place(Path(sys.argv[1]), sys.argv[2] or None).open()
     service = LogsService(database, SystemClock())
     service.start()
     context = CallContext("0" * 12, "us-east-1", "id", Identity("0" * 12, "arn", "key"), "http://localhost")
@@ -45,10 +45,10 @@ SLACK_MS = 800
 """Two busy cores may delay the loop of the victim; the promise itself is measured by `make bench`."""
 
 
-def run_and_kill(database: Path, acknowledged: int) -> tuple[list[list[str]], int]:
+def run_and_kill(place: Place, acknowledged: int) -> tuple[list[list[str]], int]:
     """What the victim said (kind, number, time) until it was killed, and when that was."""
     lines: list[list[str]] = []
-    command = [sys.executable, "-c", VICTIM, str(database)]
+    command = [sys.executable, "-c", VICTIM, str(place.path), place.url or ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -62,8 +62,8 @@ def run_and_kill(database: Path, acknowledged: int) -> tuple[list[list[str]], in
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40, 400])
-async def test_a_kill_loses_no_acknowledged_event(make_logs: MakeLogs, tmp_path: Path, acknowledged: int) -> None:
-    lines, killed_ms = await asyncio.to_thread(run_and_kill, tmp_path / "lambent.db", acknowledged)
+async def test_a_kill_loses_no_acknowledged_event(make_logs: MakeLogs, place: Place, acknowledged: int) -> None:
+    lines, killed_ms = await asyncio.to_thread(run_and_kill, place, acknowledged)
     answered = {f"put {number}" for kind, number, _ in lines if kind == "put"}
     assert f"put {acknowledged}" in answered
     logs = await make_logs()

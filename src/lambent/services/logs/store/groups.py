@@ -35,7 +35,9 @@ def scan_groups(connection: Connection, scope: Scope, after: str, prefix: str) -
         .order_by(groups.c.name)
         .execution_options(yield_per=100)
     )
-    return map(_group, rows)
+    # A caller that has enough leaves the rest in the database.
+    with rows:
+        yield from map(_group, rows)
 
 
 def all_groups(connection: Connection) -> list[Group]:

@@ -69,21 +69,23 @@ def scan(connection: Connection, selection: Selection, window: Window) -> Iterat
     )
     if not selection.all_streams:
         query = query.where(chunks.c.stream_id.in_(stream_ids(connection, selection)))
-    for stream_id, at, ingested_ms, body in connection.execute(query):
-        if stream_id not in names:
-            found = connection.execute(select(streams.c.name).where(streams.c.id == stream_id)).scalar()
-            names[stream_id] = found
-        stream = names[stream_id]
-        if stream is None:
-            # A deleted stream whose chunks are not swept yet.
-            continue
-        yield (
-            at,
-            [
-                LogEvent(stamp, sequence, message, stamp if ingested_ms is None else ingested_ms, stream)
-                for stamp, sequence, message in decode(body)
-            ],
-        )
+    # A caller that has enough leaves the rest in the database.
+    with connection.execute(query) as rows:
+        for stream_id, at, ingested_ms, body in rows:
+            if stream_id not in names:
+                found = connection.execute(select(streams.c.name).where(streams.c.id == stream_id)).scalar()
+                names[stream_id] = found
+            stream = names[stream_id]
+            if stream is None:
+                # A deleted stream whose chunks are not swept yet.
+                continue
+            yield (
+                at,
+                [
+                    LogEvent(stamp, sequence, message, stamp if ingested_ms is None else ingested_ms, stream)
+                    for stamp, sequence, message in decode(body)
+                ],
+            )
 
 
 def stream_ids(connection: Connection, selection: Selection) -> list[int]:
