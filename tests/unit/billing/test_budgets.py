@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ from lambent.billing.rows import Rows, Sums
 from lambent.functions.records import FunctionKey
 from lambent.store.database import Database
 from lambent.testing.manual_clock import ManualClock
+from tests.places import Place
 from tests.unit.billing.kit import ACCOUNT, NOVEMBER_MS, key
 from tests.unit.billing.test_ledger import clock_at, database_at
 
@@ -28,8 +28,8 @@ SCOPE = Scope(*FUNCTION)
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with database_at(tmp_path) as database:
+async def database(place: Place) -> AsyncIterator[Database]:
+    async with database_at(place) as database:
         yield database
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from lambent.billing.prices import load
 from lambent.billing.rows import Kind, Rows, Sums
 from lambent.functions.records import Function, FunctionKey
 from lambent.store.database import Database
+from tests.places import Place
 from tests.unit.billing.kit import ACCOUNT, NOVEMBER_MS, key, usage
 from tests.unit.billing.test_ledger import DAY, clock_at, database_at
 from tests.unit.environments.kit import function_version
@@ -42,7 +42,7 @@ class Kit:
 
 
 @pytest.fixture
-async def kit(tmp_path: Path) -> AsyncIterator[Kit]:
+async def kit(place: Place) -> AsyncIterator[Kit]:
     functions = {
         "thumbnail": Function(latest=function_version(), tags={"team": "blue"}),
         "other": Function(latest=function_version(name="other")),
@@ -51,7 +51,7 @@ async def kit(tmp_path: Path) -> AsyncIterator[Kit]:
     def find(wanted: FunctionKey) -> Function | None:
         return functions.get(wanted.name)
 
-    async with database_at(tmp_path) as database:
+    async with database_at(place) as database:
         clock = clock_at(20)
         ledger, budgets = Ledger(database, clock, PRICES), Budgets(database, clock, PRICES)
         ledger.stored = budgets.stored
