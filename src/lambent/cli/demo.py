@@ -46,7 +46,12 @@ ROLE = "arn:aws:iam::000000000000:role/lambent-demo"
 
 
 @click.command()
-@click.option("--output", type=click.Path(path_type=Path), default=Path("demo-output"), show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo-output"),
+    help="Where the pictures go.  [default: demo-output]",
+)
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="As of `lambent up`.")
 @options.config
 def demo(output: Path, sandbox: str | None, config: Path | None) -> None:

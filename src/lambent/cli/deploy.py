@@ -27,12 +27,12 @@ MACHINES: Final = {"arm64": "arm64", "aarch64": "arm64"}
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--name", help="Of the function; default the name of the folder.")
-@click.option("--handler", metavar="MODULE.FUNCTION", help="Default what the sources make clear.")
-@click.option("--runtime", metavar="ID", help="As python3.12; default one that the server has.")
-@click.option("--role", metavar="ARN", help="The execution role; default a name that no role needs to have.")
-@click.option("--memory", type=int, metavar="MB")
-@click.option("--timeout", type=int, metavar="SECONDS")
+@click.option("--name", help="Of the function.  [default: the name of the folder]")
+@click.option("--handler", metavar="MODULE.FUNCTION", help="What is called.  [default: what the sources make clear]")
+@click.option("--runtime", metavar="ID", help="As python3.12.  [default: one that the server has]")
+@click.option("--role", metavar="ARN", help="The execution role.  [default: a name that no role needs to have]")
+@click.option("--memory", type=int, metavar="MB", help="Of an environment.  [default: 128]")
+@click.option("--timeout", type=int, metavar="SECONDS", help="Of an invocation.  [default: 3]")
 @click.option("--env", "variables", multiple=True, metavar="K=V", help="Set an environment variable. Repeatable.")
 @click.option("--layer", "layers", multiple=True, metavar="ARN", help="Use a layer version. Repeatable, in order.")
 @click.option(

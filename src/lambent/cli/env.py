@@ -11,7 +11,7 @@ SHELLS = ("bash", "fish", "powershell")
 
 
 @click.command()
-@click.option("--shell", type=click.Choice(SHELLS), help="Which shell reads it; default: by $SHELL.")
+@click.option("--shell", type=click.Choice(SHELLS), help="Which shell reads it.  [default: by $SHELL]")
 @options.endpoint
 def env(shell: str | None, endpoint: str | None) -> None:
     """Print the exports that point AWS clients here: eval "$(lambent env)".

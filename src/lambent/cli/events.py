@@ -45,7 +45,7 @@ class _Command(click.Command):
 @click.argument("action", required=False)
 @click.argument("ids", nargs=-1)
 @click.option("--failed", is_flag=True, help="Only events that have failed; purge drops these alone.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=SHOWN, help=f"So many at most.  [default: {SHOWN}]")
+@click.option("--limit", type=options.Whole(1, 10_000), default=SHOWN, help=f"So many at most.  [default: {SHOWN}]")
 @click.option("--all", "every", is_flag=True, help="Redrive all failed events.")
 @click.option("--yes", "-y", is_flag=True, help="Purge without asking.")
 @options.as_json

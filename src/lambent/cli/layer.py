@@ -54,7 +54,7 @@ def list_layers(as_json: bool, endpoint: str | None) -> None:
 
 @layer.command("publish")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--name", help="Of the layer; default the name of the folder.")
+@click.option("--name", help="Of the layer.  [default: the name of the folder]")
 @click.option("--description", default="", help="Of this version.")
 @click.option("--runtime", "runtimes", multiple=True, metavar="ID", help="A compatible runtime. Repeatable.")
 @options.endpoint

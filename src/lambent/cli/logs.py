@@ -36,7 +36,7 @@ Event = Mapping[str, Any]
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", metavar="TIME", help="From when on: 30s, 10m, 2h, 1d, 1w ago, or an ISO 8601 time.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), help=f"Only the newest LIMIT events; {NEWEST} where --since is not given."
+    "--limit", type=options.Whole(1), help=f"Only the newest N events.  [default: {NEWEST} without --since, else all]"
 )
 @click.option("--filter", "text", metavar="TEXT", help="Only events that contain TEXT as it is.")
 @options.as_json

@@ -12,9 +12,11 @@ from gettext import gettext
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 from lambent import __version__
 from lambent.cli.failure import INTERRUPTED
+from lambent.cli.help import mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,15 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            # Click looks for what was meant among commands that it has already.
+            raise NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(gettext("Commands")):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
@@ -68,7 +79,7 @@ class LazyGroup(click.Group):
     epilog="""\b
 Exit codes: 0 done; 1 the function failed, or the doctor found a fault; 2 wrong usage or settings;
 3 no server answers; 4 the server refused; 5 the server cannot start; 130 interrupted.""",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="lambent", message="%(prog)s %(version)s")
 def command() -> None:
@@ -82,9 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Without its stand-alone mode click returns the code of `ctx.exit(code)`.
         code = result if isinstance(result, int) else 0
         sys.stdout.flush()
-    except click.UsageError as error:
+    except NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code
+    except click.UsageError as error:
+        failure = mistake(error)
+        failure.show()
+        code = failure.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

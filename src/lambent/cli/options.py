@@ -14,13 +14,45 @@ from lambent.core.settings import Given, Settings, SettingsError, days, files, l
 from lambent.functions.quotas import configured
 from lambent.runtimes.identifiers import IDENTIFIERS
 
+
+def _inherited(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """`lambent clock --endpoint URL advance 2m` means that server too."""
+    return value or (ctx.parent is not None and ctx.parent.params.get(str(param.name))) or value
+
+
 endpoint = click.option(
-    "--endpoint", metavar="URL", help="The server; default LAMBENT_ENDPOINT, AWS_ENDPOINT_URL, http://127.0.0.1:4566."
+    "--endpoint",
+    metavar="URL",
+    callback=_inherited,
+    help="The server.  [default: $LAMBENT_ENDPOINT, $AWS_ENDPOINT_URL, http://127.0.0.1:4566]",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+as_json = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print JSON, for scripts.")
 config = click.option(
-    "--config", type=click.Path(path_type=Path), help="Settings file; default lambent.toml where there is one."
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Settings file.  [default: lambent.toml where there is one]",
 )
+
+
+class Whole(click.ParamType[int]):
+    """A whole number in a range, with a refusal in words."""
+
+    name = "n"
+
+    def __init__(self, low: int, high: int | None = None) -> None:
+        self._low = low
+        self._high = high
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = self._low - 1
+        if number < self._low or (self._high is not None and number > self._high):
+            span = f"from {self._low} to {self._high}" if self._high is not None else f"of {self._low} or more"
+            self.fail(f"{value!r} is not a whole number {span}", param, ctx)
+        return number
 
 
 class FunctionName(click.ParamType[str]):

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 import lambent
 from lambent.cli import options
 from lambent.cli.failure import CANNOT_START, USAGE, Failure
+from lambent.cli.help import Sectioned
 from lambent.cli.machine import why_not_listen
 from lambent.cli.runtimes import catalog as catalog_of
 from lambent.core import log
@@ -53,10 +54,39 @@ UNUSABLE_PATH = frozenset(
 )
 
 
-@click.command()
-@click.option("--host", help="Address to serve on; loopback only.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0 takes a free one.  [default: 4566]")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]")
+class _Up(Sectioned):
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Where it serves, and what it keeps": ("host", "port", "allowed_hosts", "data_dir", "user", "config"),
+        "Functions": (
+            "sandbox",
+            "oci_runtime",
+            "function_users",
+            "runtime_fallback",
+            "interpreters",
+            "deprecated_runtimes",
+            "signing_profiles",
+        ),
+        "How many and how fast": (
+            "account_concurrency",
+            "max_environments",
+            "idle_environment_s",
+            "prewarm",
+            "fork_latest",
+            "criu",
+            "quotas",
+        ),
+        "Networks and other services": ("egress", "egress_allow", "vpc_services", "endpoints", "moto_memory_mb"),
+        "Logs and the bill": ("log_retention_days", "log_disk_mb", "log_level", "prices"),
+        "Development and tests": ("virtual_clock", "allow_reset", "until_stdin_ends"),
+    }
+
+
+@click.command(cls=_Up)
+@click.option("--host", metavar="ADDRESS", help="Address to serve on; loopback only.  [default: 127.0.0.1]")
+@click.option("--port", type=options.Whole(0, 65_535), help="Port; 0 takes a free one.  [default: 4566]")
+@click.option(
+    "--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]"
+)
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="What isolates functions.  [default: auto]")
 @click.option("--egress", type=click.Choice(EGRESS), help="How functions reach the internet.  [default: auto]")
 @click.option(
@@ -86,7 +116,9 @@ UNUSABLE_PATH = frozenset(
     metavar="none|auto|PATH",
     help="Restores versions with SnapStart that cannot be forked; weaker walls.  [default: none]",
 )
-@click.option("--user", help="Started as root: become this user.  [default: the caller of sudo, else root]")
+@click.option(
+    "--user", metavar="USER", help="Started as root: become this user.  [default: the caller of sudo, else root]"
+)
 @click.option(
     "--allow-reset/--no-allow-reset", default=None, help="Let anyone who can connect drop all state.  [default: no]"
 )
@@ -119,12 +151,15 @@ UNUSABLE_PATH = frozenset(
     metavar="SERVICE=URL",
     help="A real endpoint for a service, as s3=http://127.0.0.1:9000; AWS's own included.",
 )
-@click.option("--account-concurrency", type=click.IntRange(1), help="Invocations at one time.  [default: 1000]")
-@click.option("--max-environments", type=click.IntRange(1), help="[default: what the machine's memory gives]")
+@click.option("--account-concurrency", type=options.Whole(1), help="Invocations at one time.  [default: 1000]")
+@click.option(
+    "--max-environments", type=options.Whole(1), help="Environments at one time.  [default: what memory gives]"
+)
 @click.option(
     "--idle-environment-s",
+    metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
-    help="Seconds that an idle environment is kept.  [default: 600]",
+    help="How long an idle environment is kept.  [default: 600]",
 )
 @click.option(
     "--prewarm",
@@ -136,10 +171,18 @@ UNUSABLE_PATH = frozenset(
     default=None,
     help="Fork environments of $LATEST from an initialised one, unlike AWS.  [default: no]",
 )
-@click.option("--log-retention-days", type=click.IntRange(0), help="Of log groups without a policy.  [default: 30]")
-@click.option("--moto-memory-mb", type=click.IntRange(384), help="Of the services that are not ours.  [default: 1024]")
-@click.option("--log-disk-mb", type=click.IntRange(1), help="Of all logs; the oldest go first.  [default: 1024]")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Of the server's own log.  [default: warning]")
+@click.option(
+    "--log-retention-days", type=options.Whole(0), help="Of log groups without a policy; 0 keeps all.  [default: 30]"
+)
+@click.option(
+    "--moto-memory-mb", type=options.Whole(384), help="Memory of the services that are not ours.  [default: 1024]"
+)
+@click.option(
+    "--log-disk-mb", type=options.Whole(1), help="What all logs may take; the oldest go first.  [default: 1024]"
+)
+@click.option(
+    "--log-level", type=click.Choice(LOG_LEVELS), help="What the server says of itself on stderr.  [default: warning]"
+)
 @click.option(
     "--deprecated-runtime",
     "deprecated_runtimes",

@@ -152,7 +152,7 @@ def test_purge_needs_a_yes_where_nobody_can_be_asked(run: Run, server: ScriptedS
         (("orders", "purge", "r-1"), "it takes no request ids"),
         (("orders", "--all"), "--all is an option of redrive"),
         (("orders", "--yes"), "--yes is an option of purge"),
-        (("orders", "--limit", "0"), "0 is not in the range"),
+        (("orders", "--limit", "0"), "'0' is not a whole number from 1 to 10000"),
         (("", "redrive"), "a function has a name"),
     ],
 )
