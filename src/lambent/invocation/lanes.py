@@ -105,7 +105,7 @@ class LaneWorker:
     def starting(self) -> bool:
         """Whether anything is about to begin that need not wait for an end."""
         waits = self._timers and self._timers[0][0] <= self._clock.epoch_ms()
-        return bool(self._asked or waits or self._woken.is_set())
+        return bool(self._asked or self._settling or waits or self._woken.is_set())
 
     def running_in(self, name: str) -> int:
         lane = self._lanes.get(name)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from lambent.aws.errors import PlatformFault
@@ -90,7 +90,7 @@ Group = Sequence[Job[Any]]
 
 
 class _Unreachable(Exception):
-    """No connection: nothing of the group was done."""
+    """No connection, or no transaction: nothing of the group was done."""
 
 
 class _Undecided(Exception):
@@ -191,8 +191,8 @@ class Writer:
         _resolve(group)
 
     def _transact(self, group: Group) -> None:
-        connection = self._connected()
-        with connection.begin() as transaction:
+        with self._begun(self._connected()) as transaction:
+            connection = transaction.connection
             if len(group) == 1:
                 if not _alone(group[0], connection):
                     transaction.rollback()
@@ -207,6 +207,16 @@ class Writer:
                     raise
                 self._disconnect()
                 raise _Undecided from error
+
+    def _begun(self, connection: Connection) -> RootTransaction:
+        """Raises `_Unreachable`: another program has locked it, and each of the group would wait as long again."""
+        try:
+            return connection.begin()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            self._disconnect()
+            raise _Unreachable from error
 
     def _connected(self) -> Connection:
         """Raises `_Unreachable`."""

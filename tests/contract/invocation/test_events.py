@@ -1,5 +1,6 @@
 """Invoke with InvocationType Event and InvokeAsync, from boto3 to the function: spec 2.1 and section 5."""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -9,11 +10,14 @@ from botocore.exceptions import ClientError
 
 from lambent.aws.errors import ApiError
 from lambent.functions.records import FunctionKey
+from lambent.invocation.events import lane_of
 from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Echo
 from tests.contract.invocation.conftest import ARN, OTHER_ACCOUNT, Functions
 from tests.unit.environments.kit import until
 from tests.unit.functions.conftest import creation
+
+F = FunctionKey("123456789012", "us-east-1", "f")
 
 
 async def refused(functions: Functions, **parameters: Any) -> tuple[int, str, str]:
@@ -136,7 +140,7 @@ async def test_the_configuration_of_the_invoked_qualifier_decides(
     assert (sent.account, sent.principal) == ("123456789012", "arn:aws:iam::000000000000:role/r")
     # The other waits a minute for its first retry.
     await until(lambda: functions.events.worker.idle)
-    (waiting,) = await functions.events.listed(FunctionKey("123456789012", "us-east-1", "f"), 10)
+    (waiting,) = await functions.events.listed(F, 10)
     assert (waiting.status, waiting.attempts) == ("retry", 1)
 
 
@@ -209,3 +213,16 @@ async def test_a_throttled_event_is_still_accepted(functions: Functions) -> None
     functions.machine.concurrency._account_limit = 1
     await until(lambda: bool(events(functions)))
     assert json.loads(events(functions)[0].body) == "echo"
+
+
+async def test_a_backlog_leaves_room_for_callers_who_wait_and_for_other_functions(functions: Functions) -> None:
+    """The fixture's budget is 8 attempts, of which one function gets two thirds."""
+    await functions.create("f")
+    await functions.create("g")
+    backlog = [functions.invoke("hang", InvocationType="Event") for _ in range(30)]
+    assert {reply["StatusCode"] for reply in await asyncio.gather(*backlog)} == {202}
+    await until(lambda: functions.events.worker.running_in(lane_of(F)) == 6)
+    assert (await functions.invoke("echo", "f"))["Payload"] == b'"echo"'
+    assert (await functions.invoke("echo", "g", InvocationType="Event"))["StatusCode"] == 202
+    await until(lambda: sum(event.body == b'"echo"' for event in events(functions)) == 2)
+    assert functions.events.worker.running_in(lane_of(F)) == 6

@@ -3,7 +3,10 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -39,6 +42,34 @@ async def test_a_locked_database_is_a_platform_fault_and_recovers(database: Data
     other.execute("ROLLBACK")
     other.close()
     assert await database.write(lambda c: insert(c, 1)) == 1
+
+
+async def test_writes_that_wait_for_a_lock_are_refused_together(database: Database, tmp_path: Path) -> None:
+    begun: list[str] = []
+    event.listen(database._writer.engine, "before_cursor_execute", lambda *told: begun.append(told[2]))
+    with closing(sqlite3.connect(tmp_path / "lambent.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writes = (database.write(partial(insert, n=n)) for n in range(200))
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert all(isinstance(each, PlatformFault) for each in results)
+        assert begun.count("BEGIN IMMEDIATE") < 10, "each waits for the time-out"
+    assert await stored(database) == []
+    assert await database.write(lambda c: insert(c, 1)) == 1
+
+
+async def test_a_put_waits_for_a_lock_and_is_there_when_it_returns(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "lambent.db", busy_timeout_ms=20_000)
+    queue = Queue(database, "events")
+    new = NewMessage(queue="events", lane="a", visible_ms=0, state="", body=b"1")
+    with closing(sqlite3.connect(tmp_path / "lambent.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        putting: list[asyncio.Future[Any]] = [asyncio.ensure_future(queue.put(new)), queue.put_taken(new, 50)]
+        done, _ = await asyncio.wait(putting, timeout=0.2)
+        assert not done
+        other.execute("ROLLBACK")
+        await asyncio.gather(*putting)
+        assert other.execute("SELECT count(*) FROM queue_messages").fetchone() == (2,)
+    await database.close()
 
 
 async def test_a_full_disk_fails_only_the_write_that_does_not_fit(database: Database) -> None:
