@@ -52,7 +52,7 @@ def show(name: str, qualifier: str | None, cold_starts: bool, as_json: bool, end
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for line in aligned([(key, _text(value)) for key, value in found.items() if value is not None]):
+    for line in aligned([(key, _text(value)) for key, value in found.items() if value not in (None, "")]):
         click.echo(line)
 
 

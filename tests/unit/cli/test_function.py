@@ -35,10 +35,13 @@ def test_no_functions_says_how_to_get_one(run: Run, server: ScriptedServer) -> N
 
 
 def test_shows_one_function(run: Run, server: ScriptedServer) -> None:
-    server.answer("GET", "/2015-03-31/functions/thumbnail/configuration", {**THUMBNAIL, "Layers": []})
+    server.answer(
+        "GET", "/2015-03-31/functions/thumbnail/configuration", {**THUMBNAIL, "Layers": [], "Description": ""}
+    )
     shown = run("function", "show", "thumbnail", "--endpoint", server.url).out
     assert "MemorySize    512\n" in shown
     assert "Layers        []\n" in shown
+    assert "Description" not in shown
 
 
 COLD_START = {
