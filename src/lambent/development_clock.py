@@ -21,7 +21,8 @@ from lambent.store.datadir import DataDir, DataDirError
 from lambent.store.files import write_durably
 
 PATH: Final = "/_lambent/clock"
-LONGEST_S: Final = 10 * 366 * 86_400
+FARTHEST_S: Final = 100 * 366 * 86_400
+"""So far ahead of real time all in all: dates end with the year 9999."""
 WAIT_S: Final = 10.0
 """In all, for what becomes due to end; what takes longer is left running."""
 START_S: Final = 2.0
@@ -78,8 +79,8 @@ class DevelopmentClock:
             seconds, wait_s = float(sent["Seconds"]), float(sent.get("WaitSeconds", WAIT_S))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise _invalid('The body is JSON such as {"Seconds": 120}.') from None
-        if not 0 <= seconds <= LONGEST_S:
-            raise _invalid(f"Seconds is a number from 0 to {LONGEST_S}: time does not go back.")
+        if not seconds >= 0:
+            raise _invalid("Seconds is a number of 0 or more: time does not go back.")
         if not 0 <= wait_s <= LONGEST_WAIT_S:
             raise _invalid(f"WaitSeconds is a number from 0 to {LONGEST_WAIT_S:g}.")
         async with self._moving:
@@ -88,6 +89,8 @@ class DevelopmentClock:
     async def _advance(self, seconds: float, wait_s: float) -> HttpResponse:
         before = self._begun()
         # First on disk: after a crash amid the steps nothing that is stored lies in the future.
+        if self._clock.ahead_ms / 1000 + seconds > FARTHEST_S:
+            raise _invalid(f"The clock is at most {FARTHEST_S} seconds ahead.")
         ahead_ms = self._clock.ahead_ms + math.ceil(seconds * 1000)
         try:
             await asyncio.to_thread(store, self._data_dir, ahead_ms)
@@ -125,11 +128,12 @@ class DevelopmentClock:
 def stored(data_dir: DataDir) -> int:
     """By how many milliseconds the time of this data directory is ahead. Raises DataDirError."""
     try:
-        return int(_file(data_dir).read_text())
+        text = _file(data_dir).read_text().strip()
     except FileNotFoundError:
         return 0
-    except ValueError:
-        raise DataDirError(f"{_file(data_dir)} does not hold a number.") from None
+    if not (text.isascii() and text.isdecimal() and int(text) <= FARTHEST_S * 1000):
+        raise DataDirError(f"{_file(data_dir)} does not hold by how many milliseconds the time of events is ahead.")
+    return int(text)
 
 
 def store(data_dir: DataDir, ahead_ms: int) -> None:

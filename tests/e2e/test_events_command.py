@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -119,6 +120,12 @@ def test_a_failing_event_is_seen_through_its_retries_sent_again_and_dropped(
     assert lambent("clock", "advance", "6h").splitlines()[1] == "nothing was due"
 
 
+def test_the_server_says_that_its_clock_is_virtual(server: Server) -> None:
+    assert "The clock of events is virtual: `lambent clock advance 2m` moves it." in server.log()
+    with urllib.request.urlopen(f"{server.url}/_lambent/health", timeout=30) as health:
+        assert json.load(health)["clock"] == "virtual"
+
+
 def attempts(server: Server, request_id: str) -> list[Any]:
     found = server.client("logs").filter_log_events(
         logGroupName="/aws/lambda/broken", filterPattern=f'"attempt of {request_id}"'
@@ -150,15 +157,18 @@ def test_an_advance_of_an_hour_takes_nothing_from_what_runs(server: Server) -> N
         assert took_s >= 3
 
 
-def test_a_restart_goes_on_with_the_time_that_was_reached(start_server: Callable[..., Server], tmp_path: Any) -> None:
-    first = LambentServer(start_server("--virtual-clock"))
+def test_a_start_after_a_kill_goes_on_with_the_time_that_was_reached(
+    start_server: Callable[..., Server], tmp_path: Any
+) -> None:
+    server = start_server("--virtual-clock")
+    first = LambentServer(server)
     client = first.client("lambda")
     create_function(client, "broken", BROKEN)
     client.invoke(FunctionName="broken", InvocationType="Event", Payload=b"1")
     first.advance(1800)
     client.invoke(FunctionName="broken", InvocationType="Event", Payload=b"2")
     first.advance(0)
-    first.stop()
+    server.kill()
     second = start_server()
     assert "The clock of events is 1800 s ahead" in second.log()
     done = subprocess.run(
@@ -180,5 +190,5 @@ def test_a_restart_goes_on_with_the_time_that_was_reached(start_server: Callable
     )
     assert (refused.returncode, refused.stderr) == (
         4,
-        "lambent: the clock of this server is the real one; start it with: lambent up --virtual-clock\n",
+        "lambent: the clock of this server cannot be advanced; start it with: lambent up --virtual-clock\n",
     )

@@ -13,7 +13,7 @@ from lambent import development_clock
 from lambent.aws.errors import ApiError
 from lambent.cli.client import Credentials, sign
 from lambent.core.clock import VirtualClock
-from lambent.development_clock import PATH, DevelopmentClock
+from lambent.development_clock import FARTHEST_S, PATH, DevelopmentClock
 from lambent.gateway.http import HttpRequest
 from lambent.store.datadir import DataDir, DataDirError
 from lambent.testing.manual_clock import START, settle
@@ -157,7 +157,17 @@ async def test_a_request_that_is_not_signed_is_refused(data_dir: DataDir) -> Non
         await route.route(request("DELETE"))
 
 
-def test_a_broken_file_is_said_so(data_dir: DataDir) -> None:
-    (data_dir.root / "clock").write_text("soon")
-    with pytest.raises(DataDirError, match="does not hold a number"):
+async def test_all_advances_together_have_an_end(data_dir: DataDir) -> None:
+    clock = VirtualClock((FARTHEST_S - 10) * 1000)
+    route = DevelopmentClock(clock, data_dir, {})
+    await answer(route, {"Seconds": 10})
+    assert clock.now().year > 2100
+    with pytest.raises(ApiError, match="at most"):
+        await answer(route, {"Seconds": 1})
+
+
+@pytest.mark.parametrize("text", ["soon", "-5", "1.5", "9" * 30, ""])
+def test_a_broken_file_is_said_so(data_dir: DataDir, text: str) -> None:
+    (data_dir.root / "clock").write_text(text)
+    with pytest.raises(DataDirError, match="does not hold by how many"):
         development_clock.stored(data_dir)

@@ -55,7 +55,7 @@ def _call(endpoint: str | None, method: str, body: bytes = b"") -> Any:
         return Client.choose(endpoint).call(method, PATH, body=body).json()
     except Failure as failure:
         if failure.exit_code == REFUSED and failure.message.startswith("NotFoundException"):
-            text = "the clock of this server is the real one; start it with: lambent up --virtual-clock"
+            text = "the clock of this server cannot be advanced; start it with: lambent up --virtual-clock"
             raise Failure(text, REFUSED) from None
         raise
 

@@ -51,7 +51,8 @@ def test_a_server_with_the_real_clock_says_which_flag_is_missing(run: Run, serve
     refused = run("clock", "advance", "2m", "--endpoint", server.url)
     assert refused.code == 4
     assert (
-        refused.err == "lambent: the clock of this server is the real one; start it with: lambent up --virtual-clock\n"
+        refused.err
+        == "lambent: the clock of this server cannot be advanced; start it with: lambent up --virtual-clock\n"
     )
 
 
