@@ -48,9 +48,10 @@ def test_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
         starting.kind("oci", "nosuchrun")
 
 
-def test_functions_run_keep_tmp_over_a_reset_and_scale(tmp_path: Path) -> None:
-    needs_program("runc", "runc")
-    with Server.start(tmp_path / "data", "--sandbox", "oci", "--oci-runtime", "runc") as server:
+@pytest.mark.parametrize("program", ["runc", "runsc"])
+def test_functions_run_keep_tmp_over_a_reset_and_scale(tmp_path: Path, program: str) -> None:
+    needs_program(program, program)
+    with Server.start(tmp_path / "data", "--sandbox", "oci", "--oci-runtime", program) as server:
         assert server.sandbox == "oci"
         client = server.client("lambda")
         create_function(client, "contained", HANDLER, Timeout=1, Environment={"Variables": {"NAME": "välue"}})
@@ -80,12 +81,13 @@ def handler(event, context):
 """
 
 
+@pytest.mark.parametrize("program", ["runc", "runsc"])
 @pytest.mark.parametrize("with_extension", [False, True], ids=["alone", "with an extension"])
 def test_a_runtime_that_ends_starts_again_also_by_another_python_than_ours(
-    tmp_path: Path, with_extension: bool
+    tmp_path: Path, with_extension: bool, program: str
 ) -> None:
-    needs_program("runc", "runc")
-    with Server.start(tmp_path / "data", "--sandbox", "oci", "--oci-runtime", "runc") as server:
+    needs_program(program, program)
+    with Server.start(tmp_path / "data", "--sandbox", "oci", "--oci-runtime", program) as server:
         client = server.client("lambda")
         files = {"extensions/agent": agent()} if with_extension else {"nothing": ""}
         layers = [publish(client, "agents", files, executable=True)]

@@ -24,6 +24,8 @@ class Agreed(NamedTuple):
     """Private networks that functions may reach."""
     oci: str | None
     """The program of an OCI runtime, which then makes the sandboxes."""
+    gvisor: bool
+    """That program is gVisor's."""
     criu: str | None
     """The program that saves processes which cannot be cloned; None: none does."""
 
@@ -44,5 +46,6 @@ def read(message: wire.Message) -> Agreed:
         egress=message["egress"],
         egress_allow=tuple(message["egress_allow"]),
         oci=message["oci"],
+        gvisor=message["gvisor"],
         criu=message["criu"],
     )

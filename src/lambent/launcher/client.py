@@ -34,6 +34,8 @@ class Kind(NamedTuple):
     """Why it is not native."""
     program: str | None = None
     """The OCI runtime."""
+    gvisor: bool = False
+    """It is gVisor's: nothing of it waits prepared."""
 
 
 class Egress(NamedTuple):

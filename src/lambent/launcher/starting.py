@@ -14,11 +14,12 @@ from lambent.launcher.client import NATIVE, NO_CRIU, NO_EGRESS, Egress, Kind, La
 from lambent.launcher.hierarchies import SYSTEMD
 from lambent.launcher.kernel import capabilities
 
+_VERSION_S = 10.0
 _OLDEST_KERNEL = (5, 12)
 """The first with mount_setattr."""
 _PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
 _PROGRAMS = "/usr/sbin:/usr/bin:/sbin:/bin"
-OCI_RUNTIMES = ("runc", "crun", "runsc", "kata-runtime")
+OCI_RUNTIMES = ("runc", "crun", "runsc")
 """Looked for in this order."""
 
 
@@ -30,7 +31,8 @@ def kind(wanted: str, oci_runtime: str | None = None) -> Kind:
     if wanted == "process":
         return Kind("process", "the process sandbox was asked for")
     if wanted == "oci":
-        return Kind("oci", "the oci sandbox was asked for", _oci_program(oci_runtime))
+        program = _oci_program(oci_runtime)
+        return Kind("oci", "the oci sandbox was asked for", program, gvisor=_is_gvisor(program))
     if wanted == "rootless":
         return Kind("rootless", "the rootless sandbox was asked for")
     if wanted == "native":
@@ -50,6 +52,17 @@ def _oci_program(name: str | None) -> str:
     if name is not None:
         raise LauncherError(f"the OCI runtime {name} is not there")
     raise LauncherError(f"no OCI runtime is installed ({', '.join(OCI_RUNTIMES)}); on Debian: apt-get install runc")
+
+
+def _is_gvisor(program: str) -> bool:
+    """Raises LauncherError for a program that has no command line of an OCI runtime."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_VERSION_S).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LauncherError(f"{program} --version: {error}") from None
+    if said.startswith("kata-runtime"):
+        raise LauncherError(f"{program} takes no commands of an OCI runtime since Kata 2.0, but of containerd alone")
+    return said.startswith("runsc")
 
 
 def _criu(wanted: str | None, chosen: Kind) -> tuple[str | None, str | None]:
@@ -109,6 +122,7 @@ def begin(
         "egress": egress.kind,
         "egress_allow": egress.allow,
         "oci": chosen.program,
+        "gvisor": chosen.gvisor,
         "function_users": function_users,
     }
     agreed["criu"], agreed["criu_missing"] = _criu(criu, chosen)

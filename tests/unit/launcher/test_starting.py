@@ -41,3 +41,28 @@ def test_a_launcher_without_root_works_in_a_user_namespace_and_says_why(monkeypa
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert starting.kind("auto") == client.Kind("rootless", "not started as root")
     assert starting.kind("native") == client.NATIVE
+
+
+def _program(folder: Path, said: str) -> str:
+    program = folder / "runtime"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize(("said", "gvisor"), [("runc version 1.1.5", False), ("runsc version 0.0~20221219.0", True)])
+def test_an_oci_runtime_says_itself_whether_it_is_gvisor(tmp_path: Path, said: str, gvisor: bool) -> None:
+    assert starting.kind("oci", _program(tmp_path, said)).gvisor is gvisor
+
+
+def test_kata_is_refused_because_it_has_no_commands_of_an_oci_runtime(tmp_path: Path) -> None:
+    with pytest.raises(client.LauncherError, match=r"since Kata 2\.0"):
+        starting.kind("oci", _program(tmp_path, "kata-runtime  : 3.2.0"))
+
+
+def test_an_oci_runtime_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "runtime"
+    program.write_bytes(b"\0")
+    program.chmod(0o755)
+    with pytest.raises(client.LauncherError, match="Exec format error"):
+        starting.kind("oci", str(program))

@@ -23,10 +23,9 @@ USUAL = Limits(memory_mb=128, tmp_mb=512, processes=256)
 
 
 class NativeDriver:
-    can_prepare = True
-
     def __init__(self, launcher: LauncherClient) -> None:
         self.name = launcher.kind.name
+        self.can_prepare = not launcher.kind.gvisor
         self.can_restore = launcher.kind.program is None
         # An OCI runtime makes the network after its first process.
         self._plugs_early = launcher.kind.program is None

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from lambent.launcher import cgroups, mounts
 
 WAITING = """
-import fcntl, json, os, resource, signal
-for fd in (3, 4):
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-os.write(4, b"+")
+import json, os, resource, signal, sys
+line = os.dup(int(sys.argv[1]))
+os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+os.closerange(3, line)
+os.write(line, b"+")
 text = b""
-while part := os.read(3, 65536):
+while part := os.read(line, 65536):
     text += part
 if not text:
     os._exit(0)
@@ -26,13 +27,18 @@ try:
         signal.signal(number, signal.SIG_DFL)
     os.umask(0o022)
     os.chdir(wanted["folder"])
+    if not os.access(wanted["argv"][0], os.X_OK):
+        os.stat(wanted["argv"][0])
+        raise PermissionError(13, "Permission denied", wanted["argv"][0])
+    os.write(line, b"+")
     os.execve(wanted["argv"][0], wanted["argv"], wanted["variables"])
 except OSError as error:
-    os.write(4, f"{type(error).__name__}: {error}".encode())
+    os.write(line, f"{type(error).__name__}: {error}".encode())
     os._exit(127)
 """
-"""Says by 4 that it is up and needs no file of its interpreter any more. Reads its command from 3 to the end; what
-fails goes to 4, which a successful exec closes."""
+"""Its argument is the number of a socket. Says there that it is up and needs no file of its interpreter any more, reads
+its command to the end, and says that it becomes that, or why not."""
+STARTED = b"+"
 
 _VERSION = "1.0.2"
 _SAFE = ("nosuid", "nodev")
@@ -50,8 +56,8 @@ class Container(NamedTuple):
     system: Mapping[str, str]
     """Read-only: place in the container -> folder or file of the host."""
     user: int
-    network: str
-    """Path of the network namespace; empty: a new one."""
+    network: str | None
+    """Path of the network namespace; empty: a new one; None: that of who makes the container."""
     groups: str | None
     """Path of its control groups below each hierarchy."""
     seccomp: Mapping[str, object] | None
@@ -117,10 +123,12 @@ def _mount(place: str, kind: str, source: str, *options: str) -> dict[str, objec
 
 def _linux(container: Container) -> dict[str, object]:
     kinds = ["pid", "ipc", "uts", "mount", "cgroup"]
-    network = {"type": "network"} | ({"path": container.network} if container.network else {})
+    namespaces = [{"type": kind} for kind in kinds]
+    if container.network is not None:
+        namespaces.append({"type": "network"} | ({"path": container.network} if container.network else {}))
     linux: dict[str, object] = {
         "rootfsPropagation": "rslave",
-        "namespaces": [*({"type": kind} for kind in kinds), network],
+        "namespaces": namespaces,
         "resources": {"cpu": {"period": cgroups.CPU_PERIOD_US}},
         "maskedPaths": [f"/proc/{name}" for name in (*mounts.PROC_EMPTY, *mounts.PROC_HIDDEN)],
         "readonlyPaths": [f"/proc/{name}" for name in mounts.PROC_READ_ONLY],

@@ -5,7 +5,6 @@ It is subreaper of what runs inside. The runtime is the first process of the con
 
 import json
 import os
-import select
 import signal
 import socket
 from collections.abc import Mapping
@@ -21,9 +20,8 @@ from lambent.launcher.oci import tree as oci_tree
 from lambent.launcher.oci.runtime import OciError, OciRuntime
 from lambent.launcher.tmp_folder import TmpFolder
 
-_COMMAND_FD, _ERROR_FD = 3, 4
-_START_FD = 3
-"""As the waiting process sees them."""
+_LINE_FD = 3
+"""As the waiting process sees it."""
 _UP_LIMIT_S = 10.0
 _INNER = "inside"
 """The control group of the container, below ours, whose limits stay when the runtime removes its own."""
@@ -44,6 +42,8 @@ class Blueprint(NamedTuple):
     tmp_blanks: Mapping[int, tmp_image.Extents] | None
     host_id: int
     program: str
+    gvisor: bool
+    """Its command is runsc's."""
     system: Mapping[str, str]
     parents: tuple[tuple[Hierarchy, str], ...]
     groups: str | None
@@ -52,6 +52,8 @@ class Blueprint(NamedTuple):
 
 
 class OciFirst(first.First):
+    _line_fd = _LINE_FD
+
     def __init__(
         self,
         blueprint: Blueprint,
@@ -63,7 +65,7 @@ class OciFirst(first.First):
         identity = Identity(blueprint.host_id, user_namespace=False, filter=None, template_filter=None)
         super().__init__(identity, group, control, outputs, tmp, blueprint.prefixes)
         self._blueprint = blueprint
-        self._oci = OciRuntime(blueprint.program, os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
+        self._oci = self._runtime(blueprint.program, os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
         self._slot = f"{oci_tree.SLOTS}/{blueprint.slot}"
         self._container: tuple[int, int] | None = None
         """Its first process: pid, and a descriptor that never means another."""
@@ -73,8 +75,11 @@ class OciFirst(first.First):
         """The signal for which the runtime was killed."""
         self._with_it: list[tuple[str, int, int]] = []
         """Extensions that the kernel killed because the runtime ends: told after it."""
-        self._command: tuple[int, int] | None = None
-        """Of a container that waits for its command: where that goes, and where its error comes from."""
+        self._line: socket.socket | None = None
+        """Of a container that waits for its command: where that goes, and what becomes of it comes from."""
+
+    def _runtime(self, program: str, null: int) -> OciRuntime:
+        return OciRuntime(program, null)
 
     def make(self) -> None:
         """The container. Raises OciError, NotStarted."""
@@ -95,32 +100,34 @@ class OciFirst(first.First):
         return control
 
     def _wait_for_command(self) -> None:
-        command, given = os.pipe2(os.O_CLOEXEC)
-        error, failed = os.pipe2(os.O_CLOEXEC)
-        self._command = given, error
-        argv = (self._blueprint.interpreter, "-I", "-S", "-c", oci_config.WAITING)
-        variables = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": "/var/lang/lib"}
-        try:
-            self._create(argv, variables, {_COMMAND_FD: command, _ERROR_FD: failed})
-        finally:
-            os.close(command)
-            os.close(failed)
+        self._line, theirs = socket.socketpair()
+        self._line.settimeout(_UP_LIMIT_S)
+        number = self._line_fd
+        interpreter = self._blueprint.interpreter
+        argv = (interpreter, "-I", "-S", "-c", oci_config.WAITING, str(number))
+        library = os.path.join(os.path.dirname(os.path.dirname(interpreter)), "lib")
+        with theirs:
+            self._create(argv, {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": library}, {number: theirs.fileno()})
         # Its interpreter may be covered by another from now on: it must have read all that it needs.
-        if not select.select([error], [], [], _UP_LIMIT_S)[0] or not os.read(error, 1):
-            raise OciError("what waits for the command did not start")
+        try:
+            if self._line.recv(1) == oci_config.STARTED:
+                return
+        except TimeoutError:
+            pass
+        raise OciError("what waits for the command did not start")
 
     def _wait_for_release(self, runtime: request.Runtime) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        variables = {**runtime.variables, first.START_VARIABLE: str(_START_FD)}
+        variables = {**runtime.variables, first.START_VARIABLE: str(_LINE_FD)}
         program = execute.Program(runtime.argv, variables, "/", oci_config.OPEN_FILES)
         with theirs:
-            pid = self._create(program.argv, variables, {_START_FD: theirs.fileno()})
-        self._waiting = Waiting(Forked(pid, _status(pid)), ours, program)
+            pid = self._create(program.argv, variables, {_LINE_FD: theirs.fileno()})
+        self._waiting = Waiting(Forked(pid, self._status(pid)), ours, program)
         self._waiting.await_ready()
 
-    def _create(self, argv: tuple[str, ...], variables: Mapping[str, str], fds: Mapping[int, int]) -> int:
+    def _described(self, argv: tuple[str, ...], variables: Mapping[str, str]) -> oci_config.Container:
         blueprint = self._blueprint
-        container = oci_config.Container(
+        return oci_config.Container(
             argv=argv,
             variables=variables,
             root=oci_tree.ROOT,
@@ -131,9 +138,12 @@ class OciFirst(first.First):
             groups=None if blueprint.groups is None else f"{blueprint.groups}/{_INNER}",
             seccomp=blueprint.seccomp,
         )
+
+    def _create(self, argv: tuple[str, ...], variables: Mapping[str, str], fds: Mapping[int, int]) -> int:
         outputs = {1: self._outputs.runtime, 2: self._outputs.runtime}
         bundle = f"{self._slot}/bundle"
-        pid = self._oci.create(blueprint.name, bundle, oci_config.config(container), {**outputs, **fds})
+        description = oci_config.config(self._described(argv, variables))
+        pid = self._oci.create(self._blueprint.name, bundle, description, {**outputs, **fds})
         self._container = pid, os.pidfd_open(pid)
         self._ended, self._ended_by = False, None
         cgroups.limit_sockets(self._forks.group, _INNER)
@@ -189,26 +199,31 @@ class OciFirst(first.First):
             mounts.attach(syscalls.open_tree(base_tree.prefix_path(self._prefix)), f"{self._slot}/lang")
 
     def _exec_runtime(self, wanted: request.Start) -> None:
-        if self._command is None:
+        if self._line is None:
             self._wait_again()
-        assert self._command is not None
+        assert self._line is not None
         assert self._container is not None
-        (given, error), self._command = self._command, None
+        line, self._line = self._line, None
         command = {
             "argv": wanted.argv,
             "variables": dict(wanted.variables),
             "folder": wanted.folder,
             "open_files": wanted.open_files,
         }
-        try:
-            with open(given, "wb") as pipe:
-                pipe.write(json.dumps(command).encode())
-            if reason := os.read(error, 4096):
-                raise OciError(reason.decode(errors="replace"))
-        finally:
-            os.close(error)
+        with line:
+            line.sendall(json.dumps(command).encode())
+            line.shutdown(socket.SHUT_WR)
+            if reason := self._refusal(line):
+                raise OciError(reason)
         pid = self._container[0]
-        self._started(wanted.name, pid, _status(pid))
+        self._started(wanted.name, pid, self._status(pid))
+
+    def _refusal(self, line: socket.socket) -> str:
+        """Why what waited did not become its command; empty when it did, which closes the line."""
+        said = b""
+        while part := line.recv(4096):
+            said += part
+        return said.removeprefix(oci_config.STARTED).decode(errors="replace")
 
     def _start_extension(self, wanted: request.Start) -> None:
         if self._container is None:
@@ -216,7 +231,11 @@ class OciFirst(first.First):
         description = oci_config.extension(wanted.argv, wanted.variables, wanted.folder, self._identity.host_id)
         bundle, output = f"{self._slot}/bundle", self._outputs.extensions
         pid = self._oci.exec(self._blueprint.name, bundle, description, output)
-        self._started(wanted.name, pid, _status(pid))
+        self._started(wanted.name, pid, self._status(pid))
+
+    def _status(self, pid: int) -> int:
+        """An open descriptor of it."""
+        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
 
     def _signal(self, name: str, number: int) -> None:
         """What the runtime has no handler for would not reach it: it is the first process of its container."""
@@ -246,10 +265,9 @@ class OciFirst(first.First):
 
     def _end_container(self) -> None:
         """The first process of the container takes all others with it."""
-        if self._command is not None:
-            for fd in self._command:
-                os.close(fd)
-            self._command = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
         if self._container is None:
             return
         (_, pidfd), self._container = self._container, None
@@ -271,10 +289,6 @@ class OciFirst(first.First):
         self._kill_all()
         with suppress(OSError):
             self._tmp.discard()
-
-
-def _status(pid: int) -> int:
-    return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _ends(pid: int) -> bool:

@@ -18,6 +18,7 @@ from lambent.launcher.kernel import syscalls
 from lambent.launcher.net import loopback
 from lambent.launcher.oci import tree as oci_tree
 from lambent.launcher.oci.first import Blueprint, OciFirst
+from lambent.launcher.oci.gvisor import GvisorFirst
 from lambent.launcher.tmp_folder import TmpFolder
 
 _OUTPUT_BYTES = 1 << 20
@@ -60,7 +61,7 @@ def _live(blueprint: Blueprint, control: socket.socket) -> None:
     output_read, output_write = _pipe(blueprint.host_id)
     extensions_read, extensions_write = _pipe(blueprint.host_id)
     outputs = Outputs(output_write, extensions_write)
-    outside = OciFirst(blueprint, group, control, outputs, tmp)
+    outside = (GvisorFirst if blueprint.gvisor else OciFirst)(blueprint, group, control, outputs, tmp)
     signal.signal(signal.SIGTERM, lambda *_: control.shutdown(socket.SHUT_RDWR))  # As if the supervisor had gone.
     try:
         outside.make()

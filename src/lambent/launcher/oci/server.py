@@ -12,11 +12,12 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
-from lambent.launcher import init, request
+from lambent.launcher import base_tree, init, request
 from lambent.launcher.kernel import seccomp, syscalls
 from lambent.launcher.oci import init as oci_init
 from lambent.launcher.oci import tree as oci_tree
 from lambent.launcher.oci.first import Blueprint
+from lambent.launcher.oci.gvisor import INTERPRETER_PLACE, PROCESSES
 from lambent.launcher.oci.machine import OciMachine
 from lambent.launcher.oci.runtime import OciRuntime
 from lambent.launcher.server import Launcher, Running
@@ -30,6 +31,11 @@ class OciLauncher(Launcher):
 
     def __init__(self, machine: OciMachine, program: str, supervisor: socket.socket) -> None:
         super().__init__(machine, supervisor)
+        self._lang = INTERPRETER_PLACE if self._agreed.gvisor else "/var/lang"
+        if self._agreed.gvisor:
+            machine.system[INTERPRETER_PLACE] = base_tree.prefix_path(machine.own_prefix)
+            os.makedirs(f"{oci_tree.ROOT}{INTERPRETER_PLACE}")
+            machine.missing["pids"] = f"gVisor has processes of its own, so the limit is {PROCESSES} higher"
         self._machine = machine
         self._program = program
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -52,11 +58,12 @@ class OciLauncher(Launcher):
             limits=wanted.limits,
             prefixes=len(self._agreed.prefixes),
             own_prefix=machine.own_prefix,
-            interpreter=f"/var/lang/bin/python{sys.version_info.major}.{sys.version_info.minor}",
+            interpreter=f"{self._lang}/bin/python{sys.version_info.major}.{sys.version_info.minor}",
             runtime=None if wanted.runtime is None else self._agreed.runtimes[wanted.runtime],
             tmp_blanks=machine.blanks if machine.tmp_images else None,
             host_id=machine.host_id(slot),
             program=self._program,
+            gvisor=self._agreed.gvisor,
             system=machine.system,
             parents=machine.parents,
             groups=self._group_path(slot),
