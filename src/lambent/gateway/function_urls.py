@@ -31,22 +31,33 @@ class UrlRoute:
 
     async def answer(self, address: Address, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         """Raises `Disconnected`, and PlatformFault."""
+        url = self._urls.find(address.url_id, address.region)
+        if url is None:
+            response = unknown()
+        else:
+            with self._urls.counted(url) as request:
+                response = await self._reply(url, address, head, request_id, body)
+                request.status = response.status
+        if address.path_form:
+            response = response.adding(NO_SCRIPT_OF_OURS)
+        return HttpResponse(response.status, response.headers, response.body)
+
+    async def _reply(
+        self, url: Url, address: Address, head: HttpRequest, request_id: str, body: BodyReader
+    ) -> UrlResponse:
         try:
-            response = await self._answer(address, head, request_id, body)
+            response = await self._answer(url, address, head, request_id, body)
         except TooLarge:
             response = too_large(self._urls.max_body_bytes)
         except ApiError as error:
             # Of the signature, or of the memory for bodies.
             response = message(error.status or 403, error.code, {"message": error.message})
             response = response.adding(*error.headers.items())
-        if address.path_form:
-            response = response.adding(NO_SCRIPT_OF_OURS)
-        return HttpResponse(response.status, response.headers, response.body)
+        return response
 
-    async def _answer(self, address: Address, head: HttpRequest, request_id: str, body: BodyReader) -> UrlResponse:
-        url = self._urls.find(address.url_id, address.region)
-        if url is None:
-            return unknown()
+    async def _answer(
+        self, url: Url, address: Address, head: HttpRequest, request_id: str, body: BodyReader
+    ) -> UrlResponse:
         preflight = self._urls.preflight(url, head.method, head.headers)
         if preflight is not None:
             return preflight

@@ -163,6 +163,7 @@ def _client_context(encoded: str | None, limit: int) -> str:
         text = base64.b64decode(encoded, validate=True)
     except ValueError:
         text = b""
-    if not payload.is_json(text):
+    # Runtimes look into it before the handler is called: anything but an object would fail there.
+    if not text.lstrip().startswith(b"{") or not payload.is_json(text):
         raise ApiError("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.")
     return text.decode().replace("\r", " ").replace("\n", " ")

@@ -4,19 +4,21 @@ Knows no HTTP server: the gateway finds the address in a request and authenticat
 every invocation does. Formats are in `url_event`, `url_response` and `url_cors`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
 
-from lambent.aws.errors import ApiError
+from lambent.aws.errors import ApiError, PlatformFault
 from lambent.aws.service import Identity
 from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest
 from lambent.functions.records import Function, FunctionKey, UrlConfig
 from lambent.invocation import trace
 from lambent.invocation.api import require_active
+from lambent.invocation.metrics import Metrics
 from lambent.invocation.ports import Resolver, UrlAccess
 from lambent.invocation.router import Router
 from lambent.invocation.url_cors import is_preflight, preflight, with_cors
@@ -52,6 +54,13 @@ class Url:
         return self.config.auth_type == IAM
 
 
+@dataclass(slots=True)
+class Counted:
+    """A request to a URL while it is answered."""
+
+    status: int = 0
+
+
 class FunctionUrls:
     def __init__(
         self,
@@ -62,6 +71,7 @@ class FunctionUrls:
         access: UrlAccess,
         clock: Clock,
         max_body_bytes: int,
+        metrics: Metrics | None = None,
     ) -> None:
         self.max_body_bytes = max_body_bytes
         self._functions = functions
@@ -69,6 +79,7 @@ class FunctionUrls:
         self._router = router
         self._access = access
         self._clock = clock
+        self._metrics = metrics or Metrics()
 
     def find(self, url_id: str, region: str | None) -> Url | None:
         """`region`: as the address says, which must be true."""
@@ -81,6 +92,26 @@ class FunctionUrls:
         if config is None or region not in (None, key.region):
             return None
         return Url(key, qualifier, config)
+
+    @contextmanager
+    def counted(self, url: Url) -> Iterator["Counted"]:
+        """The metrics of one request: set its status. What ends with PlatformFault was answered with a 500, and who
+        hung up was not answered."""
+        began, counted = self._clock.monotonic(), Counted()
+        try:
+            yield counted
+        except PlatformFault:
+            counted.status = 500
+            raise
+        finally:
+            if counted.status:
+                self._count(url.key, counted.status, (self._clock.monotonic() - began) * 1000)
+
+    def _count(self, key: FunctionKey, status: int, took_ms: float) -> None:
+        self._metrics.count(key, "UrlRequestCount")
+        self._metrics.observe(key, "UrlRequestLatency", took_ms)
+        if status >= 400:
+            self._metrics.count(key, "Url5xxCount" if status >= 500 else "Url4xxCount")
 
     def refusal(self, url: Url, caller: Identity | None) -> UrlResponse | None:
         """The reply when `caller` may not call the URL; None when it may."""

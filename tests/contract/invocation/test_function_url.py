@@ -30,6 +30,7 @@ from lambent.gateway.authenticate import CheckedWhereKnown, Unchecked
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.keys import KnownKeys
 from lambent.invocation.function_url import FunctionUrls
+from lambent.invocation.metrics import Metrics
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, client_of
@@ -84,7 +85,16 @@ class Reply:
 class Urls:
     """A server with one function `f`; `send` speaks to its URL."""
 
-    def __init__(self, plane: ControlPlane, client: AsyncClient, machine: Machine, port: int, gateway: Gateway) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        client: AsyncClient,
+        machine: Machine,
+        port: int,
+        gateway: Gateway,
+        metrics: Metrics,
+    ) -> None:
+        self.metrics = metrics
         self.plane = plane
         self.client = client
         self.machine = machine
@@ -155,6 +165,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
     data_dir = DataDir.open(root / "data")
     database = Database.open(data_dir.database)
     support, clock = FakeRuntimeSupport(), SystemClock()
+    metrics = Metrics(clock)
     async with Machine((script,)) as machine:
         plane = ControlPlane(
             data_dir=data_dir, database=database, clock=clock, runtime_support=support, observers=[machine.pool]
@@ -168,6 +179,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
             access=UrlPolicies(plane.authorizer),
             clock=clock,
             max_body_bytes=Quotas().max_payload_bytes,
+            metrics=metrics,
         )
         keys = KnownKeys(clock)
         gateway = Gateway(
@@ -180,7 +192,7 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
         await client.create_function(**creation("f"))
         await client.wait("function_active_v2", FunctionName="f")
         async with served(app) as port:
-            yield Urls(plane, client, machine, port, gateway)
+            yield Urls(plane, client, machine, port, gateway, metrics)
         support.release()
         await plane.close()
         await database.close()
@@ -441,9 +453,25 @@ async def test_inside_a_sandbox_there_are_no_function_urls(urls: Urls) -> None:
     host = await urls.url()
     private = urls.gateway.private(Unchecked(urls.gateway.keys))
     async with served(private) as port:
-        inside = Urls(urls.plane, urls.client, urls.machine, port, urls.gateway)
+        inside = Urls(urls.plane, urls.client, urls.machine, port, urls.gateway, urls.metrics)
         for name, path in ((host, "/"), ("localhost", f"/_lambda-url/{host.partition('.')[0]}/")):
             reply = await inside.send(name, path=path)
             assert reply.status == 403
             assert b"Missing Authentication Token" in reply.body
     assert not urls.machine.driver.sandboxes
+
+
+async def test_each_request_to_a_url_is_counted_with_what_became_of_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, (Next(), Fail(), Echo())) as urls:
+        host = await urls.url(Cors={"AllowOrigins": [ORIGIN]})
+        statuses = [(await urls.send(host)).status, (await urls.send(host)).status]
+        statuses.append((await urls.send(host, "OPTIONS", origin=ORIGIN, access_control_request_method="GET")).status)
+        await urls.detach(Policy)
+        statuses.append((await urls.send(host)).status)
+        await urls.send(f"{'a' * 32}.lambda-url.us-east-1.localhost")
+        assert statuses == [502, 200, 200, 403]
+        counted = {
+            name: statistics.sum if name.endswith("Count") else statistics.count
+            for name, statistics in urls.metrics.totals().items()
+        }
+        assert counted == {"Url4xxCount": 1, "Url5xxCount": 1, "UrlRequestCount": 4, "UrlRequestLatency": 4}

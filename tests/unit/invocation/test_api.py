@@ -125,7 +125,9 @@ async def test_a_client_context_is_decoded_for_the_runtime() -> None:
         assert events[0].headers["lambda-runtime-client-context"] == '{"custom":  {"a":"b"}}'
 
 
-@pytest.mark.parametrize("bad", ["%%%", base64.b64encode(b"not json").decode(), "A" * 3584, "caf\u00e9"])
+@pytest.mark.parametrize(
+    "bad", ["%%%", base64.b64encode(b"not json").decode(), base64.b64encode(b"[1]").decode(), "A" * 3584, "caf\u00e9"]
+)
 async def test_a_client_context_that_is_not_json_is_refused(bad: str) -> None:
     async with Machine() as machine:
         with pytest.raises(ApiError) as refused:
