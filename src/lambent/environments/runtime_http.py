@@ -13,6 +13,8 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
+from lambent.environments.runtime_pair import HEADERS, NEXT, response_and_next
+
 MAX_HEAD_BYTES = 64 * 1024
 """Of anything but bodies: a head, trailers, the extensions of a chunk."""
 MAX_HEADERS = 128
@@ -121,6 +123,8 @@ class Connection(asyncio.Protocol):
         self._held = False
         self.ended_unread = False
         """The peer's end came before it had read all that it was sent."""
+        self._within = False
+        """The parser has seen the beginning of a message and not its end."""
         self._in_head = True
         self._quiet_bytes = 0
         self._completed = 0
@@ -181,13 +185,39 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if len(data) < LARGE_READ_BYTES:
-            self._feed(data)
+            if not self._take_pair(data):
+                self._feed(data)
             return
         before = time.thread_time()
         self._feed(data)
         took = time.thread_time() - before
         if took > REST_AFTER_S:
             self._server.rest(took * REST_FACTOR)
+
+    def _take_pair(self, data: bytes) -> bool:
+        """Whether `data` was handled without the parser, which stands between two messages and stays there."""
+        if self._within or self._waiting or self._server.outflow is not None:
+            return False
+        pair = response_and_next(data)
+        # Before its first message a parser knows of no connection that is to be kept.
+        if pair is None or not self._parser.should_keep_alive():
+            return False
+        path, body = pair
+        if len(body) > self._server.body_limit(b"POST", path):
+            return False
+        for request in (
+            HttpRequest(b"POST", path, HEADERS, body, _NOTHING, False),
+            HttpRequest(b"GET", NEXT, _NOTHING, b"", _NOTHING, False),
+        ):
+            if self._transport is None or self._transport.is_closing():
+                self.abort()
+                return True
+            reply = self._server.handle(self, request)
+            if reply is not None:
+                self._replies.append(reply)
+        if self._replies and not self._waiting:
+            self._flush()
+        return True
 
     def _feed(self, data: bytes) -> None:
         # Counts what the parser takes in without a body to show for it; the callbacks set it back.
@@ -256,6 +286,7 @@ class Connection(asyncio.Protocol):
     # httptools callbacks
 
     def on_message_begin(self) -> None:
+        self._within = True
         self._reset()
 
     def on_url(self, url: bytes) -> None:
@@ -310,6 +341,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._taker is not None:
             self._hand_on()
+        self._within = False
         self._in_head = True
         self._quiet_bytes = 0
         self._completed += 1
