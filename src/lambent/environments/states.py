@@ -19,6 +19,9 @@ class State(StrEnum):
     STOPPING = "Stopping"
     STOPPED = "Stopped"
 
+    # An enum's own is Python, and each invocation looks four times into the table.
+    __hash__ = str.__hash__
+
 
 NEXT: Mapping[State, frozenset[State]] = {
     State.STARTING: frozenset({State.READY, State.STOPPING}),
