@@ -1,6 +1,10 @@
 """Results of events in queues, topics, buses and buckets of the same server, as their owner would find them."""
 
 import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -118,3 +122,94 @@ def test_a_success_arrives_through_a_bus(server: Server, queue: Queue) -> None:
     assert event["source"] == "lambda"
     assert event["resources"] == [bus, f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:to-bus:$LATEST"]
     assert event["detail"]["requestContext"]["requestId"] == request_id
+
+
+@pytest.fixture
+def elsewhere() -> Iterator["Elsewhere"]:
+    with Elsewhere(("127.0.0.1", 0), _Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Elsewhere(ThreadingHTTPServer):
+    """SQS and S3 of somebody else. SQS is busy at the first message."""
+
+    daemon_threads = True
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.seen: list[tuple[str, Any]] = []
+        self.refused = False
+
+    def answer(self, what: str, body: bytes) -> tuple[int, bytes]:
+        if what.startswith("/"):
+            self.seen.append((what, json.loads(body)))
+            return 200, b""
+        if what.endswith(".GetQueueUrl"):
+            return 200, json.dumps({"QueueUrl": f"{self.url}/{ACCOUNT}/far"}).encode()
+        if not self.refused:
+            self.refused = True
+            return 503, b"{}"
+        self.seen.append((what, json.loads(body)))
+        return 200, b'{"MessageId": "1", "MD5OfMessageBody": ""}'
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Elsewhere
+
+    def do_POST(self) -> None:
+        self._answer(self.headers["X-Amz-Target"])
+
+    def do_PUT(self) -> None:
+        self._answer(self.path)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self, what: str) -> None:
+        size = self.headers["Content-Length"]
+        status, reply = self.server.answer(what, self.rfile.read(int(size)))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+
+def test_destinations_that_are_elsewhere_get_the_record_and_the_dead_letter(
+    start_server: Callable[..., Server], elsewhere: Elsewhere
+) -> None:
+    server = start_server("--endpoint", f"sqs={elsewhere.url}", "--endpoint", f"s3={elsewhere.url}")
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:far"
+    create_function(server.client("lambda"), "far", SOMETIMES, DeadLetterConfig={"TargetArn": queue})
+    destinations = {"OnSuccess": {"Destination": queue}, "OnFailure": {"Destination": "arn:aws:s3:::far-failures"}}
+    request_id = invoke(server, "far", "fail", DestinationConfig=destinations)
+    seen = eventually(lambda: dict(elsewhere.seen), timeout_s=30, until=lambda found: len(found) == 2)
+    (path,) = (what for what in seen if what.startswith("/"))
+    assert re.fullmatch(r"/far-failures/aws/lambda/async/far/\d{4}/\d\d/\d\d/[\dT.-]{19}-[0-9a-f-]{36}", path)
+    record = seen.pop(path)
+    stack = record["responsePayload"].pop("stackTrace")
+    assert record == {
+        "version": "1.0",
+        "timestamp": record["timestamp"],
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:far:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 1,
+        },
+        "requestPayload": "fail",
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responsePayload": {"errorMessage": "as told", "errorType": "ValueError", "requestId": request_id},
+    }
+    assert stack
+    (sent,) = seen.values()
+    assert sent["MessageBody"] == '"fail"'
+    assert sent["MessageAttributes"] == {
+        "RequestID": {"DataType": "String", "StringValue": request_id},
+        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorMessage": {"DataType": "String", "StringValue": "as told"},
+    }

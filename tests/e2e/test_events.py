@@ -7,6 +7,7 @@ and 12 in `make soak`).
 import json
 import os
 import random
+import re
 import sqlite3
 import threading
 from collections import Counter
@@ -111,9 +112,12 @@ def test_no_accepted_event_is_lost_by_kills(
     assert not left, f"{len(left)} events are still to be executed"
     executed = eventually(lambda: _executed(database), timeout_s=30, until=lambda found: set(found) >= accepted)
     assert accepted <= set(executed), f"lost: {sorted(accepted - set(executed))}, seed {SEED}"
-    duplicates = sum(executed.values()) - len(executed)
-    print(f"{len(accepted)} accepted, {len(executed)} executed, {duplicates} of them again, {KILLS} kills")
-    record_property("duplicates", duplicates)
+    twice = sum(executed.values()) - len(executed)
+    assert not twice, "the end of an event and its record are one commit"
+    # Begun when the server died, and begun again: their functions may have seen them twice.
+    again = sum(int(found) for found in re.findall(r"(\d+) messages of queue events were under way", server.log()))
+    print(f"{len(accepted)} accepted, {len(executed)} executed, {again} perhaps twice, {KILLS} kills")
+    record_property("perhaps_twice", again)
     assert server.terminate() == 0
 
 

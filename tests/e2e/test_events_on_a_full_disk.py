@@ -1,0 +1,111 @@
+"""The disk is full while events are accepted, executed and delivered: refused or kept, never lost, and it recovers."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambent.testing.running_server import COMMAND, Server
+from tests.e2e.census import eventually
+from tests.e2e.packages import create_function
+
+SLOW = """
+import time
+
+def handler(event, context):
+    time.sleep(event["seconds"])
+    return len(event["pad"])
+"""
+SMALL = 'mount -t tmpfs -o size=200m small "$0" && exec "$@"'
+PAD = "x" * 100_000
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk of its own"),
+    pytest.mark.timeout(120),
+]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    small = tmp_path / "small"
+    command = ("unshare", "--mount", "sh", "-c", SMALL, str(small), str(COMMAND))
+    with Server.start(small / "data", command=command) as started:
+        yield started
+
+
+def test_events_are_refused_on_a_full_disk_and_none_that_was_accepted_is_lost(server: Server) -> None:
+    client, sqs = server.client("lambda"), server.client("sqs")
+    url = sqs.create_queue(QueueName="results")["QueueUrl"]
+    create_function(client, "slow", SLOW, Timeout=30)
+    client.put_function_event_invoke_config(
+        FunctionName="slow",
+        DestinationConfig={"OnSuccess": {"Destination": "arn:aws:sqs:us-east-1:000000000000:results"}},
+    )
+    assert json.load(client.invoke(FunctionName="slow", Payload=event(0))["Payload"]) == len(PAD)
+
+    # Its attempt ends while nothing can be stored, neither that it is done nor what is to be delivered.
+    accepted = [accept(client, 2)]
+    fill = Path(f"/proc/{server.pid}/root{server.data_dir}/fill")
+    fill_disk(fill)
+    assert refused_in_the_end(client, accepted) in {429, 500, 503}
+    said = server.data_dir.with_name("data.log")
+    assert eventually(lambda: "The store cannot write" in said.read_text(), timeout_s=20, until=bool)
+    fill.unlink()
+
+    eventually(lambda: accepted_now(client, accepted), timeout_s=20, until=bool)
+    received: Counter[str] = Counter()
+    eventually(lambda: receive(sqs, url, received), timeout_s=60, until=lambda found: set(found) >= set(accepted))
+    assert received == Counter(accepted), "each once: there was no crash"
+
+
+def event(seconds: float) -> bytes:
+    return json.dumps({"seconds": seconds, "pad": PAD}).encode()
+
+
+def accept(client: Any, seconds: float) -> str:
+    reply = client.invoke(FunctionName="slow", InvocationType="Event", Payload=event(seconds))
+    reply["Payload"].read()
+    request_id: str = reply["ResponseMetadata"]["RequestId"]
+    return request_id
+
+
+def refused_in_the_end(client: Any, accepted: list[str]) -> int | None:
+    """The status of the first refusal: a few may find room in pages that are there."""
+    for _ in range(300):
+        try:
+            request_id = accept(client, 0)
+        except ClientError as error:
+            status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            return status
+        accepted.append(request_id)
+    return None
+
+
+def accepted_now(client: Any, accepted: list[str]) -> bool:
+    try:
+        accepted.append(accept(client, 0))
+    except ClientError:
+        return False
+    return True
+
+
+def receive(sqs: Any, url: str, received: Counter[str]) -> Counter[str]:
+    for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ()):
+        received[json.loads(message["Body"])["requestContext"]["requestId"]] += 1
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return received
+
+
+def fill_disk(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
