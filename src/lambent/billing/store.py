@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, true
+from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lambent.billing.budget import Budget, Scope
@@ -57,7 +57,8 @@ def summed(
     connection: Connection, begin_ms: int, end_ms: int, by: Sequence[str], account: str | None = None
 ) -> list[tuple[Mapping[str, Any], Sums]]:
     """Sums of what began in a time, by columns of the key; `day` is one too: epoch milliseconds of its begin."""
-    day = (usage.c.start_ms - usage.c.start_ms % Span.DAY.ms).label("day")
+    # Not as a parameter: PostgreSQL would take the two places of it for two expressions.
+    day = usage.c.start_ms - usage.c.start_ms % literal_column(str(Span.DAY.ms))
     columns = [day if name == "day" else usage.c[name] for name in by]
     query = select(*columns, *(func.sum(column) for column in _SUMS)).where(
         usage.c.start_ms >= begin_ms, usage.c.start_ms < end_ms
@@ -70,7 +71,7 @@ def summed(
     ]
 
 
-def cached_ms(connection: Connection) -> dict[tuple[str, str, str, str], int]:
+def cached_mb_ms(connection: Connection) -> dict[tuple[str, str, str, str], int]:
     """How long snapshots were billed so far: memory times milliseconds, by account, region, function and version."""
     columns = usage.c.account, usage.c.region, usage.c.function, usage.c.version
     rows = connection.execute(

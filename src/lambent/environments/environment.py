@@ -203,6 +203,7 @@ class Environment:
                 first=first,
                 restored=report.restore_duration_ms is not None,
                 provisioned=self.identity.provisioned,
+                streamed_bytes=current.streamed_bytes,
                 request_units=current.request.request_units,
                 tenant=self.identity.tenant_id,
                 status=status,
