@@ -6,6 +6,7 @@ Where the server of Debian's package `postgresql` is missing its tests are skipp
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -30,7 +31,8 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "wal_level": "minimal",
     "autovacuum": "off",
-    "unix_socket_permissions": "0700",
+    # A server that has given up privileges is not the owner; the password keeps others out.
+    "unix_socket_permissions": "0777",
 }
 
 
@@ -45,15 +47,22 @@ class Cluster:
         # Its own folder: it must belong to a user that is not root, and the path of its socket must be short.
         self.root = Path(tempfile.mkdtemp(prefix="lambent-pg-"))
         self._owner = _owner()
+        self.password = secrets.token_hex(16)
         self._durable = durable
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
         try:
+            self.root.chmod(0o711)
+            secret = self.root / "password"
+            secret.touch(0o600)
+            secret.write_text(self.password)
             if self._owner:
                 account = pwd.getpwnam(self._owner)
-                os.chown(self.root, account.pw_uid, account.pw_gid)
+                for path in (self.root, secret):
+                    os.chown(path, account.pw_uid, account.pw_gid)
             self._run(
-                "initdb", "-D", self._data, "-A", "trust", "-U", "lambent", "-E", "UTF8", "--locale=C.UTF-8", "-N"
+                *("initdb", "-D", self._data, "-A", "password", "--pwfile", str(secret), "-U", "lambent"),
+                *("-E", "UTF8", "--locale=C.UTF-8", "-N"),
             )
             self.start()
         except BaseException:
@@ -65,7 +74,7 @@ class Cluster:
         return str(self.root / "data")
 
     def url(self, name: str = "postgres") -> str:
-        return f"postgresql://lambent@/{name}?host={quote(str(self.root), safe='')}"
+        return f"postgresql://lambent:{self.password}@/{name}?host={quote(str(self.root), safe='')}"
 
     def start(self) -> None:
         settings = {**_SETTINGS, "unix_socket_directories": str(self.root)}
@@ -87,11 +96,15 @@ class Cluster:
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT ends its sessions and then itself; SIGQUIT is a crash: nothing is written any more."""
+        """SIGINT ends its sessions and then itself."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
+
+    def crash(self) -> None:
+        """All of its processes end where they are; the next start recovers from the log."""
+        self.stop(signal.SIGQUIT)
 
     def close(self) -> None:
         self.stop(signal.SIGQUIT)

@@ -76,8 +76,8 @@ from lambent.services.logs.service import LogsService
 from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
 from lambent.services.sts.service import StsService
-from lambent.store.database import Database
 from lambent.store.datadir import DataDir
+from lambent.store.opening import open_database
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +131,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         # Of what waits and grows old in the store. What runs, what is signed and what is logged is of the real clock.
         schedule: Clock = virtual or clock
 
-        database = Database.open(data_dir.database)
+        database = open_database(data_dir, settings.database)
         stack.push_async_callback(database.close)
+        database.when_lost(stop.set)
         # After the owners of endless work have ended it, while the database still takes what finishing work writes.
         stack.push_async_callback(tasks.drain, DRAIN_S)
         retention = Retention(
@@ -329,6 +330,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         lost = launcher is not None and launcher.gone
         await events.close()
         await server.drain(DRAIN_S)
+    if database.lost is not None:
+        raise database.lost
     if lost:
         raise LauncherError("the launcher has ended, and without it there are no sandboxes; start the server again")
 

@@ -52,6 +52,8 @@ def examine(settings: Settings) -> list[Finding]:
     findings.append(_runtimes(settings, other_users=other_users))
     findings.append(_port(settings))
     findings.append(_data_dir(settings.data_dir))
+    if settings.database is not None:
+        findings.append(_database(settings.database))
     return findings
 
 
@@ -155,3 +157,20 @@ def _data_dir(path: Path) -> Finding:
     except datadir.DataDirError as error:
         return Finding("data dir", Verdict.FAIL, str(error), mend)
     return Finding("data dir", Verdict.OK, str(path))
+
+
+def _database(url: str) -> Finding:
+    mend = "lambent up --database postgresql://USER@HOST/NAME"
+    try:
+        # Here and not above: the driver is an extra.
+        from lambent.store import postgres
+    except ModuleNotFoundError as error:
+        text = f"PostgreSQL needs the Python package {error.name}"
+        return Finding("database", Verdict.FAIL, text, "pip install 'lambent[postgres]'")
+    try:
+        text, warnings = postgres.examine(url)
+    except datadir.DataDirError as error:
+        return Finding("database", Verdict.FAIL, str(error), mend)
+    if warnings:
+        return Finding("database", Verdict.WARN, "\n".join([text, *warnings]), None)
+    return Finding("database", Verdict.OK, text)

@@ -30,6 +30,7 @@ from lambent.core.settings import (
     SANDBOXES,
     Settings,
     SettingsError,
+    database,
     is_endpoint,
     networks,
     prewarm,
@@ -56,7 +57,15 @@ UNUSABLE_PATH = frozenset(
 
 class _Up(Sectioned):
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
-        "Where it serves, and what it keeps": ("host", "port", "allowed_hosts", "data_dir", "user", "config"),
+        "Where it serves, and what it keeps": (
+            "host",
+            "port",
+            "allowed_hosts",
+            "data_dir",
+            "database",
+            "user",
+            "config",
+        ),
         "Functions": (
             "sandbox",
             "oci_runtime",
@@ -86,6 +95,11 @@ class _Up(Sectioned):
 @click.option("--port", type=options.Whole(0, 65_535), help="Port; 0 takes a free one.  [default: 4566]")
 @click.option(
     "--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where all state is kept.  [default: .lambent]"
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="PostgreSQL for the state, as postgresql://USER@HOST/NAME.  [default: SQLite in the data dir]",
 )
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="What isolates functions.  [default: auto]")
 @click.option("--egress", type=click.Choice(EGRESS), help="How functions reach the internet.  [default: auto]")
@@ -208,6 +222,7 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     held = _held() if until_stdin_ends else None
     flags["prewarm"] = _prewarm(flags["prewarm"])
     flags["allowed_hosts"] = flags["allowed_hosts"] or None
+    flags["database"] = _database(flags["database"])
     flags["vpc_services"] = _vpc_services(flags["vpc_services"])
     if (users := flags["function_users"]) is not None:
         flags["function_users"] = _user_range(users)
@@ -235,6 +250,13 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
         launcher, problem = _start_launcher(settings, data_dir, runtimes, entries)
         privileges.drop(who, settings.data_dir)
         _serve(settings, data_dir, catalog, entries, launcher, problem, held)
+
+
+def _database(given: str | None) -> str | None:
+    try:
+        return None if given is None else database(given, "--database")
+    except SettingsError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def _networks(given: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -375,7 +397,6 @@ def _serve(
     gc.disable()
     from lambent import app
     from lambent.environments.sandbox.probe import SandboxUnavailable
-    from lambent.store.migrations import SchemaTooNew
 
     launcher, problem = _ready(settings, launcher, problem)
     _check_egress(settings, launcher)
@@ -383,12 +404,14 @@ def _serve(
         data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem, held=held
     )
     try:
-        app.run(settings, host, lambda url, sandbox, no_internet: _say_ready(url, sandbox, no_internet, settings))
-    except (SandboxUnavailable, SchemaTooNew) as error:
+        app.run(
+            settings, host, lambda url, sandbox, no_internet: _say_ready(url, sandbox, no_internet, settings, data_dir)
+        )
+    except SandboxUnavailable as error:
         raise Failure(str(error), CANNOT_START) from error
 
 
-def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: Settings) -> None:
+def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: Settings, data_dir: DataDir) -> None:
     name = sandbox.driver.name
     if warning := weakness(name, sandbox.missing, sandbox.reason):
         click.secho(warning, err=True, fg="yellow", bold=True)
@@ -396,7 +419,8 @@ def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: S
         click.secho(f"Functions have no way to the internet: {no_internet}.", err=True, fg="yellow")
     if settings.virtual_clock:
         click.secho("The clock of events is virtual: `lambent clock advance 2m` moves it.", err=True, fg="yellow")
-    click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir})")
+    database = f", database: {data_dir.elsewhere}" if settings.database else ""
+    click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir}{database})")
     # A script that waits for the line may read it from a pipe.
     sys.stdout.flush()
 

@@ -47,6 +47,8 @@ class Settings:
     port: int = 4566
     """0 takes a free port; the ready line names it."""
     data_dir: Path = Path(".lambent")
+    database: str | None = field(default=None, repr=False)
+    """URL of a PostgreSQL database, which may hold a password; None: SQLite in the data dir."""
     sandbox: str = "auto"
     """auto | native | rootless | oci | process"""
     egress: str = "auto"
@@ -186,6 +188,8 @@ def _convert(key: str, value: object, place: str) -> Any:
             return _boolean(value, place)
         case "data_dir":
             return Path(_text(value, place)).expanduser()
+        case "database":
+            return database(value, place)
         case "sandbox":
             return _choice(value, place, SANDBOXES)
         case "egress":
@@ -219,6 +223,13 @@ def _convert(key: str, value: object, place: str) -> Any:
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value:
         raise SettingsError(f"{place} must be text, not {value!r}")
+    return value
+
+
+def database(value: object, place: str) -> str:
+    """The URL as it is. Raises `SettingsError`, which does not repeat it: there may be a password in it."""
+    if not isinstance(value, str) or not value.startswith(("postgresql://", "postgres://")):
+        raise SettingsError(f"{place} must be the URL of a PostgreSQL database, as postgresql://USER@HOST/NAME")
     return value
 
 

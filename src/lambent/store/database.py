@@ -27,6 +27,8 @@ class Database:
     """Opened by `open`, which brings the schema up to date; closed once, by its owner."""
 
     def __init__(self, dialect: Dialect) -> None:
+        self.shown = dialect.shown
+        """Where it is, for people; without a password."""
         self._writer = Writer(dialect)
         self._reader = dialect.reader()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
@@ -51,7 +53,16 @@ class Database:
                 f"PostgreSQL needs the Python package {error.name}: pip install 'lambent[postgres]'"
             ) from error
         wait_s = LOCK_WAIT_S if lock_wait_s is None else lock_wait_s
-        return cls(PostgreSQL(url, home=home, place=place, lock_wait_s=wait_s))
+        dialect = PostgreSQL(url, home=home, place=place, lock_wait_s=wait_s)
+        try:
+            return cls(dialect)
+        except DBAPIError as error:
+            raise DataDirError(f"The database {dialect.shown} cannot be reached: {said(error)}") from error
+
+    @property
+    def lost(self) -> DataDirError | None:
+        """Why no write succeeds any more; None while that may pass."""
+        return self._writer.lost
 
     def carry(self, **values: object) -> None:
         """What every transaction shall find in `connection.engine.get_execution_options()`: keys of its columns."""

@@ -6,6 +6,7 @@
     blobs/       content-addressed files, one folder per kind
     packages/    unpacked code packages; a cache that can be made again from blobs/
     secrets/     keys and tokens, one file each
+    DATABASE     where the state is when it is not in lambent.db
     clock        milliseconds that the time of events is ahead, once it was advanced
 
 Refuses a folder that holds other things: a mistaken `--data-dir` must not become 0700 or be filled with our files.
@@ -20,7 +21,9 @@ from typing import Self
 from lambent.store.files import write_durably
 
 VERSION = 1
-_OWN_NAMES = frozenset({"VERSION", "lock", "lambent.db", "blobs", "packages", "secrets", "run", "logs", "clock"})
+_OWN_NAMES = frozenset(
+    {"VERSION", "lock", "lambent.db", "DATABASE", "blobs", "packages", "secrets", "run", "logs", "clock"}
+)
 
 
 class DataDirError(Exception):
@@ -68,6 +71,19 @@ class DataDir:
     @property
     def database(self) -> Path:
         return self.root / "lambent.db"
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The database, outside of this directory, that its blobs and keys belong to."""
+        try:
+            return (self.root / "DATABASE").read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def belongs_to(self, database: str) -> None:
+        """From now on `elsewhere`."""
+        if self.elsewhere != database:
+            write_durably(self.root / "DATABASE", f"{database}\n".encode())
 
     @property
     def packages(self) -> Path:

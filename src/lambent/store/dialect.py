@@ -15,6 +15,10 @@ class Dialect(Protocol):
     """`sqlite.SQLite` and `postgres.PostgreSQL`."""
 
     @property
+    def shown(self) -> str:
+        """Where the database is, without what is secret."""
+
+    @property
     def look_s(self) -> float | None:
         """How often an idle writer looks whether its connection is still there; None: it cannot go away."""
 

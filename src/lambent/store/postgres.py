@@ -77,7 +77,7 @@ class PostgreSQL:
 
     def __init__(self, url: str, *, home: str, place: str = "", lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._parameters = parameters(url)
-        self.shown = shown(self._parameters)
+        self._shown = shown(self._parameters)
         self._home = home
         self._place = place
         self._lock_wait_s = lock_wait_s
@@ -85,6 +85,10 @@ class PostgreSQL:
         self._begun = 0
         self._done = 0
         self._counting = False
+
+    @property
+    def shown(self) -> str:
+        return self._shown
 
     def writer(self) -> Engine:
         engine = create_engine(
@@ -219,6 +223,28 @@ def shown(given: Mapping[str, Any]) -> str:
     if host.startswith("/"):
         return f"postgresql://{user}{path}?host={host}" + (f"&port={port}" if port else "")
     return f"postgresql://{user}{host}" + (f":{port}" if port else "") + path
+
+
+def examine(url: str) -> tuple[str, list[str]]:
+    """What is at `url`, and what of its settings loses acknowledged writes. Raises DatabaseUnusable."""
+    given = parameters(url)
+    name = shown(given)
+    try:
+        with psycopg.connect(**{**_CONNECTION, **given}, autocommit=True) as driver:
+            _check_server(driver, name)
+            holder = _scalar(driver, _HOLDER)
+            made = _scalar(driver, "SELECT to_regclass('lambent_server') IS NOT NULL")
+            off = driver.execute(
+                "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
+            ).fetchall()
+            version = driver.info.parameter_status("server_version")
+    except psycopg.Error as error:
+        raise DatabaseUnusable(f"The database {name} cannot be reached: {said(error)}") from error
+    state = f"in use{_by(holder)}" if holder else "ready" if made else "the first start will make the tables"
+    return (
+        f"{name}: PostgreSQL {version}, {state}",
+        [f"{setting} is off there: a power cut loses accepted events" for (setting,) in off],
+    )
 
 
 def driver_of(connection: Connection) -> "psycopg.Connection[Any]":

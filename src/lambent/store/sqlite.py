@@ -28,6 +28,10 @@ class SQLite:
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
 
+    @property
+    def shown(self) -> str:
+        return str(self._path)
+
     def writer(self) -> Engine:
         _keep_to_owner(self._path)
         return writer_engine(self._path, busy_timeout_ms=self._busy_timeout_ms)

@@ -112,7 +112,8 @@ class Writer:
         self._gate = threading.Lock()
         self._closing = False
         self._undecided: Group = ()
-        self._lost = False
+        self.lost: DatabaseLost | None = None
+        """Why no write succeeds any more."""
         self.on_loss: Callable[[], None] = lambda: None
         """Called on the thread when somebody else has the database now."""
         self._connection: Connection | None = None
@@ -186,7 +187,7 @@ class Writer:
                 return
             _fail(group, error)
         except DatabaseLost as error:
-            self._give_up()
+            self._give_up(error)
             _fail(group, error)
         _resolve(group)
 
@@ -230,7 +231,7 @@ class Writer:
                 if connection is not None:
                     _drop(connection)
                 if isinstance(error, DatabaseLost):
-                    self._give_up()
+                    self._give_up(error)
                 raise _Unreachable from error
             undecided, self._undecided = self._undecided, ()
             self._connection = connection
@@ -241,10 +242,11 @@ class Writer:
                     job.error = _Aborted()
         return self._connection
 
-    def _give_up(self) -> None:
+    def _give_up(self, error: DatabaseLost) -> None:
         self._disconnect()
-        if not self._lost:
-            self._lost = True
+        if self.lost is None:
+            self.lost = error
+            logger.error("%s Nothing can be written any more.", error)
             self.on_loss()
 
     def _learn(self, group: Group, undecided: _Undecided) -> None:
