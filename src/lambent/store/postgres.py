@@ -29,6 +29,7 @@ OLDEST_VERSION: Final = 130000
 LOCK_CLASS: Final = 0x4C414D42
 LOCK_WAIT_S: Final = 3.0
 """How long a start waits for the session of a server that was killed to end."""
+RESUME_WAIT_S: Final = 1.0
 READERS: Final = 4
 
 # What the URL says comes first. A host that has gone without a word is noticed by both sides.
@@ -129,7 +130,8 @@ class PostgreSQL:
             row = driver.execute("SELECT run, commits, place FROM lambent_server").fetchone()
             if row is None or row[0] != self._run:
                 raise DatabaseLost(f"Another Lambent has taken the database {self.shown}{_by(row and row[2])}.")
-            self._lock(driver, 0)
+            # The session that was dropped may take a moment to end.
+            self._lock(driver, RESUME_WAIT_S)
             # Again under the lock: between the two somebody may have come and gone.
             row = driver.execute("SELECT run, commits FROM lambent_server").fetchone()
             if row is None or row[0] != self._run:
