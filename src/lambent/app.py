@@ -298,7 +298,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
                 router=router,
                 access=UrlPolicies(control_plane.authorizer),
                 clock=clock,
-                max_body_bytes=quotas.max_payload_bytes,
+                quotas=quotas,
                 metrics=counted,
             ),
             CheckedWhereKnown(keys, clock),

@@ -21,8 +21,9 @@ def lambda_operations(
     return {
         **control_plane.operations(),
         **admitted(others, control_plane.authorizer),
-        # Asks policies itself, with the look-up that it does anyway.
+        # These ask policies themselves, with the look-up that they do anyway.
         "Invoke": invocation.invoke,
+        "InvokeWithResponseStream": invocation.invoke_with_response_stream,
     }
 
 

@@ -72,8 +72,7 @@ def _split(service: Service, model: ServiceModel) -> Split:
     split = Split()
     for name in sorted(model.operation_names):
         operation = model.operation_model(name)
-        streams = operation.has_event_stream_output or operation.has_event_stream_input
-        if name not in service.operations or streams:
+        if name not in service.operations or operation.has_event_stream_input:
             split.absent.append(name)
         elif service.partial.get(name):
             split.partial.append(name)

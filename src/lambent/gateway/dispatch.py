@@ -20,7 +20,7 @@ from lambent.aws.validation import failures
 from lambent.gateway.body import Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.invoke import InvokeShortWay
-from lambent.gateway.protocols import WireProtocol, protocol_of
+from lambent.gateway.protocols import RestJson, WireProtocol, eventstream, protocol_of
 from lambent.gateway.protocols.query import fields_of
 from lambent.gateway.protocols.spoken import spoken_in
 from lambent.gateway.protocols.tokens import in_words_of
@@ -46,6 +46,7 @@ class Api:
         self.signing_name: str = self.model.signing_name
         self.target_prefix: str | None = self.model.metadata.get("targetPrefix")
         self._quirks = quirks_of(service.name)
+        self._streams: dict[str, str | None] = {}
         self._short_way = InvokeShortWay(self.model) if service.name == "lambda" else None
         unknown = set(service.operations) - set(self.model.operation_names)
         if unknown:
@@ -109,9 +110,15 @@ class Api:
 
     def _handler(self, operation: OperationModel) -> Handler:
         handler = self.service.operations.get(operation.name)
-        if handler is None or operation.has_event_stream_output or operation.has_event_stream_input:
+        if handler is None or operation.has_event_stream_input:
             raise not_built(operation.name)
         return handler
+
+    def _stream_of(self, operation: OperationModel) -> str | None:
+        """The member of its output that is a stream of events."""
+        if operation.name not in self._streams:
+            self._streams[operation.name] = eventstream.member_of(operation)
+        return self._streams[operation.name]
 
     def _check(self, operation: OperationModel, parameters: Parameters) -> None:
         error = refusal(self._quirks, operation.name, parameters, failures(operation.input_shape, parameters))
@@ -120,7 +127,13 @@ class Api:
 
     def _serialised(self, context: CallContext, operation: OperationModel, result: Result) -> HttpResponse:
         members = {name: value for name, value in result.items() if name != RESPONSE_HEADERS}
+        stream = self._stream_of(operation)
+        events = None if stream is None else members.pop(stream, None)
         response = self.protocol.serialise(operation, members, context.request_id)
+        if stream is not None and events is not None:
+            # Where all members are one document, it goes ahead of the events.
+            initial = not isinstance(self.protocol, RestJson)
+            response = eventstream.streamed(response, operation.output_shape.members[stream], events, initial=initial)
         extra = self._quirks.reply_headers.get(operation.name, ()) + tuple(result.get(RESPONSE_HEADERS, {}).items())
         if not extra:
             return response

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 Headers = Mapping[str, str]
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -32,6 +32,17 @@ class HttpResponse(NamedTuple):
     body: bytes | Path | AsyncIterator[bytes] = b""
     """Bytes, a file that is streamed from the disk, or what comes while the reply is sent: empty bytes let the head
     leave at once. It is closed when the client is gone, and raises `CutOff` when there is no way to go on."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+async def closed(body: object) -> None:
+    """Tell an iterator that nobody reads on; whoever has to know that has an `aclose`."""
+    if isinstance(body, Closable):
+        await body.aclose()
 
 
 RouteHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]

@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from lambent.aws.errors import CutOff
 from lambent.gateway.body import BodyReader
 from lambent.gateway.exchange import CUT_OFF
-from lambent.gateway.http import HttpResponse
+from lambent.gateway.http import HttpResponse, closed
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -82,13 +82,7 @@ async def _respond_stream(send: Send, response: HttpResponse, body: AsyncIterato
     except CutOff:
         await send({"type": CUT_OFF})
     finally:
-        await _close(body)
-
-
-async def _close(body: AsyncIterator[bytes]) -> None:
-    """A generator that has not begun, or was left in the middle, gets to its `finally` now."""
-    if isinstance(body, AsyncGenerator):
-        await body.aclose()
+        await closed(body)
 
 
 async def _respond_file(send: Send, response: HttpResponse, path: Path, request_id: str) -> None:

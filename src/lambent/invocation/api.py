@@ -1,4 +1,4 @@
-"""Invoke and InvokeAsync: from the caller's parameters to a reply in AWS's shape.
+"""Invoke, InvokeWithResponseStream and InvokeAsync: from the caller's parameters to a reply in AWS's shape.
 
 A function is resolved from memory; only an event waits for the disk, and is answered when it is there.
 """
@@ -7,6 +7,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 
 from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result
@@ -19,7 +20,18 @@ from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.ports import Resolution, Resolver
 from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
+from lambent.invocation.stream import Stream, pace_of
+from lambent.invocation.stream_events import StreamEvents
 from lambent.invocation.tenants import tenant_of
+
+
+class _Asked(NamedTuple):
+    """What a call names, found and checked."""
+
+    resolution: Resolution
+    event: bytes
+    client_context: str
+    tenant_id: str | None
 
 
 class Invocation:
@@ -37,6 +49,7 @@ class Invocation:
     ) -> None:
         """`loops`: None stops none."""
         self._quotas = quotas or Quotas()
+        self._pace = pace_of(self._quotas)
         self._resolver = resolver
         self._router = router
         self._clock = clock
@@ -44,11 +57,46 @@ class Invocation:
         self._recursion = loops
 
     def operations(self) -> dict[str, Handler]:
-        return {"Invoke": self.invoke, "InvokeAsync": self.invoke_async}
+        return {
+            "Invoke": self.invoke,
+            "InvokeAsync": self.invoke_async,
+            "InvokeWithResponseStream": self.invoke_with_response_stream,
+        }
 
     def invoke(self, context: CallContext, parameters: Parameters) -> Awaitable[Result]:
         """What needs no waiting is done when this returns: a warm invocation is under way then, without a task."""
         invocation_type = parameters.get("InvocationType") or "RequestResponse"
+        asked = self._asked(context, parameters, invocation_type)
+        version = asked.resolution.function
+        if invocation_type == "Event":
+            return self._accept(context, asked.resolution, asked.event, asked.tenant_id)
+        require_active(version)
+        if invocation_type == "DryRun":
+            return _dry_run()
+        request = self._request(context, parameters, asked)
+        running = self._router.invoke(version, request)
+        reply = partial(_reply, version.version, request.trace_header)
+        return Promised(running, reply) if isinstance(running, asyncio.Future) else _awaited(running, reply)
+
+    async def invoke_with_response_stream(self, context: CallContext, parameters: Parameters) -> Result:
+        """The reply begins with the response, and goes on while the function writes."""
+        asked = self._asked(context, parameters, "RequestResponse")
+        version = asked.resolution.function
+        require_active(version)
+        if parameters.get("InvocationType") == "DryRun":
+            return {"StatusCode": 204}
+        request = self._request(context, parameters, asked)
+        stream = Stream(self._clock, self._pace)
+        stream.start(self._router, version, request)
+        await stream.begun()
+        return {
+            "StatusCode": 200,
+            "ExecutedVersion": version.version,
+            "EventStream": StreamEvents(stream),
+            RESPONSE_HEADERS: {"X-Amzn-Trace-Id": request.trace_header},
+        }
+
+    def _asked(self, context: CallContext, parameters: Parameters, invocation_type: str) -> "_Asked":
         body: bytes = parameters.get("Payload") or b""
         payload.check_size(len(body), invocation_type, self._quotas)
         resolution = self._resolver.resolve(
@@ -58,35 +106,28 @@ class Invocation:
             parameters.get("Qualifier"),
             context.identity.arn,
         )
-        version = resolution.function
-        tenant_id = tenant_of(version, parameters.get("TenantId"))
+        tenant_id = tenant_of(resolution.function, parameters.get("TenantId"))
         _refuse_unknown(parameters)
         event = payload.checked(body)
         client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
-        if invocation_type == "Event":
-            return self._accept(context, resolution, event, tenant_id)
-        require_active(version)
-        if invocation_type == "DryRun":
-            return _dry_run()
+        return _Asked(resolution, event, client_context, tenant_id)
+
+    def _request(self, context: CallContext, parameters: Parameters, asked: "_Asked") -> InvokeRequest:
+        version = asked.resolution.function
         if self._recursion is not None:
-            self._recursion.check(version, resolution.invoked_arn, context.trace_header)
+            self._recursion.check(version, asked.resolution.invoked_arn, context.trace_header)
         trace_header = trace.outgoing(
             context.trace_header, epoch_ms=self._clock.epoch_ms(), function_arn=version.function_arn
         )
-        running = self._router.invoke(
-            version,
-            InvokeRequest(
-                request_id=context.request_id,
-                payload=event,
-                function_arn=resolution.invoked_arn,
-                trace_header=trace_header,
-                client_context=client_context,
-                keep_tail=parameters.get("LogType") == "Tail",
-                tenant_id=tenant_id,
-            ),
+        return InvokeRequest(
+            request_id=context.request_id,
+            payload=asked.event,
+            function_arn=asked.resolution.invoked_arn,
+            trace_header=trace_header,
+            client_context=asked.client_context,
+            keep_tail=parameters.get("LogType") == "Tail",
+            tenant_id=asked.tenant_id,
         )
-        reply = partial(_reply, version.version, trace_header)
-        return Promised(running, reply) if isinstance(running, asyncio.Future) else _awaited(running, reply)
 
     async def _accept(
         self, context: CallContext, resolution: Resolution, event: bytes, tenant_id: str | None

@@ -1,7 +1,8 @@
-"""Requests to function URLs: whose URL it is, who may call it, the invocation, the reply. BUFFERED only.
+"""Requests to function URLs: whose URL it is, who may call it, the invocation, the reply.
 
 Knows no HTTP server: the gateway finds the address in a request and authenticates its signer. Enters at the router, as
-every invocation does. Formats are in `url_event`, `url_response` and `url_cors`.
+every invocation does. Formats are in `url_event`, `url_response`, `url_stream`
+and `url_cors`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,17 +16,21 @@ from lambent.aws.errors import ApiError, PlatformFault
 from lambent.aws.service import Identity
 from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest
+from lambent.functions.quotas import Quotas
 from lambent.functions.records import Function, FunctionKey, UrlConfig
 from lambent.invocation import trace
 from lambent.invocation.api import require_active
 from lambent.invocation.metrics import Metrics
 from lambent.invocation.ports import Resolver, UrlAccess
 from lambent.invocation.router import Router
+from lambent.invocation.stream import Stream, pace_of
 from lambent.invocation.url_cors import is_preflight, preflight, with_cors
 from lambent.invocation.url_event import UrlRequest, event_of
 from lambent.invocation.url_response import UrlResponse, failed, message, response_of
+from lambent.invocation.url_stream import reply_of
 
 IAM: Final = "AWS_IAM"
+RESPONSE_STREAM: Final = "RESPONSE_STREAM"
 _DENIED: Final = "AccessDeniedException"
 _FORBIDDEN: Final = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
@@ -70,10 +75,11 @@ class FunctionUrls:
         router: Router,
         access: UrlAccess,
         clock: Clock,
-        max_body_bytes: int,
+        quotas: Quotas,
         metrics: Metrics | None = None,
     ) -> None:
-        self.max_body_bytes = max_body_bytes
+        self.max_body_bytes = quotas.max_payload_bytes
+        self._pace = pace_of(quotas)
         self._functions = functions
         self._resolver = resolver
         self._router = router
@@ -151,16 +157,19 @@ class FunctionUrls:
         )
         if len(event.get("body", "")) > self.max_body_bytes:
             return too_large(self.max_body_bytes)
-        result = await self._router.invoke(
-            version,
-            InvokeRequest(
-                request_id=request.request_id,
-                payload=orjson.dumps(event),
-                function_arn=resolution.invoked_arn,
-                trace_header=trace_header,
-            ),
+        invocation = InvokeRequest(
+            request_id=request.request_id,
+            payload=orjson.dumps(event),
+            function_arn=resolution.invoked_arn,
+            trace_header=trace_header,
         )
-        response = failed() if result.error_type is not None else response_of(result.payload)
+        if url.config.invoke_mode == RESPONSE_STREAM:
+            stream = Stream(self._clock, self._pace)
+            stream.start(self._router, version, invocation)
+            response = await reply_of(stream)
+        else:
+            result = await self._router.invoke(version, invocation)
+            response = failed() if result.error_type is not None else response_of(result.payload)
         return response.adding(("X-Amzn-Trace-Id", trace_header))
 
 

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,13 +27,14 @@ _OURS: Final = frozenset(
 _REMAPPED: Final = frozenset({"date", "www-authenticate"})
 """Sent as `x-amzn-Remapped-{name}`, as AWS does."""
 JSON: Final = "application/json"
+NO_BODY: Final = (204, 304)
 
 
 @dataclass(frozen=True, slots=True)
 class UrlResponse:
     status: int
     headers: Sequence[tuple[str, str]] = ()
-    body: bytes = b""
+    body: bytes | AsyncIterator[bytes] = b""
 
     def adding(self, *headers: tuple[str, str]) -> "UrlResponse":
         return replace(self, headers=(*self.headers, *headers))
@@ -66,19 +67,37 @@ def response_of(payload: bytes) -> UrlResponse:
         return failed()
 
 
+def head_of(prelude: bytes, content_type: str) -> UrlResponse:
+    """The response, still without a body, that the prelude of a stream describes; `content_type` when it names none.
+
+    Raises Malformed."""
+    try:
+        described = _loads(prelude or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Malformed from error
+    if not isinstance(described, dict):
+        raise Malformed
+    return UrlResponse(_status(described.get("statusCode", 200)), _all_headers(described, content_type))
+
+
 def _structured(result: Mapping[str, Any]) -> UrlResponse:
     status = _status(result["statusCode"])
-    headers = _headers(result.get("headers"))
-    headers += [("Set-Cookie", _header_value(cookie)) for cookie in _list(result.get("cookies"))]
-    if not any(name.lower() == "content-type" for name, _ in headers):
-        headers.insert(0, ("Content-Type", JSON))
+    headers = _all_headers(result, JSON)
     body = b"" if result.get("body") is None else _text(result["body"])
     if result.get("isBase64Encoded") is True:
         try:
             body = base64.b64decode(body, validate=True)
         except binascii.Error as error:
             raise Malformed from error
-    return UrlResponse(status, headers, b"" if status in (204, 304) else body)
+    return UrlResponse(status, headers, b"" if status in NO_BODY else body)
+
+
+def _all_headers(result: Mapping[str, Any], content_type: str) -> list[tuple[str, str]]:
+    headers = _headers(result.get("headers"))
+    headers += [("Set-Cookie", _header_value(cookie)) for cookie in _list(result.get("cookies"))]
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.insert(0, ("Content-Type", content_type))
+    return headers
 
 
 def _status(value: Any) -> int:

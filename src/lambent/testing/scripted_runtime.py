@@ -69,8 +69,22 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Receive:
-    """Read the reply to what was sent."""
+class Begin:
+    """POST the head of a response that is streamed."""
+
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a streamed response."""
+
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +127,9 @@ class Obey:
     moods: Mapping[str, "Script"]
 
 
-Action = Obey | Next | Respond | Fail | FailInit | Say | Send | Receive | Exit | Die | Hang | Echo | WaitFor
+Action = (
+    Obey | Next | Respond | Fail | FailInit | Say | Send | Begin | Chunk | Finish | Exit | Die | Hang | Echo | WaitFor
+)
 Script = Sequence[Action]
 
 
@@ -162,7 +178,13 @@ class ScriptedRuntime:
                 await asyncio.get_running_loop().run_in_executor(None, write_all, self.output_fd, action.text)
             case Send():
                 await self._send(action.data)
-            case Receive():
+            case Begin():
+                await self._begin(action.content_type)
+            case Chunk():
+                await self._send(b"%x\r\n%b\r\n" % (len(action.data), action.data))
+            case Finish():
+                lines = "".join(f"{name}: {value}\r\n" for name, value in action.trailers)
+                await self._send(f"0\r\n{lines}\r\n".encode())
                 self.replies.append(await self._read())
             case Exit():
                 return ProcessExit(action.status, None)
@@ -198,6 +220,14 @@ class ScriptedRuntime:
         await self._send(_post(path, body, action.headers) + next_request)
         self.replies.append(await self._read())
         self.events.append(await self._read())
+
+    async def _begin(self, content_type: str) -> None:
+        await self._send(
+            f"POST {API}/invocation/{self._request_id}/response HTTP/1.1\r\nHost: x\r\n"
+            f"Content-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n"
+            "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+            "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n".encode()
+        )
 
     @property
     def _request_id(self) -> str:

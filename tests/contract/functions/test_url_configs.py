@@ -75,12 +75,15 @@ async def test_the_invoke_mode_is_told_when_it_was_sent(lambda_: Lambda) -> None
     assert "InvokeMode" not in await lambda_.update_function_url_config(**parameters)
 
 
-async def test_streaming_is_refused_by_name_until_it_exists(lambda_: Lambda) -> None:
+async def test_the_invoke_mode_stays_until_it_is_changed(lambda_: Lambda) -> None:
     await lambda_.created()
-    refusal = (400, "InvalidParameterValueException", "InvokeMode RESPONSE_STREAM is not supported by Lambent yet.")
-    parameters = {"FunctionName": "f", "AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}
-    assert await lambda_.refused("create_function_url_config", **parameters) == refusal
-    assert await lambda_.refused("get_function_url_config", FunctionName="f") == MISSING
+    parameters = {"FunctionName": "f", "AuthType": "NONE"}
+    created = await lambda_.create_function_url_config(**parameters, InvokeMode="RESPONSE_STREAM")
+    assert created["InvokeMode"] == "RESPONSE_STREAM"
+    await lambda_.update_function_url_config(**parameters)
+    assert (await lambda_.get_function_url_config(FunctionName="f"))["InvokeMode"] == "RESPONSE_STREAM"
+    await lambda_.update_function_url_config(**parameters, InvokeMode="BUFFERED")
+    assert (await lambda_.get_function_url_config(FunctionName="f"))["InvokeMode"] == "BUFFERED"
 
 
 async def test_an_update_changes_what_it_names_and_replaces_cors_as_a_whole(lambda_: Lambda) -> None:

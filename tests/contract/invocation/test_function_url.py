@@ -29,12 +29,15 @@ from lambent.gateway.app import Gateway
 from lambent.gateway.authenticate import CheckedWhereKnown, Unchecked
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.keys import KnownKeys
+from lambent.invocation.api import Invocation
+from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.function_url import FunctionUrls
 from lambent.invocation.metrics import Metrics
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, client_of
 from lambent.testing.runtime_support import FakeRuntimeSupport
+from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.scripted_runtime import Echo, Exit, Fail, Next, Respond, Script
 from lambent.testing.served import served
 from tests.unit.environments.kit import Machine
@@ -161,7 +164,7 @@ class Urls:
 
 
 @asynccontextmanager
-async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
+async def serving(root: Path, script: Script, quotas: Quotas | None = None) -> AsyncIterator[Urls]:
     data_dir = DataDir.open(root / "data")
     database = Database.open(data_dir.database)
     support, clock = FakeRuntimeSupport(), SystemClock()
@@ -178,12 +181,24 @@ async def serving(root: Path, script: Script) -> AsyncIterator[Urls]:
             router=machine.router,
             access=UrlPolicies(plane.authorizer),
             clock=clock,
-            max_body_bytes=Quotas().max_payload_bytes,
             metrics=metrics,
+            quotas=quotas or Quotas(),
         )
         keys = KnownKeys(clock)
+        events = EventQueue(
+            database=database,
+            clock=clock,
+            functions=plane.read_model,
+            resolver=plane.resolver,
+            router=machine.router,
+            caller=ScriptedCaller(),
+            budget=1,
+        )
+        invocation = Invocation(
+            resolver=plane.resolver, router=machine.router, clock=clock, events=events, quotas=quotas
+        )
         gateway = Gateway(
-            {"lambda": Service("lambda", plane.operations())},
+            {"lambda": Service("lambda", {**plane.operations(), **invocation.operations()})},
             keys=keys,
             urls=UrlRoute(urls, CheckedWhereKnown(keys, clock)),
         )

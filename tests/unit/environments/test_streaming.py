@@ -11,22 +11,26 @@ import pytest
 from lambent.environments.request import Answer, InvokeResult, ResponseHead
 from lambent.functions.quotas import Quotas
 from lambent.testing.manual_clock import ManualClock
-from lambent.testing.scripted_runtime import Action, Die, Echo, Fail, Hang, Next, Receive, Respond, Send, WaitFor
+from lambent.testing.scripted_runtime import (
+    Action,
+    Begin,
+    Chunk,
+    Die,
+    Echo,
+    Fail,
+    Finish,
+    Hang,
+    Next,
+    Respond,
+    Send,
+    WaitFor,
+)
 from tests.unit.environments.kit import REQUEST_ID, Machine, function_version, request, until, within
 
 HEAD = (
     f"POST /2018-06-01/runtime/invocation/{REQUEST_ID}/response HTTP/1.1\r\nHost: x\r\n"
-    "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"
-    "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+    "Transfer-Encoding: chunked\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\r\n"
 )
-
-
-def chunk(data: bytes) -> Send:
-    return Send(b"%x\r\n%b\r\n" % (len(data), data))
-
-
-BEGIN = Send(HEAD.encode() + b"\r\n")
-END = (Send(b"0\r\n\r\n"), Receive())
 
 
 @dataclass
@@ -63,7 +67,7 @@ async def streamed(sink: ListSink, *script: Action, keep_tail: bool = False) -> 
 async def test_bytes_reach_the_sink_before_the_response_is_complete() -> None:
     sink, acknowledged = ListSink(), asyncio.Event()
     async with Machine(
-        ((Next(), BEGIN, chunk(b"one"), WaitFor(acknowledged), chunk(b"two"), *END, Echo()),)
+        ((Next(), Begin(), Chunk(b"one"), WaitFor(acknowledged), Chunk(b"two"), Finish(), Echo()),)
     ) as machine:
         call = asyncio.create_task(machine.invoke(sink=sink))
         await until(lambda: sink.body == b"one")
@@ -99,24 +103,22 @@ async def test_an_error_before_the_response_ends_a_sink_that_has_not_begun() -> 
 
 async def test_an_error_in_the_trailers_ends_the_sink_after_what_was_sent() -> None:
     sink, body = ListSink(), base64.b64encode(b'{"errorMessage":"late"}').decode()
-    trailers = (
-        f"0\r\nLambda-Runtime-Function-Error-Type: Function.Late\r\nLambda-Runtime-Function-Error-Body: {body}\r\n\r\n"
-    )
-    result = await streamed(sink, BEGIN, chunk(b"abc"), Send(trailers.encode()), Receive())
+    trailers = (("Lambda-Runtime-Function-Error-Type", "Function.Late"), ("Lambda-Runtime-Function-Error-Body", body))
+    result = await streamed(sink, Begin(), Chunk(b"abc"), Finish(trailers))
     assert (bytes(sink.body), sink.ends) == (b"abc", [Answer(b'{"errorMessage":"late"}', "Function.Late")])
     assert (result.error_type, result.streamed_bytes) == ("Function.Late", 3)
 
 
 async def test_a_runtime_that_dies_in_the_middle_ends_the_sink_with_why() -> None:
     sink = ListSink()
-    result = await streamed(sink, BEGIN, chunk(b"abc"), Die(9))
+    result = await streamed(sink, Begin(), Chunk(b"abc"), Die(9))
     assert (bytes(sink.body), result.error_type, result.streamed_bytes) == (b"abc", "Runtime.ExitError", 3)
     assert [end and end.error_type for end in sink.ends] == ["Runtime.ExitError"]
 
 
 async def test_a_function_that_streams_too_long_is_stopped_at_its_timeout() -> None:
     sink, clock, hang = ListSink(room=1), ManualClock(), Hang()
-    async with Machine(((Next(), BEGIN, chunk(b"abc"), hang), (Echo(),)), clock=clock) as machine:
+    async with Machine(((Next(), Begin(), Chunk(b"abc"), hang), (Echo(),)), clock=clock) as machine:
         call = asyncio.create_task(machine.invoke(sink=sink, version=function_version(timeout_s=3)))
         await until(lambda: sink.body == b"abc")
         await clock.advance(3)
@@ -127,7 +129,7 @@ async def test_a_function_that_streams_too_long_is_stopped_at_its_timeout() -> N
 
 async def test_a_response_over_the_limit_is_cut_there() -> None:
     sink = ListSink()
-    script: Sequence[Action] = (Next(), BEGIN, chunk(b"abc"), chunk(b"defg"), chunk(b"h"), *END, Echo())
+    script: Sequence[Action] = (Next(), Begin(), Chunk(b"abc"), Chunk(b"defg"), Chunk(b"h"), Finish(), Echo())
     async with Machine((script,), quotas=Quotas(max_streamed_bytes=5)) as machine:
         result = await machine.invoke(sink=sink)
         assert (bytes(sink.body), result.error_type) == (b"abcde", "Function.ResponseSizeTooLarge")
@@ -139,8 +141,8 @@ async def test_a_response_over_the_limit_is_cut_there() -> None:
 
 async def test_nothing_is_read_while_the_sink_takes_no_more() -> None:
     sink = ListSink(room=1)
-    many = [chunk(b"x" * 65536) for _ in range(1024)]
-    async with Machine(((Next(), BEGIN, *many, *END, Echo()),)) as machine:
+    many = [Chunk(b"x" * 65536) for _ in range(1024)]
+    async with Machine(((Next(), Begin(), *many, Finish(), Echo()),)) as machine:
         call = asyncio.create_task(machine.invoke(sink=sink))
         await until(lambda: bool(sink.body))
         before = len(sink.body)
@@ -162,13 +164,13 @@ async def test_chunks_of_a_byte_do_not_make_a_call_each() -> None:
             return super().chunk(data)
 
     sink = Counting()
-    await streamed(sink, BEGIN, Send(b"1\r\nx\r\n" * 10_000), *END)
+    await streamed(sink, Begin(), Send(b"1\r\nx\r\n" * 10_000), Finish())
     assert (bytes(sink.body), sink.calls < 100) == (b"x" * 10_000, True)
 
 
 async def test_with_the_log_tail_the_sink_ends_first_and_the_result_comes_with_the_report() -> None:
     sink = ListSink()
-    result = await streamed(sink, BEGIN, chunk(b"abc"), *END, keep_tail=True)
+    result = await streamed(sink, Begin(), Chunk(b"abc"), Finish(), keep_tail=True)
     assert result.log_tail is not None
     assert (b"REPORT RequestId" in result.log_tail, sink.ends) == (True, [None])
 
@@ -176,7 +178,7 @@ async def test_with_the_log_tail_the_sink_ends_first_and_the_result_comes_with_t
 @pytest.mark.parametrize("action", ["response", "error"])
 async def test_a_second_answer_beside_a_response_that_streams_is_refused(action: str) -> None:
     sink, done = ListSink(), asyncio.Event()
-    async with Machine(((Next(), BEGIN, chunk(b"abc"), WaitFor(done), *END, Echo()),)) as machine:
+    async with Machine(((Next(), Begin(), Chunk(b"abc"), WaitFor(done), Finish(), Echo()),)) as machine:
         call = asyncio.create_task(machine.invoke(sink=sink))
         await until(lambda: sink.body == b"abc")
         reader, writer = await asyncio.open_connection(*machine.driver.sandboxes[0].runtimes[0].address)
@@ -196,7 +198,7 @@ async def test_a_response_whose_connection_ends_early_is_truncated_when_the_runt
         sandbox = await until_sandbox(machine)
         await until(lambda: machine.environment.domain.api.state == "Running")
         _, writer = await asyncio.open_connection(*sandbox)
-        writer.write(HEAD.encode() + b"\r\n3\r\nabc\r\n")
+        writer.write(HEAD.encode() + b"3\r\nabc\r\n")
         await until(lambda: sink.body == b"abc")
         writer.close()
         _, writer = await asyncio.open_connection(*sandbox)
@@ -212,6 +214,6 @@ async def until_sandbox(machine: Machine) -> tuple[str, int]:
 
 
 async def test_who_asks_without_a_sink_gets_what_a_runtime_streams_as_one() -> None:
-    async with Machine(((Next(), BEGIN, chunk(b"abc"), chunk(b"def"), *END, Echo()),)) as machine:
+    async with Machine(((Next(), Begin(), Chunk(b"abc"), Chunk(b"def"), Finish(), Echo()),)) as machine:
         result = await within(machine.router.invoke(function_version(), request()))
         assert result == InvokeResult(b"abcdef")

@@ -73,14 +73,12 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
-_STREAMING: Final = "InvokeMode RESPONSE_STREAM"
 _NO_LINEAGE: Final = "stopping loops through SQS, SNS or S3: what they hold does not come back to a function yet"
 _NO_POLLERS: Final = "reading the source (the State says so)"
 _OTHER_KINDS: Final = "capacity providers and network connectors (501)"
 _REFUSED_ELSEWHERE: Final = {
     "CreateEventSourceMapping": [_NO_POLLERS],
     "CreateFunction": ["running PackageType Image (the State says so)"],
-    "CreateFunctionUrlConfig": [_STREAMING],
     "Invoke": ["DurableExecutionName"],
     "ListTags": [_OTHER_KINDS],
     "PublishLayerVersion": ["Content.S3ObjectStorageMode REFERENCE"],
@@ -89,7 +87,6 @@ _REFUSED_ELSEWHERE: Final = {
     "TagResource": [_OTHER_KINDS],
     "UntagResource": [_OTHER_KINDS],
     "UpdateEventSourceMapping": [_NO_POLLERS],
-    "UpdateFunctionUrlConfig": [_STREAMING],
 }
 """What else is missing of an operation, for docs/coverage.md."""
 

@@ -39,10 +39,16 @@ def operations(parts: Parts) -> Operations:
 async def create_function_url_config(parts: Parts, context: CallContext, parameters: Parameters) -> Result:
     found = target(context, parameters)
     refuse_for_tenants(_function(parts, found).latest, "A function URL")
-    _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
     now = parts.clock.now()
-    config = UrlConfig(url_id=lower32(), auth_type=parameters["AuthType"], created=now, last_modified=now, cors=cors)
+    config = UrlConfig(
+        url_id=lower32(),
+        auth_type=parameters["AuthType"],
+        created=now,
+        last_modified=now,
+        invoke_mode=parameters.get("InvokeMode") or "BUFFERED",
+        cors=cors,
+    )
 
     def decide(connection: Connection) -> Change:
         function = store.load(connection, found.key)
@@ -86,7 +92,6 @@ async def update_function_url_config(parts: Parts, context: CallContext, paramet
     function = _function(parts, found)
     if found.qualifier is not None and function.attached(Alias, found.qualifier) is None:
         raise not_found("Function does not exist")
-    _refuse_streaming(parameters)
     cors = _cors(parameters.get("Cors"))
     now = parts.clock.now()
 
@@ -144,11 +149,6 @@ def _put(connection: Connection, found: Target, config: UrlConfig) -> Change:
     qualifier = found.qualifier or ""
     store.put_attachment(connection, found.key, qualifier, config)
     return Change(key=found.key, attached={(UrlConfig, qualifier): config})
-
-
-def _refuse_streaming(parameters: Parameters) -> None:
-    if parameters.get("InvokeMode") == "RESPONSE_STREAM":
-        raise invalid_parameter("InvokeMode RESPONSE_STREAM is not supported by Lambent yet.")
 
 
 def _cors(given: Mapping[str, Any] | None) -> Cors | None:

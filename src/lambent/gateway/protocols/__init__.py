@@ -6,8 +6,9 @@
        |- RestJson               rest_json.py   path, query and headers carry members; the rest is JSON
        |- Json                   json.py        everything is one JSON object; X-Amz-Target names the operation
        |- Query                  query.py       a form, whose Action names the operation; XML back
-       `- (rest_xml, cbor, eventstream join here as siblings, one file each)
+       `- (rest_xml, cbor join here as siblings, one file each)
 
+`eventstream` makes the frames of replies that are streams of events, for each of them;
 `shapes` knows where members travel and how scalars look as text; `json_body` turns JSON into values of a shape;
 `spoken` knows the protocol of a request whose service is not here.
 """
