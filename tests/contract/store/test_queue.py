@@ -211,6 +211,16 @@ async def test_a_purge_drops_one_lane_or_all(queue: Queue) -> None:
     assert await queue.purge() == 2
 
 
+async def test_a_purge_of_many_lets_others_write_between_and_leaves_what_came_since(queue: Queue) -> None:
+    await queue.put(*(new(body) for body in "12345"))
+    purge = asyncio.create_task(queue.purge("a", part=2))
+    while await queue.count("a") == 5:  # noqa: ASYNC110 - the store tells nobody
+        await asyncio.sleep(0)
+    await queue.put(new("later"))
+    assert await purge == 5
+    assert bodies(await take(queue)) == ["later"]
+
+
 async def test_what_a_dead_server_had_taken_is_there_again(database: Database, queue: Queue) -> None:
     await queue.put(new("1"), new("2"))
     await take(queue, limit=1, until_ms=10_000)
