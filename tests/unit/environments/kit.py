@@ -16,7 +16,7 @@ from lambent.environments.ports import EnvironmentIdentity, JournalSource, Progr
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.environments.sandbox.ports import SandboxError
 from lambent.functions.records import CodePackage, FunctionVersion, LoggingConfig
-from lambent.invocation.concurrency import Concurrency
+from lambent.invocation.concurrency import Concurrency, Reservations
 from lambent.invocation.journals import Journals
 from lambent.invocation.metrics import Metrics
 from lambent.invocation.router import Router
@@ -115,6 +115,7 @@ class Machine:
         *,
         clock: Clock | None = None,
         account_limit: int = 1000,
+        reservations: Reservations | None = None,
         journals: JournalSource | None = None,
         extensions: Mapping[str, Steps | SandboxError] | None = None,
         extensions_off: bool = False,
@@ -133,7 +134,7 @@ class Machine:
             tally=self.metrics,
             **pool,
         )
-        self.concurrency = Concurrency(account_limit, clock=self.clock)
+        self.concurrency = Concurrency(account_limit, reservations, clock=self.clock)
         self.router = Router(self.concurrency, self.pool, self.metrics)
         self._numbers = itertools.count()
 
