@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PINNED = [path for path in sorted(ROOT.glob("requirements/*.txt")) if path.name != "apt.txt"]
-LOCKS = [*PINNED, ROOT / "examples/thumbnail/requirements.txt"]
+LOCKS = [*PINNED, *sorted(ROOT.glob("examples/*/requirements.txt"))]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
