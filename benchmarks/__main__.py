@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import cold_starts, floors, lambent_server, report
+from benchmarks import cold_starts, events, floors, lambent_server, report
 from benchmarks import measures as m
 from benchmarks.conditions import conditions
 from benchmarks.ministack import MiniStack
@@ -37,6 +37,7 @@ def main() -> int:
         try:
             lambent_server.measure(results, plan, sandbox=options.sandbox)
             cold_starts.measure(results, plan, sandbox=options.sandbox)
+            events.measure(results, plan, sandbox=options.sandbox)
         except (ServerFailed, RuntimeError) as error:
             if not options.floors_only:
                 print(f"Lambent could not be measured: {error}", file=sys.stderr)
@@ -44,13 +45,14 @@ def main() -> int:
             results.absent[m.LAMBENT] = " ".join(str(error).split())[:200]
         _say(f"round {number} of {plan.rounds}: floors")
         floors.measure_floors(results, plan)
+        events.measure_floors(results)
         for peer in peers:
             _say(f"round {number} of {plan.rounds}: {peer.name}")
             floors.measure_peer(results, plan, peer)
     if options.json:
         print(json.dumps({"conditions": before.as_dict(), **results.as_json()}, indent=1))
     else:
-        others = [m.BARE_PROCESS, m.BOOTSTRAP, m.AWSLAMBDARIC, *(peer.name for peer in peers)]
+        others = [m.BARE_PROCESS, m.BOOTSTRAP, m.AWSLAMBDARIC, m.BARE_SQLITE, *(peer.name for peer in peers)]
         report.show(results, others, before)
     return 0
 

@@ -141,12 +141,14 @@ class LaneWorker:
         Raises PlatformFault when nothing was put.
         """
         lane = self._lane(new.lane)
+        # Callbacks: the caller may go away meanwhile, and the message does not.
         if not self._has_room_for(lane, len(new.body)):
-            return self._put_for_later(new)
+            put = self._queue.putting(new)
+            put.add_done_callback(partial(self._is_put, new.lane))
+            return asyncio.shield(put)
         lane.coming += 1
         self._asked += 1
         taken = self._queue.put_taken(new, self._clock.epoch_ms() + HIDDEN_MS)
-        # The caller may go away meanwhile; the message does not.
         taken.add_done_callback(partial(self._came, lane))
         return asyncio.shield(taken)
 
@@ -252,9 +254,9 @@ class LaneWorker:
         share = self._share()
         return len(lane.ready) + lane.coming < (share if limit is None else min(share, 2 * limit))
 
-    async def _put_for_later(self, new: NewMessage) -> None:
-        await self._queue.put(new)
-        self.wake(new.lane)
+    def _is_put(self, lane: str, put: asyncio.Future[None]) -> None:
+        if not put.cancelled() and put.exception() is None:
+            self.wake(lane)
 
     def _came(self, lane: _Lane, taken: asyncio.Future[Message]) -> None:
         lane.coming -= 1

@@ -48,9 +48,13 @@ class Queue:
 
     async def put(self, *new: NewMessage) -> None:
         """Return once the messages are on disk. Raises PlatformFault when they are not."""
+        await asyncio.shield(self.putting(*new))
+
+    def putting(self, *new: NewMessage) -> asyncio.Future[None]:
+        """`put` for callbacks. The future is that of many: never cancel it."""
         group = self._group()
         group.put.extend(new)
-        await asyncio.shield(group.done)
+        return group.done
 
     def put_taken(self, new: NewMessage, until_ms: int) -> asyncio.Future[Message]:
         """Put a message and take it in the same commit, hidden from others until `until_ms`.

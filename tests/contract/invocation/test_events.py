@@ -117,24 +117,26 @@ async def test_the_old_operation_does_the_same(functions: Functions) -> None:
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
+@pytest.mark.parametrize("qualifier", ["1", "live"])
 async def test_the_configuration_of_the_invoked_qualifier_decides(
-    functions: Functions, neighbours: ScriptedCaller
+    functions: Functions, neighbours: ScriptedCaller, qualifier: str
 ) -> None:
     neighbours.answers = {("sqs", "GetQueueUrl"): {"QueueUrl": "http://queue"}, ("sqs", "SendMessage"): {}}
     queue = "arn:aws:sqs:us-east-1:123456789012:q"
     await functions.create(Publish=True)
+    await functions.client.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     await functions.client.put_function_event_invoke_config(
         FunctionName="f",
-        Qualifier="1",
+        Qualifier=qualifier,
         MaximumRetryAttempts=0,
         DestinationConfig={"OnFailure": {"Destination": queue}},
     )
     await functions.invoke("fail", InvocationType="Event")
-    await functions.invoke("fail", InvocationType="Event", Qualifier="1")
+    await functions.invoke("fail", InvocationType="Event", Qualifier=qualifier)
     await until(lambda: any(asked.operation == "SendMessage" for asked in neighbours.asked))
     (sent,) = [asked for asked in neighbours.asked if asked.operation == "SendMessage"]
     record = json.loads(sent.parameters["MessageBody"])
-    assert record["requestContext"]["functionArn"] == ARN + "f:1"
+    assert record["requestContext"]["functionArn"] == f"{ARN}f:{qualifier}"
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["responseContext"] == {"statusCode": 200, "executedVersion": "1", "functionError": "Unhandled"}
     assert (sent.account, sent.principal) == ("123456789012", "arn:aws:iam::000000000000:role/r")

@@ -562,7 +562,11 @@ async def test_an_event_that_was_executed_is_not_executed_again_because_the_stor
     assert {request.request_id for _, _, request in kit.router.seen} == {"r-1", "r-2"}
 
 
-async def test_a_caller_who_goes_away_does_not_take_an_event_along(kit: Kit) -> None:
+@pytest.mark.parametrize("room", [True, False])
+async def test_a_caller_who_goes_away_does_not_take_an_event_along(
+    kit: Kit, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit.events.worker, "_has_room_for", lambda _lane, _size: room)
     accepting = asyncio.ensure_future(kit.accept())
     await asyncio.sleep(0)
     accepting.cancel()
