@@ -25,6 +25,8 @@ from lambent.billing import prices
 from lambent.billing.budgets import Budgets
 from lambent.billing.desk import Desk
 from lambent.billing.ledger import Ledger
+from lambent.billing.standing import Standing
+from lambent.billing.store import cached_mb_ms
 from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
@@ -310,7 +312,16 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         logs.start()
         ledger.start()
         await events.start()
+        standing = Standing(
+            clock,
+            table_of_prices,
+            wanted=control_plane.wanted_environments,
+            snapshots=control_plane.versions_with_snapshots,
+            recorded=database.read_now(cached_mb_ms),
+            billed=ledger.add,
+        )
         loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "bill of what is kept": standing.run,
             "pool eviction": pool.run,
             "prepared sandboxes": pool.prewarm.run,
             "rules of VPCs": vpcs.run,
