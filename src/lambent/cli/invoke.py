@@ -22,6 +22,7 @@ UNENDED = re.compile(r"(?<=[^\n])(?=END RequestId: [0-9a-f-]{36}\n)")
 @click.argument("payload", required=False)
 @click.option("--payload-file", type=click.Path(path_type=Path), help="Read the payload from a file.")
 @click.option("--qualifier", help="Version or alias.")
+@click.option("--tenant-id", help="Whose invocation it is, of a function with tenant isolation.")
 @click.option("--async", "event", is_flag=True, help="Do not wait: print the request id when the event is accepted.")
 @click.option("--log", is_flag=True, help="Show the end of the invocation's log on stderr.")
 @options.as_json
@@ -33,6 +34,7 @@ def invoke(
     payload: str | None,
     payload_file: Path | None,
     qualifier: str | None,
+    tenant_id: str | None,
     event: bool,
     log: bool,
     as_json: bool,
@@ -51,6 +53,8 @@ def invoke(
     path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
     kind = "Event" if event else "RequestResponse"
     headers = {"content-type": "application/json", "x-amz-invocation-type": kind}
+    if tenant_id is not None:
+        headers["x-amz-tenant-id"] = tenant_id
     if not event and (log or as_json):
         headers["x-amz-log-type"] = "Tail"
     query = {"Qualifier": qualifier} if qualifier else None

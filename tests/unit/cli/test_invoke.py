@@ -32,6 +32,12 @@ def test_no_payload_sends_an_empty_object(run: Run, server: ScriptedServer) -> N
     assert server.asked[0][3] == b"{}"
 
 
+def test_a_tenant_is_named(run: Run, server: ScriptedServer) -> None:
+    server.answer("POST", PATH, b"1")
+    assert run("invoke", "f", "--tenant-id", "blue moon", "--endpoint", server.url).code == 0
+    assert server.asked[0][2]["x-amz-tenant-id"] == "blue moon"
+
+
 def test_an_arn_and_a_qualifier_are_encoded(run: Run, server: ScriptedServer) -> None:
     arn = "arn:aws:lambda:us-east-1:000000000000:function:f"
     path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af/invocations"

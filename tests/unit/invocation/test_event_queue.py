@@ -22,7 +22,7 @@ from lambent.functions.records import (
     State,
 )
 from lambent.invocation.event_queue import EventQueue
-from lambent.invocation.events import WaitingEvent
+from lambent.invocation.events import WaitingEvent, decode
 from lambent.invocation.lanes import HIDDEN_MS
 from lambent.invocation.leases import Kind
 from lambent.invocation.metrics import Metrics
@@ -593,3 +593,24 @@ async def test_each_event_is_counted(kit: Kit) -> None:
     assert (total("DestinationDeliveryFailures"), total("DeadLetterErrors")) == (1, 1)
     (source,) = {source for source, name in kit.metrics.sources("000000000000", "us-east-1") if name[0] == "A"}
     assert (source.key.name, source.qualifier) == ("a", None)
+
+
+async def test_an_event_keeps_its_tenant_over_attempts_and_a_redrive(kit: Kit) -> None:
+    kit.functions.add("a", config(maximum_retry_attempts=1), tenant_isolation=True)
+    kit.router.reactions["a"] = [FAILURE]
+    resolution = kit.functions.resolve("000000000000", "us-east-1", "a")
+    await kit.events.accept(resolution, b"1", "r-1", None, tenant_id="blue")
+    await kit.idle()
+    await kit.to_next()
+    assert await kit.events.redrive(FunctionKey("000000000000", "us-east-1", "a")) == 1
+    await until(lambda: len(kit.attempts()) == 3)
+    assert [request.tenant_id for _, _, request in kit.router.seen] == ["blue"] * 3
+
+
+def test_events_of_earlier_servers_are_read() -> None:
+    """They counted loops of destinations beside the trace header, and knew no tenants."""
+    event = decode(
+        '{"account":"000000000000","region":"us-east-1","name":"a","qualifier":null,"request_id":"r-1",'
+        '"trace_header":"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0","accepted_ms":1,"lineage":{"arn":3}}'
+    )
+    assert (event.request_id, event.tenant_id) == ("r-1", None)
