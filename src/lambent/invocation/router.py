@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from lambent.aws.errors import ApiError, PlatformFault
+from lambent.environments.environment import Environment
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.records import FunctionVersion
 from lambent.invocation.concurrency import Concurrency
@@ -55,7 +56,7 @@ class Router:
         except PlatformFault:
             lease.release()
             raise
-        self._count_provisioned(lease, version, request)
+        self._count_provisioned(lease, environment, version, request)
         return result
 
     async def _wait_and_invoke(self, version: FunctionVersion, request: InvokeRequest, kind: Kind) -> InvokeResult:
@@ -67,18 +68,23 @@ class Router:
         except ApiError as error:
             self._count_throttle(error, version, request)
             raise
-        self._count_provisioned(lease, version, request)
+        self._count_provisioned(lease, environment, version, request)
         return await result
 
     def _count_throttle(self, error: ApiError, version: FunctionVersion, request: InvokeRequest) -> None:
         if error.code == "TooManyRequestsException":
             self._count("Throttles", version, request)
 
-    def _count_provisioned(self, lease: Lease, version: FunctionVersion, request: InvokeRequest) -> None:
+    def _count_provisioned(
+        self, lease: Lease, environment: Environment, version: FunctionVersion, request: InvokeRequest
+    ) -> None:
         if not lease.spilled and lease.provisioned_version is None:
             return
-        name = "ProvisionedConcurrencySpilloverInvocations" if lease.spilled else "ProvisionedConcurrencyInvocations"
-        self._count(name, version, request)
+        # What is set aside may not have its environments yet.
+        if not lease.spilled and environment.identity.provisioned:
+            self._count("ProvisionedConcurrencyInvocations", version, request)
+        else:
+            self._count("ProvisionedConcurrencySpilloverInvocations", version, request)
 
     def _count(self, name: str, version: FunctionVersion, request: InvokeRequest) -> None:
         qualifier = qualifier_of(request.function_arn)

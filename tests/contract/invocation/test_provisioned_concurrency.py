@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,11 +18,12 @@ from lambent.functions.changes import Change
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.records import Alias, FunctionKey, ProvisionedConcurrency
 from lambent.invocation.api import Invocation
+from lambent.invocation.gauges import Gauges
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
 from lambent.testing.aws_client import AsyncClient, aws_client
 from lambent.testing.runtime_support import FakeRuntimeSupport
-from lambent.testing.scripted_runtime import Die, Echo, FailInit, Hang, Next, Script
+from lambent.testing.scripted_runtime import Die, Echo, FailInit, Hang, Next, Respond, Script, WaitFor
 from tests.unit.environments.kit import Machine, until
 from tests.unit.functions.conftest import creation, package
 
@@ -152,6 +153,55 @@ async def test_environments_are_initialised_before_the_status_is_ready(functions
     # $LATEST has nothing to do with it.
     await functions.invoke()
     assert [each.identity.provisioned for each in functions.environments("$LATEST")] == [False]
+
+
+class Turnstile(asyncio.Event):
+    """Lets a few pass, the others when it is set."""
+
+    def __init__(self, passes: int) -> None:
+        super().__init__()
+        self._passes = passes
+
+    async def wait(self) -> Literal[True]:
+        self._passes -= 1
+        return await super().wait() if self._passes < 0 else True
+
+
+async def test_the_allocation_is_seen_while_it_goes_on(tmp_path: Path) -> None:
+    turnstile = Turnstile(2)
+    async with running(tmp_path, (WaitFor(turnstile), Echo())) as functions:
+        assert (await functions.put("1", 3))["AllocatedProvisionedConcurrentExecutions"] == 0
+        async with asyncio.timeout(10):
+            while (reply := await functions.get("1"))["AllocatedProvisionedConcurrentExecutions"] < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (reply["Status"], reply["AvailableProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 2)
+        assert reply["RequestedProvisionedConcurrentExecutions"] == 3
+        turnstile.set()
+        reply = await functions.settled("1")
+        assert (reply["Status"], reply["AllocatedProvisionedConcurrentExecutions"]) == ("READY", 3)
+
+
+async def test_what_is_more_than_provisioned_spills_over_and_both_are_counted(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with running(tmp_path, (Next(), WaitFor(go_on), Respond(), Echo())) as functions:
+        await functions.put("1", 1)
+        assert (await functions.settled("1"))["Status"] == "READY"
+        calls = [asyncio.ensure_future(functions.invoke("1")) for _ in range(2)]
+        await until(lambda: functions.machine.concurrency.in_use_by(KEY) == 2)
+        kinds = sorted(each.identity.provisioned for each in functions.environments("1"))
+        assert kinds == [False, True]
+        Gauges(functions.machine.concurrency, functions.machine.metrics, SystemClock()).take(SystemClock().epoch_ms())
+        go_on.set()
+        await asyncio.gather(*calls)
+        totals = functions.machine.metrics.totals()
+        assert totals["ProvisionedConcurrencyInvocations"].sum == 1
+        assert totals["ProvisionedConcurrencySpilloverInvocations"].sum == 1
+        assert totals["ProvisionedConcurrentExecutions"].max == 1
+        assert totals["ProvisionedConcurrencyUtilization"].max == 1.0
+        (point,) = functions.machine.metrics.series(
+            ACCOUNT, KEY.region, "ProvisionedConcurrencyInvocations", function="f", qualifier="1"
+        )
+        assert point.value.sum == 1
 
 
 async def test_what_is_provisioned_does_not_age(functions: Functions) -> None:
