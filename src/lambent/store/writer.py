@@ -112,6 +112,7 @@ class Writer:
         self._gate = threading.Lock()
         self._closing = False
         self._undecided: Group = ()
+        self._away = False
         self.lost: DatabaseLost | None = None
         """Why no write succeeds any more."""
         self.on_loss: Callable[[], None] = lambda: None
@@ -221,6 +222,8 @@ class Writer:
 
     def _connected(self) -> Connection:
         """Raises `_Unreachable`."""
+        if self.lost is not None:
+            raise _Unreachable from self.lost
         if self._connection is None:
             connection = None
             try:
@@ -244,6 +247,7 @@ class Writer:
 
     def _give_up(self, error: DatabaseLost) -> None:
         self._disconnect()
+        self._undecided = ()
         if self.lost is None:
             self.lost = error
             logger.error("%s Nothing can be written any more.", error)
@@ -275,7 +279,11 @@ class Writer:
         try:
             self._connected()
         except _Unreachable as unreachable:
-            logger.warning("The database is away: %s", said(unreachable.__cause__))
+            if not self._away:
+                logger.warning("The database is away: %s", said(unreachable.__cause__))
+            self._away = True
+        else:
+            self._away = False
 
     def _disconnect(self) -> None:
         """Drop a connection of unknown state. The next group opens another: recovery needs no restart."""

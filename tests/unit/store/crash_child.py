@@ -9,14 +9,14 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from lambent.store.blobs import Blobs
-from lambent.store.database import Database
+from tests.places import Place
 
 WRITERS = 8
 
 
-async def main(place: Path, first: int) -> None:
-    database = Database.open(place / "lambent.db")
-    blobs = Blobs(place / "blobs")
+async def main(place: Place, first: int) -> None:
+    database = place.open()
+    blobs = Blobs(place.path.parent / "blobs")
     await database.write(lambda c: _run(c, "CREATE TABLE IF NOT EXISTS ledger (n INTEGER PRIMARY KEY, blob TEXT)"))
     numbers = itertools.count(first)
 
@@ -39,4 +39,4 @@ def _insert(connection: Connection, n: int, digest: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(Place(Path(sys.argv[1]), sys.argv[3] or None), int(sys.argv[2])))
