@@ -11,8 +11,9 @@ from lambent.environments.events import Status, Usage
 from lambent.functions.records import FunctionKey
 from lambent.invocation.router import Router
 from lambent.testing.manual_clock import ManualClock
-from lambent.testing.scripted_runtime import Die, Echo, Fail, Hang, Next
+from lambent.testing.scripted_runtime import Die, Echo, Fail, Hang, Next, Respond
 from tests.unit.environments.kit import Machine, function_version, request, until, within
+from tests.unit.environments.test_streaming import ListSink
 
 
 @dataclass
@@ -85,3 +86,11 @@ async def test_what_is_not_admitted_takes_no_lease_and_is_not_metered() -> None:
         assert (await within(router.invoke(function_version(), request(b"7")))).payload == b"7"
         await until(lambda: machine.in_use() == 0)
         assert len(meter.seen) == 1
+
+
+async def test_streamed_bytes_are_metered() -> None:
+    meter, sink = Usages(), ListSink()
+    async with Machine(((Next(), Respond(b'"all"'), Echo()),), meter=meter) as machine:
+        await machine.invoke(sink=sink)
+        await until(lambda: machine.in_use() == 0)
+        assert [usage.streamed_bytes for usage in meter.seen] == [5]
