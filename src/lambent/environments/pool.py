@@ -157,6 +157,8 @@ class Pool:
         self._starts: Buckets[FunctionKey] = Buckets()
         self._retired: set[str] = set()
         self._dismissed: set[Environment] = set()
+        self._freed: set[Callable[[], None]] = set()
+        """Who is told when there is room again."""
         self._causes = Causes()
         self._ends: dict[Environment, Cause] = {}
         """Why those stop that were told to."""
@@ -211,15 +213,19 @@ class Pool:
         """A function of this runtime was made or changed."""
         self.prewarm.deployed(runtime)
 
-    def provision(self, version: FunctionVersion) -> Environment | None:
-        """Start an environment that is kept until `dismiss`; None while there is no room.
+    def provision(
+        self, version: FunctionVersion, missing: int = 1, freed: Callable[[], None] = lambda: None
+    ) -> Environment | None:
+        """Start an environment that is kept until `dismiss`; None while there is no room, which is then made for as
+        many as are `missing`, and `freed` called when one place is there.
 
         Whoever asks awaits its Init and then calls `environment_ready`.
         """
         if self._closing:
             return None
         if not self._room():
-            self._make_room(1)
+            self._freed.add(freed)
+            self._make_room(missing)
             return None
         return self._launch(version, provisioned=True)
 
@@ -309,6 +315,8 @@ class Pool:
             self._retired.discard(slot)
         self._emptied.set()
         self._serve_line()
+        while self._freed:
+            self._freed.pop()()
 
     def invocation_left(self, environment: Environment, current: Current) -> None:
         tasks.detach("an invocation for another environment", self._move(environment.version, current))

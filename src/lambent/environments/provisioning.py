@@ -23,7 +23,7 @@ INIT_FAILURE: Final = "FUNCTION_ERROR_INIT_FAILURE"
 STARTS: Final = 4
 """Of one deployment at one time, so that calls which wait for a cold start get their turn."""
 TRY_AGAIN_S: Final = 1.0
-"""While there is no room on the machine, or a sandbox could not be made."""
+"""While there is no room on the machine and nobody makes any, or a sandbox could not be made."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +82,8 @@ class Provisioning:
         while len(deployment.alive) < want.executions and deployment.failure is None:
             if len(deployment.alive) - len(deployment.ready) >= STARTS:
                 return True
-            environment = pool.provision(want.version)
+            missing = want.executions - len(deployment.alive)
+            environment = pool.provision(want.version, missing, self.changed)
             if environment is None:
                 return False
             deployment.alive.add(environment)

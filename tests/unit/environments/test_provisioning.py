@@ -32,3 +32,18 @@ async def test_a_sandbox_that_could_not_be_made_is_tried_again(caplog: pytest.Lo
         assert not failures
         assert provisioning.progress(version.deployment_id).failure is None
         loop.cancel()
+
+
+async def test_idle_environments_make_room_for_all_that_are_wanted_at_once() -> None:
+    version = function_version(version="1", deployment_id="wanted")
+    wanted = {version.deployment_id: Wanted(version, 3, datetime(2026, 11, 21, tzinfo=UTC))}
+    async with Machine(max_environments=4) as machine:
+        for number in range(4):
+            await machine.invoke(version=function_version(name=f"idle-{number}", deployment_id=str(number)))
+        await until(lambda: machine.in_use() == 0)
+        # Longer than anybody waits here: not time brings the room, but the end of what was idle.
+        provisioning = Provisioning(try_again_s=3600)
+        loop = asyncio.create_task(provisioning.run(machine.pool, lambda: wanted))
+        await until(lambda: provisioning.progress(version.deployment_id).available == 3)
+        assert sum(not each.identity.provisioned for each in machine.pool.environments) == 1
+        loop.cancel()
