@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lambent.testing.running_server import Server
+from tests.e2e.conftest import SANDBOX
 from tests.e2e.streaming_kit import create_streaming
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -22,7 +23,8 @@ FAST = ("--quota", "stream_bytes_per_s=1000000000000")
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that slows no stream down, with the function `f`."""
-    with Server.start(tmp_path_factory.mktemp("streaming") / "data", *FAST) as server:
+    data_dir = tmp_path_factory.mktemp("streaming") / "data"
+    with Server.start(data_dir, "--sandbox", SANDBOX, *FAST) as server:
         if server.sandbox == "process":
             pytest.skip("the process sandbox has no /var/task, where the wrapper is")
         create_streaming(server.client("lambda"), "f")

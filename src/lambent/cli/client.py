@@ -9,7 +9,8 @@ import hmac
 import http.client
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCESS_KEY = "test"
 DEFAULT_SECRET_KEY = "test"
 CONNECT_TIMEOUT_S = 5.0
+PIECE_BYTES = 65_536
 LONGEST_CALL_S = 930.0
 """A function may run 900 s."""
 
@@ -96,14 +98,48 @@ class Client:
         service: str = "lambda",
     ) -> Reply:
         """A signed call. `path` is already percent-encoded. A reply that is no success raises `Failure`."""
+        target, signed = self._signed(method, path, query, body, headers, service)
+        return _accepted(self._send(method, target, body, signed))
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[Iterator[bytes]]:
+        """The same for a reply that is read as it comes, however it was cut."""
+        target, signed = self._signed(method, path, query, body, headers, "lambda")
+        with self._open(method, target, body, signed) as response:
+            if response.status >= 300:
+                _accepted(_reply(response))
+            yield self._pieces(response)
+
+    def _pieces(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        while True:
+            with self._no_answer():
+                piece = response.read1(PIECE_BYTES)
+            if not piece:
+                return
+            yield piece
+
+    def _signed(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: bytes,
+        headers: Mapping[str, str] | None,
+        service: str,
+    ) -> tuple[str, Mapping[str, str]]:
+        """The target of the request, and its headers."""
         query_string = urlencode(sorted((query or {}).items()), quote_via=quote)
         signed = sign(
             self._credentials, datetime.now(UTC), service, method, self._netloc, path, query_string, body, headers or {}
         )
-        reply = self._send(method, path + ("?" + query_string if query_string else ""), body, signed)
-        if reply.status >= 300:
-            raise Failure(_complaint(reply), REFUSED)
-        return reply
+        return path + ("?" + query_string if query_string else ""), signed
 
     def health(self) -> Any:
         """What `/_lambent/health` says; not signed."""
@@ -117,19 +153,43 @@ class Client:
         return health
 
     def _send(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        with self._open(method, target, body, headers) as response, self._no_answer():
+            return _reply(response)
+
+    @contextmanager
+    def _open(
+        self, method: str, target: str, body: bytes, headers: Mapping[str, str]
+    ) -> Iterator[http.client.HTTPResponse]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=CONNECT_TIMEOUT_S)
         try:
-            connection.connect()
-            connection.sock.settimeout(LONGEST_CALL_S)
-            connection.request(method, target, body or None, dict(headers))
-            response = connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            return Reply(response.status, names, response.read())
-        except (OSError, http.client.HTTPException) as error:
-            raise Failure(_unreachable(self.endpoint, error), UNREACHABLE) from error
+            with self._no_answer():
+                connection.connect()
+                connection.sock.settimeout(LONGEST_CALL_S)
+                connection.request(method, target, body or None, dict(headers))
+                response = connection.getresponse()
+            yield response
         finally:
             connection.close()
+
+    @contextmanager
+    def _no_answer(self) -> Iterator[None]:
+        """What goes wrong with the connection is a `Failure`."""
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(_unreachable(self.endpoint, error), UNREACHABLE) from error
+
+
+def _reply(response: http.client.HTTPResponse) -> Reply:
+    names = {name.lower(): value for name, value in response.getheaders()}
+    return Reply(response.status, names, response.read())
+
+
+def _accepted(reply: Reply) -> Reply:
+    if reply.status >= 300:
+        raise Failure(_complaint(reply), REFUSED)
+    return reply
 
 
 def _unreachable(endpoint: str, error: Exception) -> str:

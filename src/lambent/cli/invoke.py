@@ -12,6 +12,7 @@ import click
 from lambent.cli import options
 from lambent.cli.client import Client, Reply
 from lambent.cli.failure import FUNCTION_FAILED, USAGE, Failure
+from lambent.cli.invoke_stream import print_stream
 
 UNENDED = re.compile(r"(?<=[^\n])(?=END RequestId: [0-9a-f-]{36}\n)")
 """Where what a function printed last did not end its line, as tracebacks of Python's `logging` do not."""
@@ -24,6 +25,7 @@ UNENDED = re.compile(r"(?<=[^\n])(?=END RequestId: [0-9a-f-]{36}\n)")
 @click.option("--qualifier", help="Version or alias.")
 @click.option("--tenant-id", help="Whose invocation it is, of a function with tenant isolation.")
 @click.option("--async", "event", is_flag=True, help="Do not wait: print the request id when the event is accepted.")
+@click.option("--stream", is_flag=True, help="Print what the function writes as it writes it.")
 @click.option("--log", is_flag=True, help="Show the end of the invocation's log on stderr.")
 @options.as_json
 @options.endpoint
@@ -36,6 +38,7 @@ def invoke(
     qualifier: str | None,
     tenant_id: str | None,
     event: bool,
+    stream: bool,
     log: bool,
     as_json: bool,
     endpoint: str | None,
@@ -49,7 +52,13 @@ def invoke(
         raise Failure(
             "an event is accepted without being waited for: there is no log to show; see: lambent logs", USAGE
         )
+    if stream and (event or as_json):
+        raise Failure(f"--stream does not go with {'--async' if event else '--json'}", USAGE)
     body = read_payload(payload, payload_file)
+    query = {"Qualifier": qualifier} if qualifier else None
+    if stream:
+        succeeded = print_stream(Client.choose(endpoint), quote(function, safe=""), query, body, log=log)
+        ctx.exit(0 if succeeded else FUNCTION_FAILED)
     path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
     kind = "Event" if event else "RequestResponse"
     headers = {"content-type": "application/json", "x-amz-invocation-type": kind}
@@ -57,7 +66,6 @@ def invoke(
         headers["x-amz-tenant-id"] = tenant_id
     if not event and (log or as_json):
         headers["x-amz-log-type"] = "Tail"
-    query = {"Qualifier": qualifier} if qualifier else None
     reply = Client.choose(endpoint).call("POST", path, query, body, headers)
     if event:
         accepted = {"StatusCode": reply.status, "RequestId": reply.headers.get("x-amzn-requestid", "")}
