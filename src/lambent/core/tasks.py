@@ -27,11 +27,14 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], *, first_pau
             pause = min(pause * 2, 30.0)
 
 
-def detach(name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Start `work` whose result nobody awaits; a failure is logged. The task is kept alive until it ends."""
+def detach(name: str, work: Coroutine[Any, Any, Any], *, told: bool = False) -> asyncio.Task[Any]:
+    """Start `work` whose result nobody awaits; a failure is logged. The task is kept alive until it ends.
+
+    `told`: somebody hears of its failure all the same, and says what is to be said.
+    """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _background.add(task)
-    task.add_done_callback(_finished)
+    task.add_done_callback(_background.discard if told else _finished)
     return task
 
 

@@ -215,7 +215,6 @@ class EventQueue:
             event = replace(event, refused_status=_REFUSED[outcome])
         decision = retry.after(outcome, event.progress, policy, self._clock.epoch_ms())
         if isinstance(decision, End):
-            event = replace(event, attempts=decision.attempts)
             return self._finished(message, event, decision, config, resolution.function, result)
         progress = decision.progress
         words = _in_words(outcome, result)
@@ -264,6 +263,7 @@ class EventQueue:
     ) -> Settlement:
         if end.condition is Condition.SUCCESS and (config is None or config.on_success is None):
             return Settlement(partial(self._queue.deletion, message))
+        event = replace(event, attempts=end.attempts)
         ended = Ended(
             event=event,
             payload=message.body,

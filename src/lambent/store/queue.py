@@ -8,6 +8,7 @@ A taken message that is neither deleted, delayed nor extended in time can be tak
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -30,6 +31,8 @@ from lambent.core.ids import uuid4
 from lambent.store.database import Database
 from lambent.store.messages import Holding, Lane, Listed, Message, NewMessage, Standing, Taken, messages
 
+logger = logging.getLogger(__name__)
+
 MAX_IN: Final = 500
 """Ids in one statement."""
 PURGED_AT_ONCE: Final = 1000
@@ -45,6 +48,7 @@ class Queue:
         self._owner = owner or uuid4()
         self._open: _Group | None = None
         self._last: asyncio.Task[None] | None = None
+        self._failing = False
 
     async def put(self, *new: NewMessage) -> None:
         """Return once the messages are on disk. Raises PlatformFault when they are not."""
@@ -293,9 +297,9 @@ class Queue:
     def _group(self) -> "_Group":
         if self._open is None:
             group = self._open = _Group()
-            self._last = tasks.detach(f"queue {self.name}", self._commit(group, self._last))
-            group.done = self._last
+            group.done = self._last = tasks.detach(f"queue {self.name}", self._commit(group, self._last), told=True)
             group.done.add_done_callback(group.ended)
+            group.done.add_done_callback(self._say)
         return self._open
 
     async def _commit(self, group: "_Group", before: asyncio.Task[None] | None) -> None:
@@ -304,6 +308,15 @@ class Queue:
             await asyncio.wait({before})
         self._open = None
         group.numbers = await self._database.write(lambda connection: group.write(connection, self._owner))
+
+    def _say(self, done: asyncio.Future[None]) -> None:
+        """Once when writing begins to fail, and once when it is over: each of thousands hears of its own failure."""
+        error = None if done.cancelled() else done.exception()
+        if error is not None and not self._failing:
+            logger.error("Queue %s cannot be written now: %s", self.name, error)
+        elif error is None and self._failing:
+            logger.warning("Queue %s can be written again", self.name)
+        self._failing = error is not None
 
 
 class _Group:
