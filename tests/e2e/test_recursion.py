@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from lambent.invocation.trace import invocations
 from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
@@ -16,6 +17,14 @@ client = boto3.client("lambda")
 def handler(event, context):
     print("generation", event)
     client.invoke(FunctionName=context.function_name, InvocationType="Event", Payload=str(event + 1))
+"""
+SENDS = """
+import boto3
+
+sqs = boto3.client("sqs")
+
+def handler(event, context):
+    sqs.send_message(QueueUrl=event, MessageBody="x")
 """
 COLLECTS = """
 import json
@@ -50,3 +59,12 @@ def test_a_function_that_invokes_itself_runs_sixteen_times(server: Server) -> No
         lambda: lines(logs, "again", "generation "), timeout_s=10, until=lambda found: len(found) > 15
     )
     assert sorted(map(int, generations)) == list(range(16))
+
+
+def test_a_message_that_a_function_sends_carries_its_chain(server: Server) -> None:
+    client, sqs = server.client("lambda"), server.client("sqs")
+    create_function(client, "sends", SENDS, Timeout=30)
+    queue = sqs.create_queue(QueueName="chain")["QueueUrl"]
+    assert "FunctionError" not in client.invoke(FunctionName="sends", Payload=json.dumps(queue))
+    (message,) = sqs.receive_message(QueueUrl=queue, MessageSystemAttributeNames=["AWSTraceHeader"])["Messages"]
+    assert invocations(message["Attributes"]["AWSTraceHeader"], ARN + "sends") == 1

@@ -29,6 +29,7 @@ from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandle
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
 from lambent.gateway.sigv4 import Credential, credential_of, signing_name
+from lambent.gateway.traced import traced
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -165,6 +166,8 @@ class Front:
     ) -> HttpResponse:
         request = head._replace(body=await read_body(body, REQUEST_BYTES, credential.service))
         identity = self._authenticator.authenticate(request, credential)
+        if outside is self._elsewhere.neighbour:
+            request = traced(request)
         return await passed_on(outside, request, identity, credential)
 
     async def _operation(
