@@ -21,6 +21,7 @@ from lambent.gateway.body import Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.invoke import InvokeShortWay
 from lambent.gateway.protocols import RestJson, WireProtocol, eventstream, protocol_of
+from lambent.gateway.protocols.large_blobs import LARGE_BYTES
 from lambent.gateway.protocols.query import fields_of
 from lambent.gateway.protocols.spoken import spoken_in
 from lambent.gateway.protocols.tokens import in_words_of
@@ -73,7 +74,11 @@ class Api:
         handler = self._handler(operation)
         if match.parameters is not None:
             return self.replied(context, match, await handler(context, _with_payload(match.parameters, request)))
-        parameters = self.protocol.parse(operation, request, match.labels)
+        parse = self.protocol.parse
+        if len(request.body) > LARGE_BYTES:
+            parameters = await asyncio.to_thread(parse, operation, request, match.labels)
+        else:
+            parameters = parse(operation, request, match.labels)
         self._check(operation, parameters)
         return self._serialised(context, operation, await handler(context, parameters))
 

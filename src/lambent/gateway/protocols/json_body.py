@@ -12,6 +12,8 @@ from typing import Any, Final
 import orjson
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from lambent.aws.errors import ApiError
+from lambent.gateway.protocols.large_blobs import LARGE_BYTES, Blob, document_with_blobs
 from lambent.gateway.protocols.shapes import (
     INT32,
     INT64,
@@ -38,6 +40,8 @@ def load(body: bytes) -> Any:
 
 def parse_members(body: bytes, members: Mapping[str, Shape]) -> dict[str, Any]:
     """The members of a JSON object; an empty body is an empty object."""
+    if len(body) > LARGE_BYTES and (parsed := _with_blobs(body, members)) is not None:
+        return parsed
     document = load(body) if body.strip() else {}
     if not isinstance(document, dict):
         raise _misplaced(document)
@@ -45,6 +49,19 @@ def parse_members(body: bytes, members: Mapping[str, Shape]) -> dict[str, Any]:
         return _members(document, members)
     except RecursionError as error:
         raise bad_value("Document is nested too deeply") from error
+
+
+def _with_blobs(body: bytes, members: Mapping[str, Shape]) -> dict[str, Any] | None:
+    """The same where all long strings are blobs of the model; None, and no error, where they are not."""
+    taken_out = document_with_blobs(body)
+    if taken_out is None or not isinstance(taken_out[0], dict):
+        return None
+    document, blobs = taken_out
+    try:
+        parsed = _members(document, members)
+    except (ApiError, ValueError, RecursionError):
+        return None
+    return parsed if all(blob.used for blob in blobs) else None
 
 
 def parse_structure(body: bytes, shape: StructureShape) -> dict[str, Any]:
@@ -101,8 +118,11 @@ def _scalar(value: Any, shape: Shape) -> Any:
             return timestamp_from_number(value)
         if isinstance(value, str):
             return timestamp_from_text(value, timestamp_format(shape, "iso8601"))
-    elif kind == "blob" and isinstance(value, str):
-        return blob_from_text(value)
+    elif kind == "blob":
+        if isinstance(value, str):
+            return blob_from_text(value)
+        if isinstance(value, Blob):
+            return value.decoded()
     if isinstance(value, dict | list):
         raise _misplaced(value)
     article = "an" if kind == "integer" else "a"
