@@ -55,13 +55,13 @@ class Budget:
             return Standing.OVER
         return Standing.NEAR if spent >= self.amount * WARN_AT else Standing.WITHIN
 
-    def refusal(self, month: str, seconds_left: int) -> ApiError:
+    def refusal(self, month: str) -> ApiError:
         """Event sources and queued events take it as any throttle: they keep what they have, and try later. SDKs try
-        a few times, and give up."""
+        a few times, and give up: without a Retry-After, which some of them would wait for, to the end of the month.
+        """
         return ApiError(
             "TooManyRequestsException",
             f"The budget of {self.scope.name} for {month}, ${self.amount:f}, is used up. Invocations go on next month, "
             "or with another budget: see lambent bill budget.",
             members={"Reason": "CallerRateLimitExceeded", "Type": "User"},
-            headers={"Retry-After": str(seconds_left)},
         )

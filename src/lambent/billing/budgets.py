@@ -56,10 +56,7 @@ class Budgets:
         if self._clock.epoch_ms() >= self._month_end_ms:
             self._begin_month()
         stopped = self._stopped.get(Scope(*key)) or self._stopped.get(Scope(key.account))
-        if stopped is None:
-            return None
-        left_ms = self._month_end_ms - self._clock.epoch_ms()
-        return stopped.refusal(str(self._month), max(1, left_ms // 1000))
+        return None if stopped is None else stopped.refusal(str(self._month))
 
     def stored(self, rows: Rows) -> None:
         if self._clock.epoch_ms() >= self._month_end_ms:

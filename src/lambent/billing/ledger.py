@@ -15,7 +15,7 @@ from lambent.billing import store
 from lambent.billing.meter import RollUp
 from lambent.billing.prices import Prices
 from lambent.billing.retention import MOST_PRESSURE, Retention, cuts
-from lambent.billing.rows import Rows, added
+from lambent.billing.rows import Rows, Span, added, coarser
 from lambent.core import tasks
 from lambent.core.clock import Clock
 from lambent.store.database import Database
@@ -26,6 +26,8 @@ FLUSH_INTERVAL_S: Final = 0.1
 """Half of what may be lost: the other half is for the commit."""
 RETRY_INTERVAL_S: Final = 1.0
 COMPACT_INTERVAL_S: Final = 600.0
+MOST_WAITING: Final = 50_000
+"""Rows of minutes that wait for the store; more of them wait as hours."""
 
 
 class Ledger:
@@ -84,7 +86,10 @@ class Ledger:
         try:
             await self._database.write(partial(store.add, rows=rows), applied=lambda _: self.stored(rows))
         except PlatformFault as fault:
-            self._waiting = added(rows, self._waiting)
+            waiting = added(rows, self._waiting)
+            # A store that is full for hours: what is kept in memory is little, and no amount is given up.
+            few = len(waiting) <= MOST_WAITING
+            self._waiting = waiting if few else coarser(waiting.items(), Span.HOUR, tenants=False)
             if not self._failing:
                 logger.warning("The bill waits in memory: %s", fault)
             self._failing = True

@@ -65,7 +65,8 @@ async def test_a_budget_that_stops_refuses_its_function_alone(database: Database
         "The budget of function thumbnail (us-east-1) for 2026-11, $2, is used up. Invocations go on next month, "
         "or with another budget: see lambent bill budget."
     )
-    assert refusal.headers == {"Retry-After": "43200"}
+    # Some SDKs would wait for as long as it says.
+    assert "Retry-After" not in refusal.headers
     assert budgets.refuses(OTHER) is None
 
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 
 from lambent.aws.errors import PlatformFault
@@ -80,6 +82,23 @@ async def test_what_cannot_be_stored_waits_and_is_stored_once(place: Place) -> N
         assert await ledger.flush()
         assert await ledger.flush()
         assert (await stored(database))[key()].billed_ms == 111
+
+
+async def test_while_the_store_is_full_for_long_memory_is_bounded_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambent.billing.ledger.MOST_WAITING", 100)
+    async with database_at(Place(tmp_path / "lambent.db")) as database:
+        full = Full(database, 500)
+        ledger = Ledger(full, clock_at(), default())  # type: ignore[arg-type]
+        most = 0
+        for number in range(500):
+            ledger.meter.ended(usage(1, NOVEMBER_MS + number * 60_000, tenant=str(number)))
+            assert not await ledger.flush()
+            most = max(most, len(ledger._waiting))
+        assert most <= 100
+        assert await ledger.flush()
+        assert sum(sums.billed_ms for sums in (await stored(database)).values()) == 500
 
 
 class Full:

@@ -159,3 +159,16 @@ def test_an_endpoint_is_a_service_and_a_url(run: Run, value: str) -> None:
     outcome = run("up", "--endpoint", value)
     assert outcome.code == 2
     assert "--endpoint takes SERVICE=URL" in outcome.err
+
+
+def test_a_table_of_prices_that_cannot_be_used_is_refused_by_the_key(run: Run, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text("[default]\nrequets = 1\n")
+    outcome = run("up", "--port", "0", "--prices", str(prices))
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"lambent: prices: {prices}: unknown key 'default.requets' (known: request, ")
+    missing = run("up", "--port", "0", "--prices", "nowhere.toml")
+    assert (missing.code, missing.err) == (
+        2,
+        "lambent: --prices: nowhere.toml cannot be read: No such file or directory\n",
+    )

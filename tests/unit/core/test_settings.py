@@ -182,3 +182,14 @@ def test_networks_and_services_of_vpcs_are_read(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError):
             load({}, {f"LAMBENT_{name}": value})
+
+
+def test_a_table_of_prices_is_read_while_it_may_be(config: Path, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text("free.enabled = false")
+    config.write_text(f"prices = '{prices}'\n")
+    assert load({}, {}, config).prices == (str(prices), "free.enabled = false")
+    for problem, text in ((b"\xff", "is no text"), (None, "cannot be read: No such file or directory")):
+        prices.unlink() if problem is None else prices.write_bytes(problem)
+        with pytest.raises(SettingsError, match=text):
+            load({}, {"LAMBENT_PRICES": str(prices)})
