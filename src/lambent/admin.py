@@ -13,12 +13,13 @@ from lambent.environments.pool import Pool
 from lambent.environments.sandbox import probe
 from lambent.functions.code_urls import PREFIX as CODE_PREFIX
 from lambent.functions.control_plane import ControlPlane
-from lambent.functions.resolve import address
+from lambent.functions.resolve import Target, address
 from lambent.gateway.http import HttpRequest, HttpResponse, RouteHandler
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sigv4 import credential_of
 from lambent.invocation.concurrency import Concurrency
-from lambent.invocation.metrics import Metrics
+from lambent.invocation.gauges import Gauges
+from lambent.invocation.metrics import UNITS, Metrics, Point
 from lambent.runtimes.catalog import Catalog
 
 Reset = Callable[[], Awaitable[None]]
@@ -37,6 +38,7 @@ class Admin:
         pool: Pool,
         concurrency: Concurrency,
         counted: Metrics,
+        gauges: Gauges,
         keys: KnownKeys,
         resets: Sequence[Reset] | None,
         virtual_clock: bool,
@@ -48,6 +50,7 @@ class Admin:
         self._pool = pool
         self._concurrency = concurrency
         self._counted = counted
+        self._gauges = gauges
         self._keys = keys
         self._resets = resets
         self._virtual_clock = virtual_clock
@@ -57,6 +60,7 @@ class Admin:
             "/_lambent/health": self.health,
             "/_lambent/metrics": self.metrics,
             "/_lambent/cold-starts": self.cold_starts,
+            "/_lambent/function-metrics": self.function_metrics,
             CODE_PREFIX: self.code,
         }
         return routes if self._resets is None else routes | {"/_lambent/reset": self.reset}
@@ -84,6 +88,25 @@ class Admin:
 
         Signed like a call of the API, whose account and region it then means. Raises `ApiError` as GetFunction does.
         """
+        target, version = self._function(request)
+        found = self._pool.cold_starts.of(target.key, version if target.qualifier else None)
+        return _json(200, {"ColdStarts": [as_json(number, event) for number, event in found]})
+
+    async def function_metrics(self, request: HttpRequest) -> HttpResponse:
+        """`?FunctionName=...&Qualifier=...`: the metrics of a function by minute; signed likewise."""
+        target, _ = self._function(request)
+        self._gauges.take_now()
+        key, qualifier = target.key, target.qualifier
+        names = {name for source, name in self._counted.sources(key.account, key.region) if source.key == key}
+        found = [
+            {"MetricName": name, "Unit": UNITS[name], "Datapoints": [_point(point) for point in points]}
+            for name in sorted(names)
+            if (points := self._counted.series(key.account, key.region, name, function=key.name, qualifier=qualifier))
+        ]
+        return _json(200, {"Metrics": found})
+
+    def _function(self, request: HttpRequest) -> tuple[Target, str]:
+        """What the query names, and the version that it means."""
         credential = credential_of(request.headers, request.query)
         identity = self._keys.identity(credential.access_key_id)
         query = dict(parse_qsl(request.query))
@@ -96,8 +119,7 @@ class Admin:
         if version is None or target.key.account != identity.account:
             # The status too: outside of an API no model knows the code.
             raise ApiError("ResourceNotFoundException", f"Function not found: {target.arn}", status=404)
-        found = self._pool.cold_starts.of(target.key, version.version if target.qualifier else None)
-        return _json(200, {"ColdStarts": [as_json(number, event) for number, event in found]})
+        return target, version.version
 
     async def reset(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
@@ -110,6 +132,17 @@ class Admin:
         query = dict(parse_qsl(request.query))
         archive = self._control_plane.code_archive(unquote(request.path), query)
         return HttpResponse(200, [("Content-Type", "application/zip")], archive)
+
+
+def _point(point: Point) -> dict[str, float]:
+    value = point.value
+    return {
+        "Timestamp": point.epoch_ms,
+        "SampleCount": value.count,
+        "Sum": value.sum,
+        "Minimum": value.min,
+        "Maximum": value.max,
+    }
 
 
 def _json(status: int, body: Mapping[str, object]) -> HttpResponse:

@@ -232,6 +232,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         concurrency = Concurrency(
             settings.account_concurrency, control_plane.read_model, clock=clock, rate=quotas.invocation_rate
         )
+        gauges = Gauges(concurrency, counted, clock)
         router = Router(concurrency, pool, counted, budgets)
         recursion = LoopDetection(control_plane.read_model, counted)
         events = EventQueue(
@@ -261,6 +262,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         resets = (
             mappings.reset,
             events.reset,
+            counted.reset,
             control_plane.reset,
             logs.reset,
             ledger.reset,
@@ -276,6 +278,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             pool=pool,
             concurrency=concurrency,
             counted=counted,
+            gauges=gauges,
             keys=keys,
             resets=resets if settings.allow_reset else None,
             virtual_clock=virtual is not None,
@@ -326,7 +329,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             "prepared sandboxes": pool.prewarm.run,
             "rules of VPCs": vpcs.run,
             "provisioned concurrency": partial(provisioning.run, pool, control_plane.wanted_environments),
-            "gauges": Gauges(concurrency, counted, clock).run,
+            "gauges": gauges.run,
             "snapshots": partial(snapshots.run, control_plane.versions_with_snapshots),
         }
         for name, loop in loops.items():

@@ -55,6 +55,11 @@ def test_cold_starts_are_told_to_signed_callers_of_the_account_alone(server: Ser
     arn = "arn:aws:lambda:us-east-1:000000000000:function:whose"
     other = f"/_lambent/cold-starts?FunctionName={arn}"
     assert get(server, other, Authorization=signed.format("999999999999"))[0] == 404
+    counted = "/_lambent/function-metrics?FunctionName=whose"
+    assert get(server, counted)[0] == 403
+    assert get(server, counted, Authorization=signed.format("999999999999"))[0] == 404
+    lambda_client.invoke(FunctionName="whose")
+    assert '"ConcurrentExecutions"' in get(server, counted, Authorization=signed.format("test"))[1]
     for path in ("/_lambent/cold-starts?FunctionName=whose&Qualifier=7", "/_lambent/cold-starts?FunctionName=none"):
         assert get(server, path, Authorization=signed.format("test"))[0] == 404
     assert get(server, "/_lambent/cold-starts", Authorization=signed.format("test"))[0] == 400

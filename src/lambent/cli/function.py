@@ -15,6 +15,8 @@ from lambent.cli.table import aligned
 FUNCTIONS = "/2015-03-31/functions/"
 COLD_START_COLUMNS = ("TIME (UTC)", "VERSION", "HOW", "TOTAL", "QUEUED", "SANDBOX", "RUNTIME", "INIT", "HANDLER", "WHY")
 
+METRIC_COLUMNS = ("METRIC", "SUM", "AVERAGE", "MINIMUM", "MAXIMUM", "SAMPLES")
+
 
 @click.group()
 def function() -> None:
@@ -40,10 +42,16 @@ def list_functions(as_json: bool, endpoint: str | None) -> None:
 @click.argument("name", type=options.FunctionName())
 @click.option("--qualifier", help="Version or alias.")
 @click.option("--cold-starts", is_flag=True, help="Its last cold starts instead: why, how, and what took how long.")
+@click.option("--metrics", is_flag=True, help="What CloudWatch would count, of the last hours; by minute with --json.")
 @options.as_json
 @options.endpoint
-def show(name: str, qualifier: str | None, cold_starts: bool, as_json: bool, endpoint: str | None) -> None:
+def show(
+    name: str, qualifier: str | None, cold_starts: bool, metrics: bool, as_json: bool, endpoint: str | None
+) -> None:
     """Show the configuration of the function NAME (a name or an ARN)."""
+    if metrics:
+        _show_metrics(name, qualifier, as_json, endpoint)
+        return
     if cold_starts:
         _show_cold_starts(name, qualifier, as_json, endpoint)
         return
@@ -67,6 +75,29 @@ def _show_cold_starts(name: str, qualifier: str | None, as_json: bool, endpoint:
         for line in aligned([COLD_START_COLUMNS, *map(_cold_start_row, found)]):
             click.echo(line)
         click.echo("milliseconds; TOTAL is the wait before the handler, without it")
+
+
+def _show_metrics(name: str, qualifier: str | None, as_json: bool, endpoint: str | None) -> None:
+    query = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
+    found = Client.choose(endpoint).get("/_lambent/function-metrics", query)["Metrics"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("nothing was counted in the last three hours")
+    else:
+        for line in aligned([METRIC_COLUMNS, *map(_metric_row, found)]):
+            click.echo(line)
+        click.echo("times in milliseconds, since the server started and of three hours at most")
+
+
+def _metric_row(metric: Mapping[str, Any]) -> tuple[str, ...]:
+    points = metric["Datapoints"]
+    samples, total = sum(point["SampleCount"] for point in points), sum(point["Sum"] for point in points)
+    least, most = min(point["Minimum"] for point in points), max(point["Maximum"] for point in points)
+    # The sum of a level or of times says nothing.
+    counts = metric["Unit"] == "Count" and not metric["MetricName"].endswith("Executions")
+    numbers = (total if counts else None, total / samples, least, most)
+    return metric["MetricName"], *("-" if each is None else f"{each:.6g}" for each in numbers), str(samples)
 
 
 def _cold_start_row(event: Mapping[str, Any]) -> tuple[str, ...]:

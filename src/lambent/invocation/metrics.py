@@ -241,7 +241,7 @@ class Metrics:
                 points.append(Point(number * MINUTE_MS, together))
         return points
 
-    def forget(self) -> None:
+    async def reset(self) -> None:
         """All series; the totals stay, because counters never go back."""
         self._minutes.clear()
         self._current = _Minute(_NEVER)

@@ -73,6 +73,30 @@ def test_shows_the_cold_starts_of_a_function_with_their_phases_and_the_reason(ru
     assert json.loads(as_json) == [COLD_START, failed]
 
 
+def test_shows_what_was_counted_of_a_function(run: Run, server: ScriptedServer) -> None:
+    def metric(name: str, unit: str, *values: float) -> dict[str, object]:
+        points = [{"Timestamp": 0, "SampleCount": 1, "Sum": each, "Minimum": each, "Maximum": each} for each in values]
+        return {"MetricName": name, "Unit": unit, "Datapoints": points}
+
+    counted = [
+        metric("ConcurrentExecutions", "Count", 1, 3),
+        metric("Duration", "Milliseconds", 1.5, 2.5),
+        metric("Invocations", "Count", 2, 1),
+    ]
+    server.answer("GET", "/_lambent/function-metrics", {"Metrics": counted})
+    lines = run("function", "show", "thumbnail", "--metrics", "--endpoint", server.url).out.splitlines()
+    assert [line.split() for line in lines[1:4]] == [
+        ["ConcurrentExecutions", "-", "2", "1", "3", "2"],
+        ["Duration", "-", "2", "1.5", "2.5", "2"],
+        ["Invocations", "3", "1.5", "1", "2", "2"],
+    ]
+    as_json = run("function", "show", "thumbnail", "--metrics", "--json", "--endpoint", server.url).out
+    assert json.loads(as_json) == counted
+    server.answer("GET", "/_lambent/function-metrics", {"Metrics": []})
+    shown = run("function", "show", "thumbnail", "--metrics", "--endpoint", server.url).out
+    assert shown == "nothing was counted in the last three hours\n"
+
+
 def test_a_function_without_cold_starts_says_so(run: Run, server: ScriptedServer) -> None:
     server.answer("GET", "/_lambent/cold-starts", {"ColdStarts": []})
     shown = run("function", "show", "thumbnail", "--cold-starts", "--endpoint", server.url).out

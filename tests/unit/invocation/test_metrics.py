@@ -99,7 +99,7 @@ async def test_many_series_cost_the_oldest_minutes_and_then_only_count_in_the_to
     assert metrics.dropped == 3
     assert metrics.totals()["Throttles"].sum == 20
     assert metrics.totals()["Invocations"].sum == 1
-    metrics.forget()
+    await metrics.reset()
     assert metrics.series(*PLACE, "Throttles") == []
     assert metrics.totals()["Throttles"].sum == 20
 
