@@ -45,7 +45,7 @@ def native(machine: Machine) -> NativeSandbox:
 
 
 def has_processes(machine: Machine) -> bool:
-    return machine.environment._domain is not None and bool(native(machine).processes())
+    return hasattr(machine.environment, "domain") and bool(native(machine).processes())
 
 
 def groups_of(home: Path, pid: int) -> list[Path]:

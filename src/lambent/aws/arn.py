@@ -1,6 +1,7 @@
 """Amazon Resource Names: parse and print. What the resource part means is the business of its service."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 
@@ -26,6 +27,7 @@ class Arn:
         return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
 
 
+@lru_cache(maxsize=256)
 def partition_of(region: str) -> str:
     """The partition that a region belongs to, by its prefix."""
     if region.startswith("cn-"):

@@ -59,6 +59,9 @@ class Signal(Enum):
 class Environment:
     """States: `states.NEXT`. In READY the runtime may have to be started again, inside the next invocation."""
 
+    domain: RuntimeDomain
+    """Exists from READY on."""
+
     def __init__(
         self,
         version: FunctionVersion,
@@ -83,18 +86,11 @@ class Environment:
         self._deadline = Alarm(self._clock, lambda: self._signals.put_nowait(Signal.DEADLINE))
         self._freeze = Alarm(self._clock, self._freeze_if_idle)
         self._look = self._sample_memory
-        self._domain: RuntimeDomain | None = None
         self._beginning = beginning
         self._init = InitPhase(version, identity, self._journal, surroundings, beginning)
         self._current: Current | None = None
         self._refusal: ApiError | None = None
         self._given_up = False
-
-    @property
-    def domain(self) -> RuntimeDomain:
-        """Exists from READY on."""
-        assert self._domain is not None
-        return self._domain
 
     @property
     def init_failed(self) -> bool:
@@ -326,7 +322,7 @@ class Environment:
         else:
             obtained = await surroundings.prewarm.obtain(spec)
         self._journal.attach(obtained.sandbox.connect)
-        self._domain = RuntimeDomain(
+        self.domain = RuntimeDomain(
             version=self.version,
             identity=self.identity,
             program=program,
@@ -338,7 +334,7 @@ class Environment:
             max_response_bytes=surroundings.quotas.max_response_bytes,
             restore=restoring.api(self.version, self.identity, self._clock),
         )
-        await self._domain.serve(surroundings.aws_endpoint)
+        await self.domain.serve(surroundings.aws_endpoint)
         self._beginning.built(obtained.how)
 
     def _take_times(self) -> None:
@@ -452,8 +448,8 @@ class Environment:
         self._deadline.close()
         self._freeze.close()
         self._surroundings.memory_samples.end(self._look)
-        if self._domain is not None:
-            await self._domain.close()
+        if hasattr(self, "domain"):
+            await self.domain.close()
 
     def _release(self) -> None:
         """Tell everybody who waits that it is over."""

@@ -27,7 +27,9 @@ START: Final = PREFIX.encode()
 END: Final = SUFFIX.encode()
 LARGEST_BYTES: Final = 65_536
 """Of a body: what is larger counts in the memory for bodies, and comes in several reads anyway."""
-_RARE: Final = ("origin", "sec-fetch-site", "x-amz-target", "connection", "upgrade", "expect", "transfer-encoding")
+_RARE: Final = frozenset(
+    ("origin", "sec-fetch-site", "x-amz-target", "connection", "upgrade", "expect", "transfer-encoding")
+)
 
 
 class Taken(NamedTuple):
@@ -58,7 +60,7 @@ class DirectWay:
     def take(self, target: bytes, raw: RawHeaders, body: bytes, scheme: str, source_ip: str) -> Taken | None:
         """Begin to answer; None, and nothing has happened, when it is for the long way."""
         headers = headers_of(raw)
-        if len(body) > LARGEST_BYTES or any(name in headers for name in _RARE) or b"#" in target:
+        if len(body) > LARGEST_BYTES or not _RARE.isdisjoint(headers) or b"#" in target:
             return None
         path, _, query = target.decode("latin-1").partition("?")
         host = headers.get("host")

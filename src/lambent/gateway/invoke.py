@@ -27,7 +27,7 @@ _ARN: Final = re.compile(
     re.ASCII,
 )
 _QUERY: Final = re.compile(r"Qualifier=(\$LATEST|%24LATEST|[a-zA-Z0-9-_]{1,128})", re.ASCII)
-_RARE: Final = ("x-amz-tenant-id", "x-amz-durable-execution-name")
+_RARE: Final = frozenset(("x-amz-tenant-id", "x-amz-durable-execution-name"))
 _REPLY_HEADERS: Final = {
     "FunctionError": "X-Amz-Function-Error",
     "LogResult": "X-Amz-Log-Result",
@@ -98,6 +98,6 @@ def _parameters(label: str, query: str, headers: Mapping[str, str]) -> dict[str,
         if qualifier is None:
             return None
         parameters["Qualifier"] = qualifier[1].replace("%24", "$")
-    if any(name in headers for name in _RARE):
+    if not _RARE.isdisjoint(headers):
         return None
     return parameters

@@ -62,8 +62,9 @@ def head_lines(response: HttpResponse, request_id: str) -> bytes:
     lines = [f"x-amzn-RequestId: {request_id}\r\n"]
     has_length = response.status in _NO_LENGTH
     for name, value in response.headers:
-        has_length = has_length or name.lower() == "content-length"
-        lines.append(f"{name}: {_clean(value)}\r\n")
+        if not has_length:
+            has_length = len(name) == len("content-length") and name.lower() == "content-length"
+        lines.append(f"{name}: {value if value.isprintable() else _clean(value)}\r\n")
     if not has_length:
         assert isinstance(response.body, bytes)
         lines.append(f"content-length: {len(response.body)}\r\n")
