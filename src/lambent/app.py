@@ -25,8 +25,8 @@ from lambent.billing import prices
 from lambent.billing.budgets import Budgets
 from lambent.billing.desk import Desk
 from lambent.billing.ledger import Ledger
-from lambent.billing.standing import Standing
-from lambent.billing.store import cached_mb_ms
+from lambent.billing.standing import STEP_MS, Standing
+from lambent.billing.store import allocated_since, cached_mb_ms
 from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
@@ -322,6 +322,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             snapshots=control_plane.versions_with_snapshots,
             recorded=database.read_now(cached_mb_ms),
             billed=ledger.add,
+            allocated=database.read_now(partial(allocated_since, since_ms=clock.epoch_ms() - 2 * STEP_MS)),
         )
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "bill of what is kept": standing.run,

@@ -53,7 +53,8 @@ def cached_ms(before_ms: int | None, after_ms: int) -> int:
 
 
 class Standing:
-    """`recorded`: what snapshots were billed before this start, memory times milliseconds."""
+    """`recorded`: what snapshots were billed before this start, memory times milliseconds; `allocated`: the steps of
+    provisioned concurrency that were paid for in the last minutes before it."""
 
     def __init__(
         self,
@@ -64,12 +65,14 @@ class Standing:
         snapshots: Callable[[], Iterable[FunctionVersion]],
         recorded: Mapping[VersionName, int],
         billed: Callable[[Rows], None],
+        allocated: Mapping[VersionName, Sequence[tuple[int, int]]] | None = None,
     ) -> None:
         self._clock = clock
         self._prices = prices
         self._wanted = wanted
         self._snapshots = snapshots
         self._recorded = dict(recorded)
+        self._allocated = dict(allocated or {})
         self._billed = billed
         self._paid: dict[str, list[Paid]] = {}
         """By deployment."""
@@ -91,13 +94,16 @@ class Standing:
     def _look_at_allocations(self, now_ms: int, rows: Rows) -> None:
         wanted = self._wanted()
         for deployment, each in wanted.items():
-            self._paid[deployment], steps = renewed(self._paid.get(deployment, ()), each.executions, now_ms)
+            paid = self._paid.get(deployment)
+            if paid is None:
+                paid = self._paid_before_the_start(each.version)
+            self._paid[deployment], steps = renewed(paid, each.executions, now_ms)
             _add(rows, now_ms, each.version, Kind.ALLOCATED, steps * STEP_MS)
         for deployment in self._paid.keys() - wanted.keys():
-            if not (paid := renewed(self._paid[deployment], 0, now_ms)[0]):
+            if not (left := renewed(self._paid[deployment], 0, now_ms)[0]):
                 del self._paid[deployment]
             else:
-                self._paid[deployment] = paid
+                self._paid[deployment] = left
 
     def _look_at_snapshots(self, now_ms: int, rows: Rows) -> None:
         moment = self._clock.monotonic()
@@ -114,6 +120,11 @@ class Standing:
             kept[version.deployment_id] = after
             _add(rows, now_ms, version, Kind.CACHED, cached_ms(before, after))
         self._kept = kept
+
+    def _paid_before_the_start(self, version: FunctionVersion) -> list[Paid]:
+        step = STEP_MS * version.memory_mb
+        before = self._allocated.pop((*version.key, version.version), ())
+        return [Paid(amount // step, start_ms + STEP_MS) for start_ms, amount in before if amount >= step]
 
     def _kept_before_the_start(self, version: FunctionVersion, now_ms: int) -> int | None:
         """None: never. The ledger knows what was billed, which is three hours from the first moment on."""

@@ -3,17 +3,30 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, select, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Table, TextClause, bindparam, delete, func, literal_column, select, text, true
 
 from lambent.billing.budget import Budget, Scope
 from lambent.billing.retention import Cuts
 from lambent.billing.rows import OTHER_TENANTS, Key, Kind, Rows, Span, Sums, coarser
 from lambent.billing.tables import budgets, usage
 
+
+def _upsert(table: Table, change: str) -> TextClause:
+    """Both databases say it in the same words, and the dialect of the one that is not there need not be imported."""
+    keys = [column.name for column in table.primary_key]
+    names = [column.name for column in table.c]
+    changes = ", ".join(change.format(name, table.name) for name in names if name not in keys)
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    )
+
+
 PIECE: Final = 2000
 """Rows that one transaction compacts: others wait for it no longer than for a large batch of logs."""
 
+_ADD: Final = _upsert(usage, "{0} = {1}.{0} + excluded.{0}")
+_PUT_BUDGET: Final = _upsert(budgets, "{0} = excluded.{0}")
 _KEY = [usage.c[name] for name in Key._fields]
 _SUMS = [usage.c[name] for name in Sums._fields]
 
@@ -22,11 +35,7 @@ def add(connection: Connection, rows: Rows) -> None:
     """What is new is inserted, the rest is added to the row of its key."""
     if not rows:
         return
-    insert = _insert(connection)(usage)
-    statement = insert.on_conflict_do_update(
-        index_elements=_KEY, set_={name: usage.c[name] + insert.excluded[name] for name in Sums._fields}
-    )
-    connection.execute(statement, [{**key._asdict(), **sums._asdict()} for key, sums in rows.items()])
+    connection.execute(_ADD, [{**key._asdict(), **sums._asdict()} for key, sums in rows.items()])
 
 
 def compact(connection: Connection, cuts: Cuts) -> int:
@@ -80,11 +89,23 @@ def cached_mb_ms(connection: Connection) -> dict[tuple[str, str, str, str], int]
     return {(account, region, name, version): int(total) for account, region, name, version, total in rows}
 
 
+def allocated_since(connection: Connection, since_ms: int) -> dict[tuple[str, str, str, str], list[tuple[int, int]]]:
+    """When provisioned concurrency was last paid for, and how much: memory times milliseconds."""
+    columns = usage.c.account, usage.c.region, usage.c.function, usage.c.version
+    found: dict[tuple[str, str, str, str], list[tuple[int, int]]] = {}
+    for *names, start_ms, amount in connection.execute(
+        select(*columns, usage.c.start_ms, usage.c.memory_mb_ms)
+        .where(usage.c.span == Span.MINUTE, usage.c.kind == Kind.ALLOCATED, usage.c.start_ms >= since_ms)
+        .order_by(usage.c.start_ms)
+    ):
+        account, region, name, version = names
+        found.setdefault((account, region, name, version), []).append((start_ms, int(amount)))
+    return found
+
+
 def put_budget(connection: Connection, budget: Budget) -> None:
-    insert = _insert(connection)(budgets)
-    scope = budget.scope._asdict()
     values = {"amount": str(budget.amount), "stop": int(budget.stop)}
-    connection.execute(insert.values(**scope, **values).on_conflict_do_update(index_elements=list(scope), set_=values))
+    connection.execute(_PUT_BUDGET, {**budget.scope._asdict(), **values})
 
 
 def delete_budget(connection: Connection, scope: Scope) -> bool:
@@ -114,8 +135,3 @@ def _row(found: Row[Any]) -> tuple[Key, Sums]:
     span, start_ms, account, region, function, version, architecture, kind, tenant = found[: len(_KEY)]
     key = Key(Span(span), start_ms, account, region, function, version, architecture, Kind(kind), tenant)
     return key, Sums(*found[len(_KEY) :])
-
-
-def _insert(connection: Connection) -> Any:
-    """Of the dialect: both know ON CONFLICT, plain SQL does not."""
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

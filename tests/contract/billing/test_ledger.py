@@ -82,6 +82,12 @@ async def test_sums_are_by_day_and_class(database: Database) -> None:
     }
     assert await database.read(store.cached_mb_ms) == {(ACCOUNT, "us-east-1", "thumbnail", "$LATEST"): 2**53}
     assert await database.read(store.count) == 5
+    allocated = key(kind=Kind.ALLOCATED, start_ms=NOVEMBER_MS + 60_000)
+    await add(
+        database, {allocated: Sums(memory_mb_ms=7), allocated._replace(start_ms=NOVEMBER_MS): Sums(memory_mb_ms=5)}
+    )
+    found_since = await database.read(lambda connection: store.allocated_since(connection, NOVEMBER_MS + 1))
+    assert found_since == {(ACCOUNT, "us-east-1", "thumbnail", "$LATEST"): [(NOVEMBER_MS + 60_000, 7)]}
 
 
 async def test_budgets_are_put_over_each_other_and_deleted(database: Database) -> None:

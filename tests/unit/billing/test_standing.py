@@ -10,7 +10,7 @@ from lambent.billing.rows import Kind, Rows, added
 from lambent.billing.standing import LEAST_CACHED_MS, STEP_MS, Paid, Standing, cached_ms, renewed
 from lambent.functions.provisioned import Wanted
 from lambent.functions.records import FunctionVersion
-from tests.unit.billing.kit import ACCOUNT
+from tests.unit.billing.kit import ACCOUNT, NOVEMBER_MS
 from tests.unit.billing.test_ledger import clock_at
 from tests.unit.environments.kit import function_version
 
@@ -54,7 +54,7 @@ def test_a_snapshot_costs_three_hours_at_least_and_then_by_the_moment() -> None:
 
 
 class Kit:
-    def __init__(self, *, recorded: dict[Any, int] | None = None) -> None:
+    def __init__(self, *, recorded: dict[Any, int] | None = None, allocated: Any = None) -> None:
         self.clock = clock_at()
         self.wanted: dict[str, Wanted] = {}
         self.snapshots: list[FunctionVersion] = []
@@ -66,6 +66,7 @@ class Kit:
             snapshots=lambda: self.snapshots,
             recorded=recorded or {},
             billed=self.bill,
+            allocated=allocated,
         )
 
     def bill(self, rows: Rows) -> None:
@@ -125,3 +126,13 @@ async def test_after_a_restart_the_three_hours_are_not_billed_again(hours_before
     kit.snapshots = [snapped(last_modified=published)]
     await kit.look_for(2 * 3600)
     assert kit.billed_ms(Kind.CACHED) == billed_after_two * HOUR_MS
+
+
+async def test_after_a_restart_steps_that_were_paid_for_are_not_billed_again() -> None:
+    before = {(ACCOUNT, "us-east-1", "thumbnail", "3"): [(NOVEMBER_MS - 120_000, 2 * STEP_MS * 128)]}
+    kit = Kit(allocated=before)
+    kit.wanted = {"d": Wanted(function_version(version="3"), 3, STARTED)}
+    await kit.look_for(120)
+    assert kit.billed_ms(Kind.ALLOCATED) == STEP_MS
+    await kit.look_for(120)
+    assert kit.billed_ms(Kind.ALLOCATED) == 3 * STEP_MS
