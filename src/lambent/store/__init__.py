@@ -4,8 +4,10 @@ Knows no table of anybody. A part that keeps rows owns them like this (there is 
 
 1. In its own `store.py` it declares `metadata = MetaData()` and its `Table` objects with SQLAlchemy Core, and the
    functions that read and write them: `def put_x(connection: Connection, ...) -> ...`. Portable SQL only; the same
-   code will run on PostgreSQL. Table names carry the part's name: `function_versions`, `log_streams`. Column types:
-   `String`, `Text`, `BigInteger`, `Integer`, `LargeBinary`, `JSON`; a time is `BigInteger` milliseconds since 1970.
+   code runs on SQLite and on PostgreSQL, and so do its tests (`place`). Ids that are counted up and text that is sorted
+   have the types of `columns`; a result that is not read to its end is closed. Table names carry the part's name:
+   `function_versions`, `log_streams`. Column types: `String`, `Text`, `BigInteger`, `Integer`, `LargeBinary`, `JSON`; a
+   time is `BigInteger` milliseconds since 1970.
 2. It adds one migration file, `store/migrations/versions/NNNN_part.py`, with the next free number, `revision = "NNNN"`
    and `down_revision` = the number before it. The history is one straight line; a released file never changes.
    Then it runs `python -m lambent.store.migrations.snapshot`, which writes `schema.sql` for new data directories.

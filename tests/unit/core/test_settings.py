@@ -193,3 +193,16 @@ def test_a_table_of_prices_is_read_while_it_may_be(config: Path, tmp_path: Path)
         prices.unlink() if problem is None else prices.write_bytes(problem)
         with pytest.raises(SettingsError, match=text):
             load({}, {"LAMBENT_PRICES": str(prices)})
+
+
+@pytest.mark.parametrize("url", ["mysql://me:s3cret@host/name", "s3cret", "sqlite:///s3cret"])
+def test_a_database_that_is_none_is_refused_without_repeating_its_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="variable LAMBENT_DATABASE must be the URL of a PostgreSQL") as refused:
+        load(environ={"LAMBENT_DATABASE": url})
+    assert "s3cret" not in str(refused.value)
+
+
+def test_the_password_of_a_database_is_not_shown_with_the_settings() -> None:
+    settings = load(environ={"LAMBENT_DATABASE": "postgresql://me:s3cret@host/name"})
+    assert settings.database == "postgresql://me:s3cret@host/name"
+    assert "s3cret" not in repr(settings)
