@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import cold_starts, events, floors, lambent_server, report
+from benchmarks import bulk, cold_starts, events, floors, lambent_server, report
 from benchmarks import measures as m
 from benchmarks.conditions import conditions
 from benchmarks.ministack import MiniStack
@@ -38,6 +38,7 @@ def main() -> int:
             lambent_server.measure(results, plan, sandbox=options.sandbox)
             cold_starts.measure(results, plan, sandbox=options.sandbox)
             events.measure(results, plan, sandbox=options.sandbox)
+            bulk.measure(results, plan, sandbox=options.sandbox)
         except (ServerFailed, RuntimeError) as error:
             if not options.floors_only:
                 print(f"Lambent could not be measured: {error}", file=sys.stderr)
@@ -46,6 +47,7 @@ def main() -> int:
         _say(f"round {number} of {plan.rounds}: floors")
         floors.measure_floors(results, plan)
         events.measure_floors(results)
+        bulk.measure_floors(results, plan)
         for peer in peers:
             _say(f"round {number} of {plan.rounds}: {peer.name}")
             floors.measure_peer(results, plan, peer)

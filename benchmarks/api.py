@@ -21,11 +21,15 @@ class Api:
         self._port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def create(self, name: str, *, memory_mb: int = ONE_CPU_MB, source: str = HELLO) -> None:
-        """A hello-world function whose package no other function has."""
+    def create(
+        self, name: str, *, memory_mb: int = ONE_CPU_MB, source: str = HELLO, content: bytes | None = None
+    ) -> None:
+        """A hello-world function whose package no other function has; `content` lies beside it."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n{source}")
+            if content is not None:
+                archive.writestr(zipfile.ZipInfo("content"), content)
         self._call(
             "POST",
             PATH,

@@ -88,10 +88,18 @@ def _variables() -> dict[str, str]:
     }
 
 
-def run(runtime: Runtime, *, runtimes: int, seconds: float, warmup: int = 200) -> Loop:
+def run(
+    runtime: Runtime,
+    *,
+    runtimes: int,
+    seconds: float,
+    warmup: int = 200,
+    handler: str = HANDLER,
+    event: bytes = EVENT,
+) -> Loop:
     """Loop `runtimes` processes at once for `seconds`. Raises RuntimeError when they do not invoke."""
     with tempfile.TemporaryDirectory(prefix="lambent-floor-") as folder:
-        Path(folder, "app.py").write_text(HANDLER)
+        Path(folder, "app.py").write_text(handler)
         plan = {
             "argv": list(runtime.argv),
             "variables": {**runtime.variables, "LAMBDA_TASK_ROOT": folder},
@@ -99,6 +107,7 @@ def run(runtime: Runtime, *, runtimes: int, seconds: float, warmup: int = 200) -
             "runtimes": runtimes,
             "seconds": seconds,
             "warmup": warmup,
+            "event": event.decode(),
         }
         finished = subprocess.run(
             [sys.executable, "-m", "benchmarks.runtime_floor"],
@@ -122,6 +131,7 @@ class _Api:
         self.begun = self.ended = 0.0
         self.cpu = self.runtime_cpu = 0.0
         self.pids: list[int] = []
+        event: bytes = plan["event"].encode()
         deadline_ms = int(time.time() * 1000) + 600_000
         self.next_answer = (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -129,8 +139,9 @@ class _Api:
             b"Lambda-Runtime-Deadline-Ms: %d\r\n"
             b"Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:floor\r\n"
             b"Lambda-Runtime-Trace-Id: Root=1-00000000-000000000000000000000000;Sampled=0\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (deadline_ms, len(EVENT), EVENT)
+            b"Content-Length: %d\r\n\r\n" % (deadline_ms, len(event))
         )
+        self.next_answer += event
         self.accepted = b'HTTP/1.1 202 Accepted\r\nContent-Length: 16\r\n\r\n{"status":"OK"}\n'
 
     def responded(self) -> None:
