@@ -155,6 +155,17 @@ class Concurrency:
                 found[place], held.peaks = held.peaks, self._levels(place, held)
         return found
 
+    def claimed(
+        self, account: str, region: str, unreserved: int, provisioned_in_use: Mapping[tuple[str, str], tuple[int, int]]
+    ) -> int:
+        """What is not left to others: reserved, provisioned, or in use beside both. `unreserved`: leases of functions
+        without a reservation, of which those of `provisioned_in_use` are provisioned for already."""
+        reserved = self._reservations.reserved(account, region)
+        provisioned = self._reservations.provisioned(account, region)
+        beside = sum(used for (name, _), (used, _) in provisioned_in_use.items() if name not in reserved)
+        set_aside = sum(sum(versions.values()) for name, versions in provisioned.items() if name not in reserved)
+        return sum(reserved.values()) + set_aside + max(0, unreserved - beside)
+
     def _levels(self, place: AccountKey, held: Held) -> Peaks:
         reserved, provisioned = self._reservations.reserved(*place), self._reservations.provisioned(*place)
         return Peaks(

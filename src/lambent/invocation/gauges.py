@@ -40,6 +40,8 @@ class Gauges:
             unreserved = peaks.all if peaks.unreserved is None else peaks.unreserved
             observe(whole, "ConcurrentExecutions", peaks.all, at_ms=at_ms)
             observe(whole, "UnreservedConcurrentExecutions", unreserved, at_ms=at_ms)
+            claimed = self._concurrency.claimed(account, region, unreserved, peaks.provisioned)
+            observe(whole, "ClaimedAccountConcurrency", claimed, at_ms=at_ms)
             for name, level in peaks.by_function.items():
                 observe(FunctionKey(account, region, name), "ConcurrentExecutions", level, at_ms=at_ms)
             for (name, version), (level, provisioned) in peaks.provisioned.items():

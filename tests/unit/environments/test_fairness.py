@@ -106,6 +106,26 @@ async def test_a_flood_of_a_slow_function_leaves_a_place_to_others() -> None:
         await asyncio.gather(*flood, return_exceptions=True)
 
 
+async def test_two_floods_leave_a_place_to_a_third_function() -> None:
+    never = asyncio.Event()
+
+    def scripts(number: int) -> tuple[tuple[Next | WaitFor | Echo, ...], ...]:
+        return ((Next(), WaitFor(never)),) if number < 15 else ((Echo(),),)
+
+    async with Machine(scripts, max_environments=16, account_limit=2000) as machine:
+        floods = [asyncio.create_task(machine.invoke(version=function("first"))) for _ in range(300)]
+        await until(lambda: machine.in_use() == 300)
+        floods += [asyncio.create_task(machine.invoke(version=function("second"))) for _ in range(300)]
+        await until(lambda: machine.in_use() == 600)
+        await settle()
+        assert Counter(each.version.name for each in machine.pool.environments) == {"first": 14, "second": 1}
+        for number in range(3):
+            assert (await machine.invoke(b"1", version=function(f"quick-{number}"))).payload == b"1"
+        for call in floods:
+            call.cancel()
+        await asyncio.gather(*floods, return_exceptions=True)
+
+
 async def test_who_holds_more_gives_way_and_afterwards_each_keeps_its_own() -> None:
     """Three places, all taken by one function whose callers do not end; then another's come."""
     async with Machine(((Echo(),),), max_environments=3) as machine:

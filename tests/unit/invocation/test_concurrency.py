@@ -13,7 +13,9 @@ from lambent.invocation.concurrency import (
     RESERVED_RATE,
     Concurrency,
 )
+from lambent.invocation.gauges import Gauges
 from lambent.invocation.leases import Kind
+from lambent.invocation.metrics import Metrics
 from lambent.testing.manual_clock import ManualClock
 from tests.unit.environments.kit import function_version
 
@@ -125,3 +127,20 @@ async def test_buckets_of_functions_that_rest_are_not_kept(clock: ManualClock) -
         if not number % 500:
             await clock.advance(1)
     assert len(concurrency._held[PLACE].rates) < 2100
+
+
+def test_levels_tell_what_is_claimed_of_the_account(clock: ManualClock) -> None:
+    concurrency = Concurrency(100, Table({"reserved": 10}, {"f": {"1": 5}, "reserved": {"1": 2}}), clock=clock)
+    metrics = Metrics(clock)
+    versions = [("reserved", "1"), ("reserved", "$LATEST"), ("f", "1"), ("f", "1"), ("f", "$LATEST"), ("g", "$LATEST")]
+    for name, version in versions:
+        concurrency.lease(function_version(name=name, version=version))
+    Gauges(concurrency, metrics, clock).take_now()
+    totals = {name: value.max for name, value in metrics.totals().items()}
+    assert totals == {
+        "ConcurrentExecutions": 6,
+        "UnreservedConcurrentExecutions": 4,
+        "ClaimedAccountConcurrency": 10 + 5 + 2,
+        "ProvisionedConcurrentExecutions": 2,
+        "ProvisionedConcurrencyUtilization": 0.5,
+    }
