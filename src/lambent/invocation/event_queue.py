@@ -100,7 +100,6 @@ class EventQueue:
         self._closing = False
 
     async def start(self) -> None:
-        await self._failed.start()
         self._loops.append(tasks.keep_running("failed events", self._failed.run))
         for worker in (self.worker, self.deliveries.worker):
             await worker.start()

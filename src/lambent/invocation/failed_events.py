@@ -76,7 +76,7 @@ def entry(event: Event, payload: bytes, failure: Failure) -> NewMessage:
 
 
 class FailedEvents:
-    """`start` once, `run` in the background; `added` after each commit that put an entry."""
+    """`run` in the background; `added` after each commit that put an entry."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._queue = Queue(database, QUEUE)
@@ -86,13 +86,10 @@ class FailedEvents:
         self._total_bytes = 0
         self._trimming = False
 
-    async def start(self) -> None:
-        self._held = await self._queue.holdings()
-        self._total_bytes = sum(each.size_bytes for each in self._held.values())
-
     async def run(self) -> None:
-        """Drop what is too old, each hour."""
+        """See what there is, and drop what is too old, each hour. No start waits for that."""
         while True:
+            await self._look()
             await self.trim(*self._held)
             await self._clock.sleep(LOOK_EVERY_S)
 
@@ -152,8 +149,7 @@ class FailedEvents:
     async def purge(self, key: FunctionKey | None = None) -> int:
         lane = None if key is None else events.lane_of(key)
         gone = await self._queue.purge(lane)
-        self._held = await self._queue.holdings()
-        self._total_bytes = sum(each.size_bytes for each in self._held.values())
+        await self._look()
         return gone
 
     async def _trim(self, lane: str, max_bytes: int) -> None:
@@ -162,6 +158,10 @@ class FailedEvents:
         if dropped:
             logger.info("%d of the failed events of %s were dropped: too many or too old", dropped, lane)
         await self._look_again(lane)
+
+    async def _look(self) -> None:
+        self._held = await self._queue.holdings()
+        self._total_bytes = sum(each.size_bytes for each in self._held.values())
 
     async def _look_again(self, lane: str) -> None:
         held = (await self._queue.holdings(lane)).get(lane)

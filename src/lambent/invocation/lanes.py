@@ -56,6 +56,8 @@ class _Lane:
     """How many messages a take that is under way may bring."""
     coming: int = 0
     """How many are being put for us."""
+    settling: int = 0
+    """How many were handled, and what follows is not stored yet."""
     next_ms: int | None = None
     """The time for which its timer is set."""
     ramp: Ramp = field(default_factory=Ramp)
@@ -195,6 +197,8 @@ class LaneWorker:
                 self._ready.remove(lane)
         if name is None:
             self._due.clear()
+            for lane in list(self._lanes.values()):
+                self._drop_if_empty(lane)
 
     # Time
 
@@ -360,6 +364,7 @@ class LaneWorker:
         settlement = None if failed else task.result()
         if settlement is not None:
             self._settling += 1
+            lane.settling += 1
             self._settle(lane, message, settlement)
             return
         self._let_go(message)
@@ -378,6 +383,7 @@ class LaneWorker:
             tasks.detach(f"result of queue {self._queue.name}", self._settle_later(lane, message, settlement))
             return
         self._settling -= 1
+        lane.settling -= 1
         self._let_go(message)
         if stored:
             settlement.then()
@@ -399,5 +405,5 @@ class LaneWorker:
             self._held_bytes -= len(message.body)
 
     def _drop_if_empty(self, lane: _Lane) -> None:
-        if not lane.held and lane.next_ms is None and lane.name not in self._due:
+        if not (lane.held or lane.settling) and lane.next_ms is None and lane.name not in self._due:
             self._lanes.pop(lane.name, None)

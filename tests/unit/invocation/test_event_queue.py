@@ -614,3 +614,16 @@ def test_events_of_earlier_servers_are_read() -> None:
         '"trace_header":"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0","accepted_ms":1,"lineage":{"arn":3}}'
     )
     assert (event.request_id, event.tenant_id) == ("r-1", None)
+
+
+@pytest.mark.parametrize("reactions", [[SUCCESS, FAILURE, SUCCESS], [FAILURE, SUCCESS, SUCCESS]])
+async def test_the_retry_of_one_is_not_forgotten_with_the_success_of_another(
+    kit: Kit, reactions: list[Reaction]
+) -> None:
+    kit.router.reactions["a"] = reactions
+    await asyncio.gather(kit.accept(request_id="r-1"), kit.accept(request_id="r-2"))
+    await kit.idle()
+    assert len(await kit.waiting()) == 1
+    await kit.advance(61)
+    assert await kit.waiting() == []
+    assert kit.attempts() == [0, 0, 60]
