@@ -11,7 +11,7 @@ import click
 from lambent.cli import options
 from lambent.cli.client import Client
 from lambent.cli.durations import short
-from lambent.cli.failure import REFUSED, USAGE, Failure
+from lambent.cli.failure import INTERRUPTED, REFUSED, USAGE, Failure
 from lambent.cli.table import aligned
 
 PATH = "/_lambent/events"
@@ -196,7 +196,8 @@ def _ask(client: Client, function: str, failed: bool) -> None:
     totals = client.get(PATH, {"FunctionName": function, "Limit": "1"})["totals"]
     states = ("failed",) if failed else STATES
     words = ", ".join(f"{totals[state]} {WORDS[state]}" for state in states if totals[state]) or "none"
-    click.confirm(f"Drop the events of {function} ({words})?", abort=True, err=True)
+    if not click.confirm(f"Drop the events of {function} ({words})?", err=True):
+        raise Failure("nothing was dropped", INTERRUPTED)
 
 
 def _events(number: int) -> str:

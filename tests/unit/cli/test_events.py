@@ -1,5 +1,6 @@
 """`lambent events`."""
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -140,6 +141,22 @@ def test_purge_needs_a_yes_where_nobody_can_be_asked(run: Run, server: ScriptedS
     done = run("events", "orders", "purge", "-y", "--failed", "--json", "--endpoint", server.url)
     assert json.loads(done.out) == {"purged": 1}
     assert server.asked[-1][1] == f"{PATH}/purge?Failed=true&FunctionName=orders"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 130), ("", 130)])
+def test_a_purge_at_a_terminal_asks_with_the_numbers(
+    run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    server.answer("GET", PATH, told())
+    server.answer("POST", f"{PATH}/purge", {"purged": 5})
+    terminal = io.StringIO(f"{answer}\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    done = run("events", "orders", "purge", "--endpoint", server.url)
+    assert done.code == code
+    assert "Drop the events of orders (1 running, 1 queued, 2 in retry, 1 failed)? [y/N]" in done.out + done.err
+    assert ("nothing was dropped" in done.err) == (code == 130)
+    assert [method for method, *_ in server.asked] == (["GET", "POST"] if code == 0 else ["GET"])
 
 
 @pytest.mark.parametrize(
