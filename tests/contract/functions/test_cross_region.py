@@ -26,6 +26,7 @@ VALUES: Final[dict[str, Any]] = {
     "Tags": {"a": "b"},
     "UpdateRuntimeOn": "Auto",
     "AuthType": "NONE",
+    "RecursiveLoop": "Allow",
 }
 
 
