@@ -146,7 +146,7 @@ def _charges(item: Item, used: dict[tuple[str, str], Decimal], prices: Prices) -
         streaming=Decimal(item.sums.streamed_bytes) / BYTES_PER_GB * region.streamed_gb,
         provisioned=memory * own.provisioned_run_gb_second if item.kind is Kind.PROVISIONED else ZERO,
         snapstart=Decimal(item.sums.restored_mb) / MB_PER_GB * region.restore_gb,
-        tenants=Decimal(item.sums.tenant_mb) / MB_PER_GB * region.tenant_environment_gb,
+        tenants=Decimal(item.sums.tenant_mb) / MB_PER_GB * own.tenant_environment_gb,
     )
 
 

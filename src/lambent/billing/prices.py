@@ -35,6 +35,7 @@ class ArchitecturePrices:
     gb_second: tuple[Tier, ...]
     provisioned_gb_second: Decimal
     provisioned_run_gb_second: Decimal
+    tenant_environment_gb: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,6 @@ class RegionPrices:
     ephemeral_gb_second: Decimal
     """Of /tmp above 512 MB."""
     streamed_gb: Decimal
-    tenant_environment_gb: Decimal
     architectures: Mapping[str, ArchitecturePrices]
     cache_gb_second: Decimal
     restore_gb: Decimal
@@ -130,7 +130,8 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
 
 
 def _region(table: Mapping[str, Any], place: str) -> RegionPrices:
-    single = ("request", "ephemeral_gb_second", "streamed_gb", "tenant_environment_gb")
+    single = ("request", "ephemeral_gb_second", "streamed_gb")
+    own_prices = ("provisioned_gb_second", "provisioned_run_gb_second", "tenant_environment_gb")
     _only(table, (*single, *ARCHITECTURES, "snapstart"), place)
     snapstart = _table(table.get("snapstart"), f"{place}.snapstart")
     _only(snapstart, ("runtimes", "cache_gb_second", "restore_gb"), f"{place}.snapstart")
@@ -138,11 +139,10 @@ def _region(table: Mapping[str, Any], place: str) -> RegionPrices:
     for name in ARCHITECTURES:
         inside = f"{place}.{name}"
         own = _table(table.get(name), inside)
-        _only(own, ("gb_second", "provisioned_gb_second", "provisioned_run_gb_second"), inside)
+        _only(own, ("gb_second", *own_prices), inside)
         architectures[name] = ArchitecturePrices(
             gb_second=_tiers(own.get("gb_second"), f"{inside}.gb_second"),
-            provisioned_gb_second=_number(own, "provisioned_gb_second", inside),
-            provisioned_run_gb_second=_number(own, "provisioned_run_gb_second", inside),
+            **{key: _number(own, key, inside) for key in own_prices},
         )
     return RegionPrices(
         **{key: _number(table, key, place) for key in single},

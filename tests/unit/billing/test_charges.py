@@ -148,8 +148,19 @@ def test_snapstart_is_cache_and_restores() -> None:
 
 
 def test_environments_of_tenants() -> None:
-    # 1,000 environments of 512 MB: 500 GB x 0.000167 = 0.0835.
-    assert of(item(tenant_mb=1000 * 512)).groups["f"].charges.tenants == D("0.0835")
+    # 1,000 environments of 512 MB: 500 GB x 0.000166667 = 0.0833335; on arm 500 x 0.000133333 = 0.0666665.
+    assert of(item(tenant_mb=1000 * 512)).groups["f"].charges.tenants == D("0.0833335")
+    assert of(item(architecture="arm64", tenant_mb=1000 * 512)).total == D("0.0666665")
+
+
+def test_regions_have_prices_of_their_own() -> None:
+    # Milan: 0.23 and 400,000 x 0.0000195172 = 7.80688. Frankfurt, provisioned: 300 s x 0.0000050147 = 0.00150441.
+    assert of(item(region="eu-south-1", requests=1_000_000, memory_mb_ms=400_000 * GB_S), free=False).total == D(
+        "8.03688"
+    )
+    assert of(item(region="eu-central-1", kind=Kind.ALLOCATED, memory_mb_ms=300 * GB_S)).total == D("0.00150441")
+    # Cape Town, second tier: 6 B x 0.0000221 = 132,600; 1 B x 0.00001989 = 19,890.
+    assert of(item(region="af-south-1", memory_mb_ms=7 * BILLION * GB_S), free=False).total == D("152490")
 
 
 def test_an_event_of_one_megabyte_is_thirteen_requests() -> None:
@@ -158,10 +169,10 @@ def test_an_event_of_one_megabyte_is_thirteen_requests() -> None:
 
 
 def test_a_region_of_the_table_has_its_own_prices_and_the_others_the_default() -> None:
-    table = "[regions.eu-south-1]\nrequest = 0.00000023\nx86_64.gb_second = 0.0000195172"
+    table = "[regions.mx-central-1]\nrequest = 0.00000023\nx86_64.gb_second = 0.0000195172"
     found = of(
         item("a", requests=1_000_000, memory_mb_ms=GB_S),
-        item("b", region="eu-south-1", requests=1_000_000, memory_mb_ms=GB_S),
+        item("b", region="mx-central-1", requests=1_000_000, memory_mb_ms=GB_S),
         table=table,
         free=False,
     )
