@@ -624,6 +624,6 @@ async def test_the_retry_of_one_is_not_forgotten_with_the_success_of_another(
     await asyncio.gather(kit.accept(request_id="r-1"), kit.accept(request_id="r-2"))
     await kit.idle()
     assert len(await kit.waiting()) == 1
-    await kit.advance(61)
+    await kit.to_next()
     assert await kit.waiting() == []
     assert kit.attempts() == [0, 0, 60]
