@@ -9,6 +9,7 @@ from lambent.cli.table import right_aligned
 
 MOST_BARS: Final = 31
 NARROWEST_BAR: Final = 10
+LONGEST_NAME: Final = 48
 _COSTS: Final = ("Requests", "Duration", "Storage", "Streaming", "Provisioned", "SnapStart", "Tenants")
 _ALWAYS: Final = frozenset({"Requests", "Duration", "Storage", "Streaming", "Provisioned"})
 """Columns that are there also when nothing was spent on them, as long as the terminal is wide enough."""
@@ -42,11 +43,16 @@ def _table(found: Mapping[str, Any], costs: Sequence[str]) -> list[str]:
 def _row(name: str, line: Mapping[str, Any], costs: Sequence[str]) -> tuple[str, ...]:
     cost = line["Cost"]
     amounts = [dollars(Decimal(cost[each])) for each in (*costs, "Total")]
-    return name, f"{line['Requests']:,}", amount(Decimal(line["GbSeconds"])), *amounts
+    return short(name), f"{line['Requests']:,}", amount(Decimal(line["GbSeconds"])), *amounts
 
 
 def title(found: Mapping[str, Any]) -> str:
     return str(found["TagKey"] or found["By"]).upper()
+
+
+def short(name: str) -> str:
+    """Tags and tenants may have 256 characters; the table needs its place for numbers."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
 
 
 def amount(number: Decimal) -> str:
@@ -58,7 +64,7 @@ def amount(number: Decimal) -> str:
 
 def bars(found: Mapping[str, Any], width: int) -> list[str]:
     """What each row is of all, as a bar; the longest fills the terminal."""
-    rows = [(each["Key"], Decimal(each["Cost"]["Total"])) for each in found["Rows"]]
+    rows = [(short(each["Key"]), Decimal(each["Cost"]["Total"])) for each in found["Rows"]]
     shown, rest = rows[:MOST_BARS], len(rows) - MOST_BARS
     most = max((total for _, total in shown), default=Decimal(0))
     if not most:

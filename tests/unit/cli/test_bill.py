@@ -169,3 +169,10 @@ def test_amounts_have_the_places_that_say_something(amount: str, text: str) -> N
 def test_a_share_is_whole_only_when_it_is_all() -> None:
     assert [share(Decimal(part), Decimal(1000)) for part in (1000, 999, 0)] == ["100 %", "99 %", "0 %"]
     assert share(Decimal(5), Decimal(0)) == "-"
+
+
+def test_long_names_leave_room_for_numbers(run: Run, server: ScriptedServer) -> None:
+    first = FOUND["Rows"][0] | {"Key": "x" * 256}
+    lines = bill_of(run, server, FOUND | {"Rows": [first, FOUND["Rows"][1]]})
+    assert lines[3].startswith("x" * 45 + "...  ")
+    assert max(map(len, lines)) <= 160
