@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import ReservedConcurrency
@@ -111,6 +111,18 @@ async def test_how_a_function_failed_is_told_at_the_end(
         complete = events[-1]["InvokeComplete"]
         assert (payload(events), complete["ErrorCode"]) == (sent, "Unhandled")
         assert details in complete["ErrorDetails"]
+
+
+async def test_a_failure_of_the_platform_in_the_middle_is_an_error_of_the_stream(tmp_path: Path) -> None:
+    async with serving(tmp_path, (Next(), Begin(), Chunk(b"one"), Hang())) as urls:
+        with closing(http_client("lambda", urls.port)) as client:
+            reply = await within(asyncio.to_thread(client.invoke_with_response_stream, FunctionName="f"))
+            events = iter(reply["EventStream"])
+            assert await within(asyncio.to_thread(next, events)) == {"PayloadChunk": {"Payload": b"one"}}
+            urls.machine.environment.stop()
+            with pytest.raises(EventStreamError) as raised:
+                await within(asyncio.to_thread(list, events))
+            assert raised.value.response["Error"]["Code"] == "ServiceException"
 
 
 async def test_a_dry_run_has_no_stream(tmp_path: Path) -> None:
