@@ -375,8 +375,10 @@ async def test_what_is_under_way_for_long_is_not_taken_twice(kit: Kit) -> None:
         await kit.clock.advance(59)
         (held,) = await kit.waiting()
         assert held.status == "running"
-    ((hidden_until_ms,),) = await kit.rows("SELECT visible_ms FROM queue_messages")
-    assert hidden_until_ms > START.timestamp() * 1000 + HIDDEN_MS
+    # The disk is slower than this clock.
+    async with asyncio.timeout(10):
+        while (await kit.rows("SELECT visible_ms FROM queue_messages"))[0][0] <= START.timestamp() * 1000 + HIDDEN_MS:
+            pass
     gate.set()
     await kit.idle()
     assert len(kit.router.seen) == 1
