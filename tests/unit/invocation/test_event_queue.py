@@ -622,7 +622,7 @@ def test_events_of_earlier_servers_are_read() -> None:
 async def test_the_retry_of_one_is_not_forgotten_with_the_success_of_another(
     kit: Kit, reactions: list[Reaction]
 ) -> None:
-    kit.router.reactions["a"] = reactions
+    kit.router.reactions["a"] = list(reactions)
     await asyncio.gather(kit.accept(request_id="r-1"), kit.accept(request_id="r-2"))
     await kit.idle()
     assert len(await kit.waiting()) == 1
