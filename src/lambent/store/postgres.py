@@ -93,7 +93,12 @@ class PostgreSQL:
 
     def writer(self) -> Engine:
         engine = create_engine(
-            "postgresql+psycopg://", creator=self._connect, poolclass=NullPool, use_native_hstore=False
+            "postgresql+psycopg://",
+            creator=self._connect,
+            poolclass=NullPool,
+            use_native_hstore=False,
+            # They are what users store, and errors go to the log.
+            hide_parameters=True,
         )
         event.listen(engine, "begin", self._begin)
         return engine
@@ -106,6 +111,7 @@ class PostgreSQL:
             pool_size=READERS,
             max_overflow=0,
             use_native_hstore=False,
+            hide_parameters=True,
         )
         event.listen(engine, "begin", _begin_reading)
         return engine

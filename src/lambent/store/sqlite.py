@@ -55,15 +55,23 @@ class SQLite:
         return False
 
 
+# Parameters are hidden: they are what users store, and errors go to the log.
 def writer_engine(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
-    engine = create_engine(_url(path), poolclass=NullPool, connect_args={"check_same_thread": False})
+    engine = create_engine(
+        _url(path), poolclass=NullPool, connect_args={"check_same_thread": False}, hide_parameters=True
+    )
     _prepare(engine, ("journal_mode=WAL", "synchronous=FULL", *_common(busy_timeout_ms)), "BEGIN IMMEDIATE")
     return engine
 
 
 def reader_engine(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
     engine = create_engine(
-        _url(path), poolclass=QueuePool, pool_size=4, max_overflow=0, connect_args={"check_same_thread": False}
+        _url(path),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=0,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,
     )
     _prepare(engine, ("query_only=ON", *_common(busy_timeout_ms)), "BEGIN")
     return engine

@@ -172,7 +172,8 @@ class Writer:
             self._learn(group, undecided)
             return
         except _Unreachable as unreachable:
-            _fail(group, unreachable.__cause__)
+            # No traceback for each of the many callers of an outage: the first line says it.
+            _fail(group, unreachable.__cause__, traced=False)
         except SQLAlchemyError as error:
             lost = isinstance(error, DBAPIError) and error.connection_invalidated
             if lost or not self._dialect.rolls_back:
@@ -317,10 +318,10 @@ def _together(group: Group, connection: Connection) -> None:
             savepoint.rollback()
 
 
-def _fail(group: Group, error: BaseException | None) -> None:
+def _fail(group: Group, error: BaseException | None, *, traced: bool = True) -> None:
     for job in group:
         job.error = _fault(error)
-        job.error.__cause__ = error
+        job.error.__cause__ = error if traced else None
 
 
 def _fault(error: BaseException | None) -> PlatformFault:

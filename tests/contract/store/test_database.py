@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import traceback
 
 import pytest
 from sqlalchemy import Connection, event, text
@@ -153,3 +154,10 @@ async def test_a_read_sees_one_moment(database: Database) -> None:
 
     assert await database.read(twice) == (0, 0)
     assert await database.read(count) == 1
+
+
+async def test_what_users_store_is_in_no_error(database: Database) -> None:
+    statement, secret = text("INSERT INTO things (n, nothing) VALUES (7, :secret)"), str(10**9 + 7)
+    with pytest.raises(PlatformFault) as refused:
+        await database.write(lambda c: c.execute(statement, {"secret": secret}) and None)
+    assert secret not in "".join(traceback.format_exception(refused.value))
