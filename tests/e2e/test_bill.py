@@ -123,6 +123,9 @@ def test_a_budget_that_is_used_up_stops_its_function_until_it_is_raised(server: 
     assert row(server, "capped")["Invocations"] == 1
     lambent(server, "bill", "budget", "set", "1", "--function", "capped", "--stop")
     assert lambda_client.invoke(FunctionName="capped", Payload=b"{}")["StatusCode"] == 200
+    # The event has waited as a throttled one does.
+    found = eventually(lambda: row(server, "capped"), timeout_s=20, until=lambda line: line["Invocations"] == 3)
+    assert found["Invocations"] == 3
     lambent(server, "bill", "budget", "remove", "--function", "capped")
     assert "no budgets" in lambent(server, "bill", "budget", "list")
 
