@@ -39,7 +39,8 @@ async def called(handler: Handler) -> list[Any]:
             with closing(http_client("logs", port)) as client:
                 # The host of this operation has a prefix, which no name below localhost needs here.
                 client.meta.events.register("before-send", _to(port))
-                return list(client.start_live_tail(**TAIL)["responseStream"])
+                with closing(client.start_live_tail(**TAIL)["responseStream"]) as stream:
+                    return list(stream)
 
         return await asyncio.to_thread(call)
 

@@ -204,7 +204,7 @@ async def serving(root: Path, script: Script, quotas: Quotas | None = None) -> A
         )
         app = gateway.public()
         client = AsyncClient(client_of(app, "lambda", account=ACCOUNT))
-        await client.create_function(**creation("f"))
+        await client.create_function(**creation("f"), Timeout=60)
         await client.wait("function_active_v2", FunctionName="f")
         async with served(app) as port:
             yield Urls(plane, client, machine, port, gateway, metrics)

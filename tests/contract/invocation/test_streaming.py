@@ -122,6 +122,7 @@ async def test_a_failure_of_the_platform_in_the_middle_is_an_error_of_the_stream
             urls.machine.environment.stop()
             with pytest.raises(EventStreamError) as raised:
                 await within(asyncio.to_thread(list, events))
+            reply["EventStream"].close()
             assert raised.value.response["Error"]["Code"] == "ServiceException"
 
 

@@ -61,7 +61,8 @@ class ListSink:
 
 async def streamed(sink: ListSink, *script: Action, keep_tail: bool = False) -> InvokeResult:
     async with Machine(((Next(), *script, Echo()),)) as machine:
-        return await machine.invoke(sink=sink, keep_tail=keep_tail)
+        version = function_version(timeout_s=60)
+        return await machine.invoke(sink=sink, keep_tail=keep_tail, version=version)
 
 
 async def test_bytes_reach_the_sink_before_the_response_is_complete() -> None:
@@ -143,7 +144,7 @@ async def test_nothing_is_read_while_the_sink_takes_no_more() -> None:
     sink = ListSink(room=1)
     many = [Chunk(b"x" * 65536) for _ in range(1024)]
     async with Machine(((Next(), Begin(), *many, Finish(), Echo()),)) as machine:
-        call = asyncio.create_task(machine.invoke(sink=sink))
+        call = asyncio.create_task(machine.invoke(sink=sink, version=function_version(timeout_s=60)))
         await until(lambda: bool(sink.body))
         before = len(sink.body)
         for _ in range(1000):
