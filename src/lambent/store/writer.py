@@ -27,6 +27,8 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 MAX_GROUP: Final = 512
+DEEPEST: Final = 16
+"""Savepoints in each other."""
 DOUBT_S: Final = 5.0
 """So long the callers of a COMMIT without an answer wait for the server to come back and tell."""
 RETRY_S: Final = 0.1
@@ -307,15 +309,17 @@ def _alone(job: Job[Any], connection: Connection) -> bool:
 
 
 def _together(group: Group, connection: Connection) -> None:
-    for job in group:
-        savepoint = connection.begin_nested()
+    """Each in a savepoint. They are nested and released many at a time, for each statement is a round trip."""
+    for number, job in enumerate(group):
+        depth = number % DEEPEST
+        connection.exec_driver_sql(f"SAVEPOINT job_{depth}").close()
         job.run(connection)
-        if job.error is None:
-            savepoint.commit()
-        elif job.broke_the_store():
-            raise job.error
-        else:
-            savepoint.rollback()
+        if job.error is not None:
+            if job.broke_the_store():
+                raise job.error
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT job_{depth}").close()
+        if depth == DEEPEST - 1:
+            connection.exec_driver_sql("RELEASE SAVEPOINT job_0").close()
 
 
 def _fail(group: Group, error: BaseException | None, *, traced: bool = True) -> None:

@@ -161,3 +161,24 @@ async def test_what_users_store_is_in_no_error(database: Database) -> None:
     with pytest.raises(PlatformFault) as refused:
         await database.write(lambda c: c.execute(statement, {"secret": secret}) and None)
     assert secret not in "".join(traceback.format_exception(refused.value))
+
+
+async def test_in_a_large_group_each_failure_undoes_itself_alone(database: Database) -> None:
+    """Savepoints are nested and released many at a time: no failure may take what came before or after."""
+    failing = {0, 1, 15, 16, 17, 31, 32, 40, 63, 64, 99}
+
+    def work(connection: Connection, n: int) -> int:
+        insert(connection, n)
+        if n in failing:
+            raise LookupError(n)
+        return n
+
+    opening = asyncio.ensure_future(database.write(lambda c: time.sleep(0.05)))
+    await asyncio.sleep(0)
+    outcomes = await asyncio.gather(
+        *(database.write(lambda c, n=n: work(c, n)) for n in range(100)),  # type: ignore[misc]
+        return_exceptions=True,
+    )
+    await opening
+    assert {n for n, outcome in enumerate(outcomes) if isinstance(outcome, LookupError)} == failing
+    assert await stored(database) == [n for n in range(100) if n not in failing]
