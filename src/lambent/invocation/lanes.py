@@ -146,7 +146,7 @@ class LaneWorker:
         # Callbacks: the caller may go away meanwhile, and the message does not.
         if not self._has_room_for(lane, len(new.body)):
             put = self._queue.putting(new)
-            put.add_done_callback(partial(self._is_put, new.lane))
+            put.add_done_callback(partial(self._is_put, lane))
             return asyncio.shield(put)
         lane.coming += 1
         self._asked += 1
@@ -258,9 +258,10 @@ class LaneWorker:
         share = self._share()
         return len(lane.ready) + lane.coming < (share if limit is None else min(share, 2 * limit))
 
-    def _is_put(self, lane: str, put: asyncio.Future[None]) -> None:
+    def _is_put(self, lane: _Lane, put: asyncio.Future[None]) -> None:
         if not put.cancelled() and put.exception() is None:
-            self.wake(lane)
+            self.wake(lane.name)
+        self._drop_if_empty(lane)
 
     def _came(self, lane: _Lane, taken: asyncio.Future[Message]) -> None:
         lane.coming -= 1
@@ -405,5 +406,7 @@ class LaneWorker:
             self._held_bytes -= len(message.body)
 
     def _drop_if_empty(self, lane: _Lane) -> None:
-        if not (lane.held or lane.settling) and lane.next_ms is None and lane.name not in self._due:
-            self._lanes.pop(lane.name, None)
+        empty = not (lane.held or lane.settling) and lane.next_ms is None and lane.name not in self._due
+        # Not its successor, when it was dropped before.
+        if empty and self._lanes.get(lane.name) is lane:
+            del self._lanes[lane.name]
