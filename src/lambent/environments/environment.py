@@ -116,7 +116,8 @@ class Environment:
         now = self._clock.monotonic()
         timeout_s = self.version.timeout_s
         result: asyncio.Future[InvokeResult] = (
-            asyncio.get_running_loop().create_future() if left is None else left.result
+            # Not get_running_loop, which asks the kernel for the pid.
+            self.ended.get_loop().create_future() if left is None else left.result
         )
         self._current = Current(request, result, on_end, now, now + timeout_s)
         if left is not None:
@@ -170,7 +171,8 @@ class Environment:
         time_ms, request_id = self._clock.epoch_ms(), current.request.request_id
         after_ms = None
         if not current.runtime_done:
-            self._journal.runtime_done(current.done(time_ms, status, error_type, duration_ms))
+            if self._journal.spans or status is not Status.SUCCESS:
+                self._journal.runtime_done(current.done(time_ms, status, error_type, duration_ms))
         elif current.ended is not None:
             after_ms = duration_ms - (current.ended - current.started) * 1000
         max_memory_mb = self.domain.max_memory_mb(

@@ -5,10 +5,9 @@ platform events (platform.initStart, initReport, start, runtimeDone, report). Th
 named tuples: as frozen dataclasses they would take 3 us of it instead of one.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lambent.functions.records import FunctionVersion
 
@@ -262,6 +261,11 @@ class LogsDropped:
     reason: str
 
 
+NOISE_MS: Final = 5e-7
+
+
 def billed_ms(duration_ms: float, init_duration_ms: float | None = None, restore_ms: int | None = None) -> int:
     """Whole milliseconds, rounded up; Init is billed since August 2025. Rounding noise of floats is not billed."""
-    return math.ceil(round(duration_ms + (init_duration_ms or 0.0) + (restore_ms or 0), 6))
+    total_ms = duration_ms + (init_duration_ms or 0.0) + (restore_ms or 0)
+    whole_ms = int(total_ms)
+    return whole_ms + (total_ms - whole_ms > NOISE_MS)

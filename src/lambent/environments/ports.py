@@ -131,7 +131,8 @@ class Journal(Protocol):
     """What one environment tells of itself, in order. Calls are synchronous and never wait."""
 
     spans: bool
-    """Whether it tells when the runtime began to answer; nobody takes those times for one that does not."""
+    """Whether it tells when the runtime began to answer; nobody takes those times for one that does not, and of a
+    success it gets no `runtime_done`, which has nothing else to tell."""
 
     def cold_start(self, event: ColdStart) -> None:
         """After the Init, or the restore, that somebody waited for."""

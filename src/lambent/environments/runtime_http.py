@@ -85,6 +85,9 @@ class Server(Protocol):
     def resting(self) -> bool: ...
 
 
+_NEXT_EVENT = HttpRequest(b"GET", NEXT, _NOTHING, b"", _NOTHING, False)
+
+
 def encode(status: int, content_type: bytes, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Content-Type: " + content_type + b"\r\n\r\n" + body
@@ -207,7 +210,7 @@ class Connection(asyncio.Protocol):
             return False
         for request in (
             HttpRequest(b"POST", path, HEADERS, body, _NOTHING, False),
-            HttpRequest(b"GET", NEXT, _NOTHING, b"", _NOTHING, False),
+            _NEXT_EVENT,
         ):
             if self._transport is None or self._transport.is_closing():
                 self.abort()

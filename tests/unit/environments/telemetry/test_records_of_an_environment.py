@@ -4,7 +4,7 @@ from typing import Any
 
 from lambent.environments.ports import EnvironmentIdentity
 from lambent.functions.records import FunctionVersion
-from lambent.testing.scripted_runtime import Echo, Exit
+from lambent.testing.scripted_runtime import Echo, Exit, Fail, Next, Respond
 from tests.unit.environments.kit import Machine, until
 
 MEMBERS = (
@@ -63,12 +63,13 @@ async def test_a_cold_start_is_told_before_the_report_of_its_init_and_that_befor
     assert 0 <= done.response_duration_ms <= done.duration_ms
 
 
-async def test_times_that_nobody_wants_are_not_taken() -> None:
+async def test_who_does_not_want_times_gets_none_and_is_told_of_failures_alone() -> None:
     recorder = Recorder(spans=False)
-    async with Machine(journals=recorder) as machine:
+    async with Machine([(Next(), Respond(), Next(), Fail(b"{}", "Runtime.Bad"), Next())], journals=recorder) as machine:
+        await machine.invoke()
         await machine.invoke()
         await until(lambda: machine.in_use() == 0)
-    assert recorder.events("runtime_done")[0].response_latency_ms is None
+    assert [(done.status, done.response_latency_ms) for done in recorder.events("runtime_done")] == [("error", None)]
 
 
 async def test_an_init_inside_an_invocation_is_told_as_one() -> None:
