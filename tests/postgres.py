@@ -36,6 +36,7 @@ _SETTINGS = {
 }
 
 
+_PREFIX = "lambent-pg-"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
@@ -45,7 +46,8 @@ class Cluster:
     def __init__(self, *, durable: bool = False) -> None:
         self._programs = programs()
         # Its own folder: it must belong to a user that is not root, and the path of its socket must be short.
-        self.root = Path(tempfile.mkdtemp(prefix="lambent-pg-"))
+        _sweep()
+        self.root = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self._owner = _owner()
         self.password = secrets.token_hex(16)
         self._durable = durable
@@ -149,6 +151,19 @@ def programs() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return usable[-1]
+
+
+def _sweep() -> None:
+    """End and remove clusters of tests that were killed."""
+    for root in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        maker = root.name.removeprefix(_PREFIX).partition("-")[0]
+        if not maker.isdigit() or Path(f"/proc/{maker}").exists():
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            server = int((root / "data" / "postmaster.pid").read_text().split("\n")[0])
+            if str(root).encode() in Path(f"/proc/{server}/cmdline").read_bytes():
+                os.kill(server, signal.SIGQUIT)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _owner() -> str | None:
