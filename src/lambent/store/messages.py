@@ -1,6 +1,7 @@
 """Messages of the durable queue, as they are put, taken and shown, and the table that they are rows of."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
@@ -20,10 +21,24 @@ messages = Table(
     Column("state", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("size", Integer, nullable=False),
+    Column("group_id", String(128), nullable=True),
+    Column("sent_ms", BigInteger, nullable=True),
+    Column("first_ms", BigInteger, nullable=True),
     # Numbers are never used twice: a stale receipt must not hit a new message.
     sqlite_autoincrement=True,
 )
 Index("queue_messages_visible", messages.c.queue, messages.c.lane, messages.c.visible_ms)
+IS_RECORDED: Final = messages.c.sent_ms.is_not(None)
+"""A row of a `RecordedQueue`, which are read in the order of their numbers. Others pay nothing for that index."""
+Index(
+    "queue_messages_recorded",
+    messages.c.queue,
+    messages.c.lane,
+    messages.c.id,
+    messages.c.sent_ms,
+    sqlite_where=IS_RECORDED,
+    postgresql_where=IS_RECORDED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

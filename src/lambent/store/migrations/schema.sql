@@ -159,7 +159,7 @@ CREATE TABLE queue_messages (
 	state TEXT NOT NULL,
 	body BLOB NOT NULL,
 	size INTEGER NOT NULL
-);
+, group_id VARCHAR(128), sent_ms BIGINT, first_ms BIGINT);
 
 CREATE INDEX queue_messages_visible ON queue_messages (queue, lane, visible_ms);
 
@@ -194,4 +194,55 @@ CREATE TABLE billing_budgets (
 	PRIMARY KEY (account, region, function)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0009')
+CREATE INDEX queue_messages_recorded ON queue_messages (queue, lane, id, sent_ms) WHERE sent_ms IS NOT NULL;
+
+CREATE TABLE sqs_queues (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(80) NOT NULL,
+	fifo INTEGER NOT NULL,
+	by_group INTEGER NOT NULL,
+	attributes TEXT NOT NULL,
+	tags TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	modified_ms BIGINT NOT NULL,
+	purged_ms BIGINT,
+	floor BIGINT NOT NULL,
+	UNIQUE (account, region, name)
+);
+
+CREATE TABLE sqs_gone (
+	id INTEGER NOT NULL,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	name VARCHAR(80) NOT NULL,
+	deleted_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE sqs_deduplications (
+	queue_id INTEGER NOT NULL,
+	"key" BLOB NOT NULL,
+	message_id VARCHAR(36) NOT NULL,
+	sequence BIGINT NOT NULL,
+	until_ms BIGINT NOT NULL,
+	PRIMARY KEY (queue_id, "key")
+);
+
+CREATE INDEX sqs_deduplications_until ON sqs_deduplications (until_ms);
+
+CREATE TABLE sqs_moves (
+	id VARCHAR(36) NOT NULL,
+	source_arn VARCHAR(160) NOT NULL,
+	destination_arn VARCHAR(160),
+	rate INTEGER,
+	status VARCHAR(16) NOT NULL,
+	moved BIGINT NOT NULL,
+	to_move BIGINT NOT NULL,
+	started_ms BIGINT NOT NULL,
+	failure TEXT,
+	PRIMARY KEY (id)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0010')
