@@ -21,6 +21,7 @@ from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.gauges import Gauges
 from lambent.invocation.metrics import UNITS, Metrics, Point
 from lambent.runtimes.catalog import Catalog
+from lambent.runtimes.custom.runtime import IDENTIFIERS as CUSTOM
 
 Reset = Callable[[], Awaitable[None]]
 
@@ -73,7 +74,7 @@ class Admin:
                 "version": __version__,
                 "sandbox": self._choice.as_json(),
                 "egress": self._egress.as_json(),
-                "runtimes": [runtime.identifier for runtime in self._catalog.available()],
+                "runtimes": [*(runtime.identifier for runtime in self._catalog.available()), *CUSTOM],
                 "clock": "virtual" if self._virtual_clock else "real",
             },
         )

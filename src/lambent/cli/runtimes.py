@@ -12,6 +12,8 @@ from lambent.cli import options
 from lambent.cli.table import aligned
 from lambent.core.settings import Settings
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.custom.runtime import IDENTIFIERS as CUSTOM
+from lambent.runtimes.custom.runtime import NAME
 from lambent.runtimes.identifiers import PYTHON_VERSIONS
 from lambent.runtimes.interpreters import places
 
@@ -33,11 +35,12 @@ class Served:
 def runtimes(config: Path | None, as_json: bool) -> None:
     """List the runtime identifiers and what serves them on this machine."""
     found = survey(options.settings({}, config))
+    found += [Served(identifier, "any", f"the function's own {NAME}", None) for identifier in CUSTOM]
     if as_json:
         click.echo(json.dumps([{name: getattr(each, name) for name in Served.__slots__} for each in found], indent=2))
         return
     rows = [(each.identifier, each.version or "-", _served_by(each)) for each in found]
-    for line in aligned([("RUNTIME", "PYTHON", "SERVED BY"), *rows]):
+    for line in aligned([("RUNTIME", "VERSION", "SERVED BY"), *rows]):
         click.echo(line)
 
 

@@ -43,6 +43,7 @@ from lambent.launcher import privileges, starting
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
 from lambent.launcher.privileges import Identity, PrivilegesError
 from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
+from lambent.runtimes.custom.runtime import LANG
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
 from lambent.store.datadir import DataDir, DataDirError
@@ -343,7 +344,7 @@ def _start_launcher(
         launcher = starting.begin(
             data_dir=data_dir.root,
             packages_dir=data_dir.packages,
-            prefixes=[runtime.prefix for runtime in runtimes],
+            prefixes=[*(runtime.prefix for runtime in runtimes), LANG],
             runtimes=[runtime.start for runtime in runtimes],
             runtime_entries=entries,
             wanted=settings.sandbox,

@@ -12,6 +12,7 @@ import orjson
 from lambent.aws.errors import FunctionFault
 from lambent.environments.sandbox.ports import ProcessExit
 
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 _KNOWN_TYPE = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 
 # The texts of Go's syscall.Signal: Lambda's own supervisor is written in Go and prints those.
@@ -71,6 +72,16 @@ def errno_text(number: int) -> str:
     """As Go prints it: like the C library, but without a capital letter."""
     text = os.strerror(number)
     return text[:1].lower() + text[1:]
+
+
+def launch_text(program: str, failure: str) -> str | None:
+    """Why a program was not started, as Go says it; None where `failure` names no error of the system."""
+    found = _ERRNO.search(failure)
+    return None if found is None else f"fork/exec {program}: {errno_text(int(found[1]))}"
+
+
+def invalid_entrypoint(request_id: str, text: str) -> FunctionFault:
+    return _fault("Runtime.InvalidEntrypoint", f"RequestId: {request_id} Error: {text}")
 
 
 def response_too_large(limit_bytes: int) -> FunctionFault:

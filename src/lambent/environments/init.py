@@ -28,6 +28,8 @@ class InitEnd:
     """The part of it after which there was a runtime process with its variables."""
     exit: ProcessExit | None = None
     extension: Failure | None = None
+    not_started: str | None = None
+    """Why the runtime's program did not start."""
     out_of_memory: bool = False
 
     @property
@@ -42,6 +44,8 @@ class InitEnd:
             return FunctionFault(self.answer.error_type or "Runtime.Unknown", self.answer.body)
         if self.extension is not None and not self.out_of_memory:
             return self.extension.fault(request_id)
+        if self.not_started is not None:
+            return faults.invalid_entrypoint(request_id, self.not_started)
         return faults.exited(request_id, self.exit or ProcessExit(None, 9), out_of_memory=self.out_of_memory)
 
     def report(self, time_ms: int, phase: Phase) -> InitReport:
@@ -62,7 +66,7 @@ class Initialisation:
         self._began = self._process_at = clock.monotonic()
         self._limit_s = limit_s
         self._answer: Answer | None = None
-        self._outcome: asyncio.Future[Answer | ProcessExit | Failure | None] = (
+        self._outcome: asyncio.Future[Answer | ProcessExit | Failure | str | None] = (
             asyncio.get_running_loop().create_future()
         )
 
@@ -80,10 +84,13 @@ class Initialisation:
     def exited(self, end: ProcessExit) -> None:
         self._settle(end)
 
+    def not_started(self, why: str) -> None:
+        self._settle(why)
+
     def extension_failed(self, failure: Failure) -> None:
         self._settle(failure)
 
-    def _settle(self, outcome: Answer | ProcessExit | Failure | None) -> None:
+    def _settle(self, outcome: Answer | ProcessExit | Failure | str | None) -> None:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
@@ -109,6 +116,8 @@ class Initialisation:
                 return replace(end, status=Status.ERROR, exit=how)
             case Failure() as failure:
                 return replace(end, status=Status.ERROR, extension=failure)
+            case str() as why:
+                return replace(end, status=Status.ERROR, not_started=why)
             case None:
                 return replace(end, status=Status.SUCCESS)
 

@@ -84,6 +84,8 @@ class Program:
     runtime: RuntimeStart | None = None
     """The interpreter that may have been started before; None: only by `command`."""
     must_exec: bool = True
+    problem: str | None = None
+    """Why the command would not start; None: it is tried."""
     extensions: tuple[str, ...] | None = ()
     """Names of the files in `/opt/extensions`, each an external extension; None: the function has turned them off."""
     runtime_version: str | None = None

@@ -31,15 +31,17 @@ class Programs:
     async def program(self, version: FunctionVersion, identity: EnvironmentIdentity) -> AsyncIterator[Program]:
         """Raises InvalidRuntimeException when the interpreter is gone since the function became Active."""
         try:
-            runtime = self._catalog.find(version.runtime)
+            runtime = self._catalog.serving(version.runtime)
         except RuntimeUnavailable as error:
             raise ApiError("InvalidRuntimeException", str(error)) from error
         layers = [layer.code for layer in version.layers]
         with self._packages.hold(version.code.sha256), self._packages.hold_opt(layers):
             opt_dir = await self._packages.ready_opt(layers)
+            code_dir = await self._packages.ready(version.code)
             yield Program(
-                command=runtime.command(process(version, identity)),
-                code_dir=await self._packages.ready(version.code),
+                command=runtime.command(process(version, identity), code_dir, opt_dir),
+                problem=runtime.problem(code_dir, opt_dir),
+                code_dir=code_dir,
                 lang_prefix=runtime.prefix,
                 opt_dir=opt_dir,
                 extensions=extension_files.find(opt_dir),

@@ -24,12 +24,13 @@ from lambent.environments.output import Output, Turns
 from lambent.environments.ports import AwsEndpoint, Closer, EnvironmentIdentity, Program
 from lambent.environments.runtime_api import RuntimeApi, RuntimeEvents
 from lambent.environments.runtime_http import what_was_sent_is_read
-from lambent.environments.sandbox.ports import NetworkSpec, ProcessExit, Sandbox, SandboxSpec
+from lambent.environments.sandbox.ports import NetworkSpec, ProcessExit, Sandbox, SandboxError, SandboxSpec
 from lambent.environments.shutdown import Reason, shut_down
 from lambent.environments.snapshots.restore_api import RestoreApi
 from lambent.environments.telemetry.api import TelemetryApi
 from lambent.environments.telemetry.stream import Stream
 from lambent.functions.records import FunctionVersion
+from lambent.runtimes.layout import AWS_LAYOUT
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class RuntimeDomain:
         self.api = RuntimeApi(events, max_response_bytes, self.extensions.api, telemetry, restore, metadata)
         self.output = Output(sandbox.output_fd, lambda line: journal.output(clock.epoch_ms(), line), turns)
         self._identity = identity
+        self._program = program
         self._memory_mb = version.memory_mb
         self._sandbox = sandbox
         self._journal = journal
@@ -138,9 +140,7 @@ class RuntimeDomain:
         try:
             # The runtime comes once all external extensions have registered.
             if await init.reached(await self.extensions.start()):
-                await self._sandbox.start()
-                init.process_started()
-                self._exit = asyncio.get_running_loop().create_task(self._watch_exit(init))
+                await self._start(init)
             end = await init.wait()
             self.extension_records = self.extensions.records(self._clock.epoch_ms())
             if end.status is not Status.SUCCESS:
@@ -154,6 +154,23 @@ class RuntimeDomain:
             self._limit_cpu()
             self.initialised = True
         return end
+
+    async def _start(self, init: Initialisation) -> None:
+        """A program that cannot be started is the function's own mistake."""
+        if self._program.problem is not None:
+            init.not_started(self._program.problem)
+            return
+        try:
+            await self._sandbox.start()
+        except SandboxError as error:
+            program = self._program.command(AWS_LAYOUT).argv[0]
+            why = faults.launch_text(program, str(error)) if self._program.runtime is None else None
+            if why is None:
+                raise
+            init.not_started(why)
+            return
+        init.process_started()
+        self._exit = asyncio.get_running_loop().create_task(self._watch_exit(init))
 
     def runtime_ready(self) -> None:
         """In Init: the runtime asked for its first event."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lambent.runtimes import interpreters
+from lambent.runtimes.custom import runtime as custom
+from lambent.runtimes.custom.runtime import CustomRuntime
 from lambent.runtimes.identifiers import IDENTIFIERS, PYTHON_VERSIONS, Identifier
 from lambent.runtimes.interpreters import Interpreter, Places
 from lambent.runtimes.machine_code import foreign_file, host_architecture
@@ -24,8 +26,10 @@ _LANGUAGES = {
     "dotnetcore": ".NET Core",
     "ruby": "Ruby",
     "go": "Go",
-    "provided": "custom",
 }
+
+
+Runtime = PythonRuntime | CustomRuntime
 
 
 class RuntimeUnavailable(Exception):
@@ -80,6 +84,10 @@ class Catalog:
         self._found[identifier] = runtime
         return runtime
 
+    def serving(self, identifier: str) -> Runtime:
+        """As `find`, also of custom runtimes, which need nothing of this machine."""
+        return CustomRuntime(identifier) if identifier in custom.IDENTIFIERS else self.find(identifier)
+
     def known(self, identifier: str) -> PythonRuntime | None:
         """What was found before; looks nowhere."""
         return self._found.get(identifier)
@@ -87,7 +95,7 @@ class Catalog:
     def version_arn(self, identifier: str, region: str) -> str | None:
         """The ARN of the build that serves the identifier here; None when none does."""
         try:
-            return self.find(identifier).version_arn(region)
+            return self.serving(identifier).version_arn(region)
         except RuntimeUnavailable:
             return None
 
@@ -106,7 +114,7 @@ class Catalog:
     def refusal(self, runtime: str, architecture: str, code_dir: Path) -> Refusal | None:
         """Why a function cannot run here, or None. `architecture` as in the API: `x86_64` or `arm64`."""
         try:
-            self.find(runtime)
+            self.serving(runtime)
         except RuntimeUnavailable as error:
             return Refusal(str(error), "InvalidRuntime")
         if architecture == self._architecture:
@@ -186,7 +194,7 @@ def _closed(interpreter: Interpreter) -> RuntimeUnavailable:
 
 
 def _not_built(identifier: Identifier) -> str:
-    built = f"it runs python{PYTHON_VERSIONS[0]} to python{PYTHON_VERSIONS[-1]}"
+    built = f"it runs python{PYTHON_VERSIONS[0]} to python{PYTHON_VERSIONS[-1]} and provided.*"
     if identifier.language == "python":
         return f"Lambent does not run {identifier.name}: {built}."
     language = _LANGUAGES.get(identifier.language, identifier.language)

@@ -13,8 +13,10 @@ _NAMES = frozenset({"GCONV_PATH", "LANG", "LANGUAGE", "LOCPATH", "NLSPATH"})
 _GIVEN_LATER = "PYTHONPATH"
 
 
-def must_exec(own: Mapping[str, str], start: RuntimeStart) -> bool:
-    """`own` are the function's variables, which win over those of `start`."""
+def must_exec(own: Mapping[str, str], start: RuntimeStart | None) -> bool:
+    """`own` are the function's variables, which win over those of `start`; None: no interpreter waits."""
+    if start is None:
+        return True
     if own.get("AWS_LAMBDA_EXEC_WRAPPER"):
         return True
     # The bootstrap puts them on the path; only Python itself knows what to make of relative ones.

@@ -89,6 +89,16 @@ def python_variables(process: Process, layout: Layout) -> dict[str, str]:
     return variables
 
 
+def custom_variables(process: Process, layout: Layout) -> dict[str, str]:
+    """The whole environment of a custom runtime: without what only AWS's own runtimes are told."""
+    variables = python_variables(process, layout)
+    for name in _NOT_FOR_CUSTOM - process.variables.keys():
+        variables.pop(name, None)
+    variables.pop("AWS_EXECUTION_ENV", None)
+    return variables
+
+
+_NOT_FOR_CUSTOM = frozenset({"PYTHONPATH", "_LAMBDA_TELEMETRY_LOG_FD", "_LAMBENT_OPT"})
 _AT_START = ("LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
 
 

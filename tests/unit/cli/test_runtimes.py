@@ -19,7 +19,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lists_every_identifier_whether_served_or_not(run: Run) -> None:
     found = json.loads(run("runtimes", "--json").out)
-    assert [each["identifier"] for each in found] == [f"python3.{minor}" for minor in range(9, 15)]
+    pythons = [f"python3.{minor}" for minor in range(9, 15)]
+    assert [each["identifier"] for each in found] == [*pythons, "provided", "provided.al2", "provided.al2023"]
     for each in found:
         assert bool(each["executable"]) is bool(each["version"])
         assert each["executable"] or each["reason"]

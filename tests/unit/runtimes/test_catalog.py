@@ -130,7 +130,6 @@ def test_a_configured_interpreter_wins(tmp_path: Path, install: Install) -> None
     [
         ("nodejs24.x", "does not run Node.js functions yet (nodejs24.x)"),
         ("java21", "does not run Java functions yet"),
-        ("provided.al2023", "does not run custom functions yet"),
         ("python3.8", "does not run python3.8: it runs python3.9 to python3.14"),
         ("python4.0", "not a runtime identifier"),
     ],
@@ -140,6 +139,16 @@ def test_what_is_not_built_is_refused_with_a_reason(tmp_path: Path, identifier: 
     assert refusal is not None
     assert reason in refusal.reason
     assert refusal.code == "InvalidRuntime"
+
+
+def test_a_custom_runtime_needs_nothing_of_this_machine(tmp_path: Path) -> None:
+    nowhere = Catalog(Places([], []))
+    assert (
+        nowhere.refusal("provided.al2023", "x86_64" if nowhere._architecture == "x86_64" else "arm64", tmp_path) is None
+    )
+    runtime = nowhere.serving("provided.al2023")
+    assert runtime.version == "provided:al2023.v1"
+    assert runtime.start is None
 
 
 def test_every_identifier_of_the_model_is_known_and_no_other() -> None:

@@ -6,7 +6,6 @@ environment decides what follows.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +25,6 @@ from lambent.runtimes.variables import extension_variables
 
 EXIT_AFTER_REPORT_S = 1.0
 """How long the process of an extension that has reported an error may take to end: its exit code is in the text."""
-
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +205,10 @@ class Extensions:
         try:
             await self._sandbox.start_extension(extension.name, self._command(extension.name))
         except SandboxError as error:
-            found = _ERRNO.search(str(error))
-            text = faults.errno_text(int(found[1])) if found else str(error)
-            kind = "PermissionDenied" if text == "permission denied" else "UnknownError"
-            self._not_launched(extension, kind, f"fork/exec /opt/extensions/{extension.name}: {text}")
+            program = f"/opt/extensions/{extension.name}"
+            text = faults.launch_text(program, str(error)) or f"fork/exec {program}: {error}"
+            kind = "PermissionDenied" if text.endswith(": permission denied") else "UnknownError"
+            self._not_launched(extension, kind, text)
             return
         self._watches[extension] = asyncio.get_running_loop().create_task(self._watch(extension))
 

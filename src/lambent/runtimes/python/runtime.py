@@ -45,7 +45,11 @@ class PythonRuntime:
         build = f"{self.interpreter.full_version} {executable} {status.st_size} {status.st_mtime_ns}"
         return f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(build.encode()).hexdigest()}"
 
-    def command(self, process: Process) -> RenderCommand:
+    def problem(self, code_dir: Path, opt_dir: Path | None) -> str | None:
+        """Why there is nothing to start: there always is."""
+        return None
+
+    def command(self, process: Process, code_dir: Path | None = None, opt_dir: Path | None = None) -> RenderCommand:
         """What starts a runtime process, once the driver says where things are. Rendered anew at each Init."""
 
         def render(layout: Layout) -> Command:

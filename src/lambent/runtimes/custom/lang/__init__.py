@@ -1,0 +1,1 @@
+"""What custom runtimes find at `/var/lang`: nothing but this."""
