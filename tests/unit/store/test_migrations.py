@@ -17,6 +17,7 @@ from lambent.functions.signing.store import metadata as signing_metadata
 from lambent.functions.tables import metadata as functions_metadata
 from lambent.services.logs.store import metadata as logs_metadata
 from lambent.services.neighbours.store import metadata as neighbours_metadata
+from lambent.services.s3.tables import metadata as s3_metadata
 from lambent.services.sqs.tables import metadata as sqs_metadata
 from lambent.services.sts.store import metadata as sts_metadata
 from lambent.store import migrations
@@ -36,6 +37,7 @@ ALL_METADATA: list[MetaData] = [
     mappings_metadata,
     neighbours_metadata,
     queue_metadata,
+    s3_metadata,
     signing_metadata,
     sqs_metadata,
     sts_metadata,

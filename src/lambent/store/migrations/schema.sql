@@ -245,4 +245,69 @@ CREATE TABLE sqs_moves (
 	PRIMARY KEY (id)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0010')
+CREATE TABLE s3_buckets (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	name VARCHAR(63) NOT NULL,
+	account VARCHAR(12) NOT NULL,
+	region VARCHAR(32) NOT NULL,
+	constraint_name VARCHAR(32) NOT NULL,
+	created_ms BIGINT NOT NULL,
+	versioning VARCHAR(9) NOT NULL,
+	ownership VARCHAR(24) NOT NULL,
+	locked INTEGER NOT NULL,
+	UNIQUE (name)
+);
+
+CREATE TABLE s3_versions (
+	sequence INTEGER NOT NULL,
+	bucket_id INTEGER NOT NULL,
+	"key" BLOB NOT NULL,
+	version VARCHAR(32) NOT NULL,
+	latest INTEGER NOT NULL,
+	marker INTEGER NOT NULL,
+	modified_ms BIGINT NOT NULL,
+	noncurrent_ms BIGINT,
+	size BIGINT NOT NULL,
+	etag VARCHAR(40) NOT NULL,
+	storage_class VARCHAR(24) NOT NULL,
+	file VARCHAR(16),
+	upload VARCHAR(64),
+	parts INTEGER NOT NULL,
+	details TEXT NOT NULL,
+	state TEXT NOT NULL,
+	PRIMARY KEY (sequence)
+);
+
+CREATE INDEX s3_versions_by_key ON s3_versions (bucket_id, "key", sequence);
+
+CREATE INDEX s3_versions_current ON s3_versions (bucket_id, latest, "key");
+
+CREATE INDEX s3_versions_by_file ON s3_versions (file);
+
+CREATE TABLE s3_uploads (
+	upload VARCHAR(64) NOT NULL,
+	sequence BIGINT NOT NULL,
+	bucket_id INTEGER NOT NULL,
+	"key" BLOB NOT NULL,
+	initiated_ms BIGINT NOT NULL,
+	details TEXT NOT NULL,
+	completed TEXT,
+	PRIMARY KEY (upload)
+);
+
+CREATE INDEX s3_uploads_by_key ON s3_uploads (bucket_id, "key", sequence);
+
+CREATE TABLE s3_parts (
+	upload VARCHAR(64) NOT NULL,
+	number INTEGER NOT NULL,
+	file VARCHAR(16),
+	size BIGINT NOT NULL,
+	etag VARCHAR(40) NOT NULL,
+	modified_ms BIGINT NOT NULL,
+	checksums TEXT NOT NULL,
+	PRIMARY KEY (upload, number)
+);
+
+CREATE INDEX s3_parts_by_file ON s3_parts (file);
+
+INSERT INTO alembic_version (version_num) VALUES ('0011')
