@@ -115,7 +115,7 @@ class Front:
             (scope.get("client") or ("", 0))[0],
         )
         try:
-            response = await answered(None, head, self._answer(head, request_id, body))
+            response = await answered(None, head, self._answer(head, request_id, body), request_id)
             await respond(send, response, request_id, body)
         except Disconnected:
             return
@@ -130,7 +130,7 @@ class Front:
             return await self._extra(head, body)
         target = head.headers.get("x-amz-target")
         api = None if target is None else self._apis.by_target(target)
-        return await answered(api, head, self._aws(api, head, request_id, body))
+        return await answered(api, head, self._aws(api, head, request_id, body), request_id)
 
     async def _extra(self, head: HttpRequest, body: BodyReader) -> HttpResponse:
         for prefix, handler in self._routes.items():
@@ -145,7 +145,8 @@ class Front:
         api = api or self._apis.by_signing_name(credential.service)
         if api is None:
             return await self._neighbour(credential, head, body)
-        return await answered(api, head, self._operation(api, credential, head, request_id, body))
+        api = api.spoken_by(head)
+        return await answered(api, head, self._operation(api, credential, head, request_id, body), request_id)
 
     async def _neighbour(self, credential: Credential, head: HttpRequest, body: BodyReader) -> HttpResponse:
         """A service that is not ours: a word of AWS, or of nobody."""

@@ -14,7 +14,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
-from lambent.aws.models import children, service_model
+from lambent.aws.models import children, metadata, service_model
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Service
 from lambent.aws.validation import failures
 from lambent.gateway.body import Disconnected
@@ -25,7 +25,7 @@ from lambent.gateway.protocols.large_blobs import LARGE_BYTES
 from lambent.gateway.protocols.query import fields_of
 from lambent.gateway.protocols.spoken import spoken_in
 from lambent.gateway.protocols.tokens import in_words_of
-from lambent.gateway.quirks import quirks_of, refusal
+from lambent.gateway.quirks import Dialect, quirks_of, refusal
 from lambent.gateway.route import FormRouter, Match, Router, router_of
 from lambent.gateway.sigv4 import signing_name
 
@@ -35,23 +35,34 @@ _FAILED: Final = "A request failed"
 
 
 class Api:
-    """A service with what is made from its model. Built once, at start."""
+    """A service with what is made from its model. Built once, at its first call."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, dialect: Dialect | None = None) -> None:
+        """`dialect`: how the service is spoken, where that is not what its model says."""
         self.service = service
-        self.model: ServiceModel = service_model(service.name)
-        self.protocol: WireProtocol = protocol_of(self.model)
-        self.router: Router = router_of(self.model)
+        self._quirks = quirks_of(service.name)
+        dialect = dialect or (self._quirks.dialect() if self._quirks.dialect is not None else None)
+        self.model: ServiceModel = service_model(service.name) if dialect is None else dialect.model
+        self.protocol: WireProtocol = protocol_of(self.model) if dialect is None else dialect.protocol
+        self.router: Router = router_of(self.model) if dialect is None else dialect.router
         self.routes_by_form: bool = isinstance(self.router, FormRouter)
         """Whether the operation is known only once the body is read."""
         self.signing_name: str = self.model.signing_name
         self.target_prefix: str | None = self.model.metadata.get("targetPrefix")
-        self._quirks = quirks_of(service.name)
+        self._older: Api | None = None
         self._streams: dict[str, str | None] = {}
         self._short_way = InvokeShortWay(self.model) if service.name == "lambda" else None
         unknown = set(service.operations) - set(self.model.operation_names)
         if unknown:
             raise LookupError(f"{service.name} has no operation {', '.join(sorted(unknown))}")
+
+    def spoken_by(self, request: HttpRequest) -> "Api":
+        """The same service in the protocol of this request, where it has an older one."""
+        if self._quirks.older is None or "x-amz-target" in request.headers:
+            return self
+        if self._older is None:
+            self._older = Api(self.service, self._quirks.older())
+        return self._older
 
     def match(self, request: HttpRequest) -> Match:
         """Raises `ApiError` UnknownOperationException."""
@@ -126,6 +137,9 @@ class Api:
         return self._streams[operation.name]
 
     def _check(self, operation: OperationModel, parameters: Parameters) -> None:
+        if self._quirks.check is not None:
+            self._quirks.check(operation, parameters)
+            return
         error = refusal(self._quirks, operation.name, parameters, failures(operation.input_shape, parameters))
         if error is not None:
             raise error
@@ -190,45 +204,63 @@ def _carries_blob(shape: Shape | None, outer: frozenset[str] = frozenset()) -> b
     return bool(shape.type_name == "blob") or any(_carries_blob(child, outer) for child in children(shape))
 
 
-async def answered(api: Api | None, request: HttpRequest, work: Awaitable[HttpResponse]) -> HttpResponse:
+async def answered(
+    api: Api | None, request: HttpRequest, work: Awaitable[HttpResponse], request_id: str = ""
+) -> HttpResponse:
     """Await `work`; what it raises becomes a reply in the protocol of `api`, or of the request while that is None."""
     try:
         return await work
     except Disconnected:
         raise
     except ApiError as error:
-        return _error_reply(api, request, error)
+        return _error_reply(api, request, error, request_id)
     except Exception:
         logger.exception(_FAILED)
-        return _error_reply(api, request, _bug())
+        return _error_reply(api, request, _bug(), request_id)
 
 
 def _bug() -> ApiError:
     return ApiError("ServiceException", "An error occurred and the request cannot be processed.", status=500)
 
 
-def _error_reply(api: Api | None, request: HttpRequest, error: ApiError) -> HttpResponse:
+def _error_reply(api: Api | None, request: HttpRequest, error: ApiError, request_id: str = "") -> HttpResponse:
     if api is None:
         protocol = spoken_in(request, signing_name(request))
-        return protocol.serialise_error(None, in_words_of(protocol, error))
-    return api.protocol.serialise_error(api.model, in_words_of(api.protocol, error))
+        return protocol.serialise_error(None, in_words_of(protocol, error), request_id)
+    return api.protocol.serialise_error(api.model, in_words_of(api.protocol, error), request_id)
 
 
 class Apis:
-    """The services of this server, found by `X-Amz-Target` or by the name that the caller signed for."""
+    """The services of this server, found by `X-Amz-Target` or by the name that the caller signed for.
+
+    What is made from a model is made at the first call of its service: a server that nobody asks for it has none.
+    """
 
     def __init__(self, services: Mapping[str, Service]) -> None:
-        apis = [Api(service) for service in services.values()]
-        self._by_name = {api.service.name: api for api in apis}
-        self._by_target = {api.target_prefix: api for api in apis if api.target_prefix is not None}
-        self._by_signing_name = {api.signing_name: api for api in reversed(apis)}
+        self._services = services
+        self._made: dict[str, Api] = {}
+        self._by_target: dict[str, str] = {}
+        self._by_signing_name: dict[str, str] = {}
+        for name in reversed(list(services)):
+            described = metadata(services[name].name)
+            self._by_signing_name[described.get("signingName", described["endpointPrefix"])] = name
+            if "targetPrefix" in described:
+                self._by_target[described["targetPrefix"]] = name
 
     def by_target(self, target: str) -> Api | None:
-        return self._by_target.get(target.rpartition(".")[0])
+        return self._api(self._by_target.get(target.rpartition(".")[0]))
 
     def by_signing_name(self, name: str) -> Api | None:
-        return self._by_signing_name.get(name)
+        return self._api(self._by_signing_name.get(name))
 
     def by_name(self, name: str) -> Api | None:
         """By botocore's name of the service."""
-        return self._by_name.get(name)
+        return self._api(name if name in self._services else None)
+
+    def _api(self, name: str | None) -> Api | None:
+        if name is None:
+            return None
+        found = self._made.get(name)
+        if found is None:
+            found = self._made[name] = Api(self._services[name])
+        return found

@@ -102,6 +102,9 @@ class FormRouter:
     def __init__(self, model: ServiceModel) -> None:
         self._operations = {name: model.operation_model(name) for name in model.operation_names}
 
+    def knows(self, action: str | None) -> bool:
+        return action in self._operations
+
     def match(self, method: str, path: str, query: str, target: str | None) -> Match:
         """`target` is the Action."""
         operation = self._operations.get(target or "")

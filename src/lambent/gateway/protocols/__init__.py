@@ -28,7 +28,9 @@ __all__ = ["ErrorProtocol", "Json", "Query", "RestJson", "WireProtocol", "protoc
 
 
 class ErrorProtocol(Protocol):
-    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse: ...
+    def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
+        """`request_id`: as for `WireProtocol.serialise`."""
+        ...
 
 
 class WireProtocol(ErrorProtocol, Protocol):

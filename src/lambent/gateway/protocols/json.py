@@ -25,7 +25,7 @@ class Json:
         body = b"" if shape is None else json_body.dump(json_body.members_of(result, shape.members))
         return HttpResponse(200, (self._content_type,), body)
 
-    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse:
+    def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
         reply = describe(model, error)
         headers = (self._content_type, ("x-amzn-ErrorType", reply.code), *reply.headers)
         return HttpResponse(reply.status, headers, json_body.dump({"__type": reply.code, **reply.members}))

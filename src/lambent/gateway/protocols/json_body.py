@@ -44,7 +44,7 @@ def parse_members(body: bytes, members: Mapping[str, Shape]) -> dict[str, Any]:
         return parsed
     document = load(body) if body.strip() else {}
     if not isinstance(document, dict):
-        raise _misplaced(document)
+        raise misplaced(document)
     try:
         return _members(document, members)
     except RecursionError as error:
@@ -82,20 +82,20 @@ def _value(value: Any, shape: Shape) -> Any:
         if shape.metadata.get("document"):
             return value
         if not isinstance(value, dict):
-            raise _misplaced(value)
+            raise misplaced(value)
         return _members(value, shape.members)
     if isinstance(shape, ListShape):
         if not isinstance(value, list):
-            raise _misplaced(value)
+            raise misplaced(value)
         return [None if item is None else _value(item, shape.member) for item in value]
     if isinstance(shape, MapShape):
         if not isinstance(value, dict):
-            raise _misplaced(value)
+            raise misplaced(value)
         return {key: None if item is None else _value(item, shape.value) for key, item in value.items()}
-    return _scalar(value, shape)
+    return scalar(value, shape)
 
 
-def _scalar(value: Any, shape: Shape) -> Any:
+def scalar(value: Any, shape: Shape) -> Any:
     kind = shape.type_name
     if kind in ("string", "character"):
         if isinstance(value, str):
@@ -124,12 +124,12 @@ def _scalar(value: Any, shape: Shape) -> Any:
         if isinstance(value, Blob):
             return value.decoded()
     if isinstance(value, dict | list):
-        raise _misplaced(value)
+        raise misplaced(value)
     article = "an" if kind == "integer" else "a"
     raise bad_value(f"{_json_kind(value)} can not be converted to {article} {kind.capitalize()}")
 
 
-def _misplaced(value: Any) -> Exception:
+def misplaced(value: Any) -> Exception:
     if isinstance(value, dict):
         return bad_value("Start of structure or map found where not expected.")
     if isinstance(value, list):

@@ -31,6 +31,7 @@ _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _VALUE: Final = ""
 """Key of a field's own text in the tree; no part of a name is empty."""
 _UNSAYABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_REFERENCES: Final = {'"': "&quot;", "\r": "&#xD;"}
 _DEEPEST: Final = 32
 
 Tree = dict[str, Any]
@@ -47,32 +48,42 @@ def fields_of(request: HttpRequest) -> dict[str, str]:
 
 class Query:
     def parse(self, operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
-        shape = operation.input_shape
-        return {} if shape is None else _structure(shape, _tree(fields_of(request)))
+        return parameters_of(operation, fields_of(request))
 
     def serialise(self, operation: OperationModel, result: Mapping[str, Any], request_id: str = "") -> HttpResponse:
         name = operation.name
-        shape = operation.output_shape
-        content = "" if shape is None else "".join(_members_xml(shape, result))
-        if shape is not None:
-            wrapper = shape.serialization.get("resultWrapper", f"{name}Result")
-            content = f"<{wrapper}>{content}</{wrapper}>"
+        content = result_xml(operation, result)
         space = operation.service_model.metadata.get("xmlNamespace", "")
         metadata = f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata>"
         text = f'{_DECLARATION}<{name}Response xmlns="{space}">{content}{metadata}</{name}Response>'
         return HttpResponse(200, (CONTENT_TYPE,), text.encode())
 
-    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse:
+    def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
         reply = describe(model, error)
         shape = None if model is None else error_shape(model, error.code)
         code = reply.code if shape is None else shape.error_code
         fault = "Receiver" if reply.status >= 500 else "Sender"
-        parts = [_element("Type", fault), _element("Code", code), _element("Message", error.message or "")]
+        parts = [element("Type", fault), element("Code", code), element("Message", error.message or "")]
         if shape is not None:
             given = {name: value for name, value in error.members.items() if name.lower() != "message"}
             parts += _members_xml(shape, given)
         text = f"{_DECLARATION}<ErrorResponse><Error>{''.join(parts)}</Error></ErrorResponse>"
         return HttpResponse(reply.status, (CONTENT_TYPE, *reply.headers), text.encode())
+
+
+def parameters_of(operation: OperationModel, fields: Mapping[str, str]) -> dict[str, Any]:
+    shape = operation.input_shape
+    return {} if shape is None else _structure(shape, _tree(fields))
+
+
+def result_xml(operation: OperationModel, result: Mapping[str, Any]) -> str:
+    """The element that holds what the operation returns; nothing where it returns nothing."""
+    shape = operation.output_shape
+    if shape is None:
+        return ""
+    wrapper = shape.serialization.get("resultWrapper", f"{operation.name}Result")
+    content = "".join(_members_xml(shape, result))
+    return f"<{wrapper}>{content}</{wrapper}>" if content else f"<{wrapper}/>"
 
 
 def _tree(fields: Mapping[str, str]) -> Tree:
@@ -165,9 +176,9 @@ def _xml(tag: str, shape: Shape, value: Any) -> Iterator[str]:
         else:
             yield f"<{tag}>{''.join(f'<entry>{entry}</entry>' for entry in entries)}</{tag}>"
     elif isinstance(value, datetime):
-        yield _element(tag, timestamp_to_text(value, timestamp_format(shape, "iso8601")))
+        yield element(tag, timestamp_to_text(value, timestamp_format(shape, "iso8601")))
     else:
-        yield _element(tag, scalar_to_text(shape, value, timestamps="iso8601"))
+        yield element(tag, scalar_to_text(shape, value, timestamps="iso8601"))
 
 
 def xml_text(text: str) -> str:
@@ -175,6 +186,6 @@ def xml_text(text: str) -> str:
     return _UNSAYABLE.sub("\ufffd", text)
 
 
-def _element(tag: str, text: str) -> str:
+def element(tag: str, text: str) -> str:
     # A carriage return that is not written as a reference would be read as a line feed.
-    return f"<{tag}>{escape(xml_text(text), {chr(13): '&#13;'})}</{tag}>"
+    return f"<{tag}>{escape(xml_text(text), _REFERENCES)}</{tag}>"

@@ -68,7 +68,7 @@ class RestJson:
             return HttpResponse(status, headers, payload or b"")
         return HttpResponse(status, headers, b"" if status in NO_BODY else json_body.dump(body))
 
-    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse:
+    def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
         reply = describe(model, error)
         headers = (CONTENT_TYPE, ("x-amzn-ErrorType", reply.code), *reply.headers)
         return HttpResponse(reply.status, headers, json_body.dump(reply.members))

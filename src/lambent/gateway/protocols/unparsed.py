@@ -23,7 +23,7 @@ class ErrorsOnly:
     headers: tuple[tuple[str, str], ...]
     body: Callable[[str, str, str], bytes]
 
-    def serialise_error(self, model: ServiceModel | None, error: ApiError) -> HttpResponse:
+    def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
         reply = describe(model, error)
         fault = "Receiver" if reply.status >= 500 else "Sender"
         return HttpResponse(

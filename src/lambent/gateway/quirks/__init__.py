@@ -7,9 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from botocore.model import OperationModel, ServiceModel
+
 from lambent.aws.errors import ApiError
 from lambent.aws.validation import Failure, message_of
-from lambent.gateway.quirks import lambda_
+from lambent.gateway.protocols import WireProtocol
+from lambent.gateway.quirks import lambda_, sqs
+from lambent.gateway.route import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A service as it is spoken on the wire."""
+
+    model: ServiceModel
+    protocol: WireProtocol
+    router: Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +35,12 @@ class Quirks:
     """Another error than `validation_code` for these failures: (operation, parameters, failures)."""
     reply_headers: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Headers that the replies of an operation always carry."""
+    check: Callable[[OperationModel, Mapping[str, Any]], None] | None = None
+    """In place of the constraints of the model, for a service that words its refusals itself. Raises `ApiError`."""
+    dialect: Callable[[], Dialect] | None = None
+    """In place of the protocol of the model."""
+    older: Callable[[], Dialect] | None = None
+    """For the requests of SDKs that do not name their operation in `X-Amz-Target`."""
 
 
 NONE: Final = Quirks()
@@ -33,6 +52,9 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     ),
     # Logs answers failed validation with its own modelled code.
     "logs": Quirks(validation_code="InvalidParameterException"),
+    "sqs": Quirks(
+        check=sqs.check, dialect=lambda: Dialect(*sqs.json_dialect()), older=lambda: Dialect(*sqs.query_dialect())
+    ),
     "sts": Quirks(validation_code="ValidationError"),
 }
 
