@@ -256,6 +256,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             events=events,
             loops=recursion,
             quotas=quotas,
+            services=control_plane.authorizer,
         )
         # Functions call the services that invoke them: here the circle closes.
         table |= lambda_operations(control_plane, mappings, invocation)

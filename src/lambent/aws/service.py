@@ -27,6 +27,13 @@ class Identity:
     access_key_id: str
 
 
+class Source(NamedTuple):
+    """For which resource a service calls: what policies know as aws:SourceArn and aws:SourceAccount."""
+
+    arn: str
+    account: str
+
+
 class CallContext(NamedTuple):
     """What a handler may know of a call. All state is keyed by (account, region)."""
 
@@ -38,6 +45,8 @@ class CallContext(NamedTuple):
     """Scheme, host and port by which the client reached us, for URLs in replies; no trailing slash."""
     trace_header: str | None = None
     """`X-Amzn-Trace-Id` as sent by the caller."""
+    source: Source | None = None
+    """Of a call by a service of ours; the identity is the service then."""
 
 
 class Promised(Generic[T]):

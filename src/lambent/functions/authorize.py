@@ -13,6 +13,7 @@ from lambent.aws.errors import ApiError
 from lambent.aws.policy.decision import Decision, Request, decide
 from lambent.aws.policy.documents import Document, parse
 from lambent.aws.policy.principals import Principal
+from lambent.aws.service import Source
 from lambent.functions.read_model import ReadModel
 from lambent.functions.records import LATEST, Policy
 from lambent.functions.resolve import INVOKE, Target, denied
@@ -62,6 +63,12 @@ class Authorizer:
             )
         if decision is Decision.SILENT and Principal.of_arn(caller_arn).account != target.key.account:
             raise denied(target.arn, action, caller_arn)
+
+    def admit_service(self, target: Target, service: str, source: Source) -> None:
+        """The same for a service that invokes on behalf of a resource: only a policy lets it, whoever owns that."""
+        context = {"aws:SourceArn": source.arn, "aws:SourceAccount": source.account, **_DIRECT}
+        if not self.may_invoke(target, Principal.of_service(service), context):
+            raise denied(target.arn, INVOKE, service)
 
     def decide(
         self, target: Target, principal: Principal, action: str, context: Mapping[str, str] = _NOTHING

@@ -110,7 +110,7 @@ class Ec2:
             for each in sorted(found, key=lambda each: groups.index(each["GroupId"]))
         )
 
-    async def _with_nat(self, vpc_id: str, subnets: Sequence[str], scope: Mapping[str, str]) -> set[str]:
+    async def _with_nat(self, vpc_id: str, subnets: Sequence[str], scope: Mapping[str, Any]) -> set[str]:
         """The subnets whose default route is a NAT gateway."""
         asked = {"Filters": [{"Name": "vpc-id", "Values": [vpc_id]}]}
         tables = (await self._ask("DescribeRouteTables", asked, scope)).get("RouteTables") or ()
@@ -127,7 +127,7 @@ class Ec2:
                     own[subnet] = open_
         return {each for each in subnets if own.get(each, main)}
 
-    async def _ask(self, operation: str, parameters: Parameters, scope: Mapping[str, str]) -> Mapping[str, Any]:
+    async def _ask(self, operation: str, parameters: Parameters, scope: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return await self._caller.call("ec2", operation, parameters, **scope)
         except ApiError as error:

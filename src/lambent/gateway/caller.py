@@ -12,7 +12,7 @@ from lambent.aws.errors import ApiError, PlatformFault, not_built
 from lambent.aws.models import UnknownService as NoSuchModel
 from lambent.aws.models import service_model
 from lambent.aws.outside import Outside, UnknownService
-from lambent.aws.service import CallContext, Identity, Parameters, Result
+from lambent.aws.service import CallContext, Identity, Parameters, Result, Source
 from lambent.core.ids import uuid4
 from lambent.gateway.dispatch import Apis
 from lambent.gateway.elsewhere import Elsewhere
@@ -30,7 +30,16 @@ class InProcessCaller:
         self._base_url = base_url
 
     async def call(
-        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+        self,
+        service: str,
+        operation: str,
+        parameters: Parameters,
+        *,
+        account: str,
+        region: str,
+        principal: str,
+        source: Source | None = None,
+        trace_header: str | None = None,
     ) -> Result:
         try:
             model = service_model(service)
@@ -43,7 +52,9 @@ class InProcessCaller:
         outside = self._elsewhere.redirected(model.signing_name)
         if outside is None and api is not None and not api.leaves(operation):
             identity = Identity(account, principal, account)
-            context = CallContext(account, region, uuid4(), identity, self._base_url)
+            context = CallContext(
+                account, region, uuid4(), identity, self._base_url, trace_header=trace_header, source=source
+            )
             return await api.call_in_process(context, operation, parameters)
         outside = outside or self._elsewhere.neighbour
         if outside is None:

@@ -10,14 +10,15 @@ from functools import partial
 from typing import NamedTuple
 
 from lambent.aws.errors import ApiError, conflict, invalid_parameter
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Source
 from lambent.core.clock import Clock
 from lambent.environments.request import InvokeRequest, InvokeResult
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import FunctionVersion, State
+from lambent.functions.resolve import INVOKE, address, denied
 from lambent.invocation import payload, trace
 from lambent.invocation.event_queue import EventQueue
-from lambent.invocation.ports import Resolution, Resolver
+from lambent.invocation.ports import Resolution, Resolver, ServiceAccess
 from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
 from lambent.invocation.stream import Stream, pace_of
@@ -46,8 +47,10 @@ class Invocation:
         events: EventQueue,
         loops: LoopDetection | None = None,
         quotas: Quotas | None = None,
+        services: ServiceAccess | None = None,
     ) -> None:
-        """`loops`: None stops none."""
+        """`loops`: None stops none. `services`: None lets no service invoke for its resources."""
+        self._services = services
         self._quotas = quotas or Quotas()
         self._pace = pace_of(self._quotas)
         self._resolver = resolver
@@ -99,18 +102,27 @@ class Invocation:
     def _asked(self, context: CallContext, parameters: Parameters, invocation_type: str) -> "_Asked":
         body: bytes = parameters.get("Payload") or b""
         payload.check_size(len(body), invocation_type, self._quotas)
+        caller: str | None = context.identity.arn
+        if context.source is not None:
+            self._admit_service(context, context.source, parameters)
+            caller = None
         resolution = self._resolver.resolve(
-            context.account,
-            context.region,
-            parameters["FunctionName"],
-            parameters.get("Qualifier"),
-            context.identity.arn,
+            context.account, context.region, parameters["FunctionName"], parameters.get("Qualifier"), caller
         )
         tenant_id = tenant_of(resolution.function, parameters.get("TenantId"))
         _refuse_unknown(parameters)
         event = payload.checked(body)
         client_context = _client_context(parameters.get("ClientContext"), self._quotas.max_client_context_bytes)
         return _Asked(resolution, event, client_context, tenant_id)
+
+    def _admit_service(self, context: CallContext, source: Source, parameters: Parameters) -> None:
+        """A service of ours calls for a resource of whatever account, in the account of the function."""
+        name, qualifier = parameters["FunctionName"], parameters.get("Qualifier")
+        target = address(context.account, context.region, name, qualifier)
+        service = context.identity.arn
+        if self._services is None:
+            raise denied(target.arn, INVOKE, service)
+        self._services.admit_service(target, service, source)
 
     def _request(self, context: CallContext, parameters: Parameters, asked: "_Asked") -> InvokeRequest:
         version = asked.resolution.function

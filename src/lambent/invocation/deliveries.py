@@ -19,10 +19,10 @@ from lambent.core import ids
 from lambent.core.clock import Clock
 from lambent.functions.records import FunctionKey
 from lambent.invocation.events import Event, lane_of
-from lambent.invocation.lanes import LaneWorker, Settlement
 from lambent.invocation.metrics import Metrics, qualifier_of
 from lambent.invocation.ports import Resolver
 from lambent.store.database import Database
+from lambent.store.lanes import LaneWorker, Settlement
 from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
 

@@ -24,7 +24,6 @@ from lambent.invocation.deliveries import Deliveries
 from lambent.invocation.destinations import Ended, error_of, failure_of, follow_ups
 from lambent.invocation.events import Event, WaitingEvent
 from lambent.invocation.failed_events import FailedEvent, FailedEvents, Failure
-from lambent.invocation.lanes import LaneWorker, Settlement
 from lambent.invocation.leases import Kind
 from lambent.invocation.metrics import Metrics
 from lambent.invocation.payload import event_units
@@ -33,6 +32,7 @@ from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.retry import Condition, End, Outcome, Policy
 from lambent.invocation.standing import Standing, Totals
 from lambent.store.database import Database
+from lambent.store.lanes import LaneWorker, Settlement
 from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
 

@@ -3,9 +3,10 @@
 from typing import Protocol
 
 from lambent.aws.errors import ApiError
-from lambent.aws.service import Identity
+from lambent.aws.service import Identity, Source
 from lambent.environments.environment import Environment
 from lambent.functions.records import FunctionKey, FunctionVersion
+from lambent.functions.resolve import Target
 
 
 class Resolution(Protocol):
@@ -66,4 +67,10 @@ class UrlAccess(Protocol):
 
         Needs both lambda:InvokeFunctionUrl and lambda:InvokeFunction, the second with lambda:InvokedViaFunctionUrl.
         """
+        ...
+
+
+class ServiceAccess(Protocol):
+    def admit_service(self, target: Target, service: str, source: Source) -> None:
+        """Raise ApiError 403 unless the policy of the function lets a service invoke it for the resource `source`."""
         ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambent.aws.errors import ApiError, not_built
-from lambent.aws.service import Parameters, Result
+from lambent.aws.service import Parameters, Result, Source
 
 Answer = Mapping[str, Any] | ApiError | Callable[[Parameters], Result]
 
@@ -18,6 +18,8 @@ class Asked:
     account: str
     region: str
     principal: str
+    source: Source | None = None
+    trace_header: str | None = None
 
 
 @dataclass(slots=True)
@@ -28,9 +30,18 @@ class ScriptedCaller:
     asked: list[Asked] = field(default_factory=list)
 
     async def call(
-        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+        self,
+        service: str,
+        operation: str,
+        parameters: Parameters,
+        *,
+        account: str,
+        region: str,
+        principal: str,
+        source: Source | None = None,
+        trace_header: str | None = None,
     ) -> Result:
-        self.asked.append(Asked(service, operation, parameters, account, region, principal))
+        self.asked.append(Asked(service, operation, parameters, account, region, principal, source, trace_header))
         answer = self.answers.get((service, operation))
         if answer is None:
             raise not_built(operation, f"{service} {operation}")

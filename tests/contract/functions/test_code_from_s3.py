@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambent.aws.errors import ApiError
-from lambent.aws.service import Parameters, Result
+from lambent.aws.service import Parameters, Result, Source
 from lambent.functions.control_plane import ControlPlane
 from lambent.functions.quotas import Quotas
 from lambent.testing.scripted_caller import ScriptedCaller
@@ -157,7 +157,16 @@ class Interrupted:
     api: Api | None = None
 
     async def call(
-        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+        self,
+        service: str,
+        operation: str,
+        parameters: Parameters,
+        *,
+        account: str,
+        region: str,
+        principal: str,
+        source: Source | None = None,
+        trace_header: str | None = None,
     ) -> Result:
         assert self.api is not None
         for other, its_parameters in self.meanwhile:

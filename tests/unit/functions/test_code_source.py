@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lambent.aws.errors import ApiError, PlatformFault
-from lambent.aws.service import Parameters, Result
+from lambent.aws.service import Parameters, Result, Source
 from lambent.functions.code_source import PART_BYTES, S3Code
 from lambent.functions.ports import S3Object
 from lambent.functions.quotas import Quotas
@@ -26,7 +26,16 @@ class Slow:
         self.error: Exception | None = None
 
     async def call(
-        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+        self,
+        service: str,
+        operation: str,
+        parameters: Parameters,
+        *,
+        account: str,
+        region: str,
+        principal: str,
+        source: Source | None = None,
+        trace_header: str | None = None,
     ) -> Result:
         self.asked.append(parameters)
         self.waiting += 1
@@ -74,7 +83,16 @@ class Ranges:
         self.asked: list[Parameters] = []
 
     async def call(
-        self, service: str, operation: str, parameters: Parameters, *, account: str, region: str, principal: str
+        self,
+        service: str,
+        operation: str,
+        parameters: Parameters,
+        *,
+        account: str,
+        region: str,
+        principal: str,
+        source: Source | None = None,
+        trace_header: str | None = None,
     ) -> Result:
         self.asked.append(parameters)
         first, last = map(int, parameters["Range"].removeprefix("bytes=").split("-"))

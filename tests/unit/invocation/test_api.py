@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lambent.aws.errors import ApiError, not_found
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Identity
+from lambent.aws.service import RESPONSE_HEADERS, CallContext, Identity, Source
 from lambent.functions.records import FunctionVersion, State
+from lambent.functions.resolve import INVOKE, Target, denied
 from lambent.invocation.api import Invocation
 from lambent.testing.scripted_runtime import Echo, Fail, Hang, Next
 from tests.unit.environments.kit import Machine, function_version, within
@@ -156,3 +157,32 @@ async def test_the_callers_trace_goes_on() -> None:
         assert trace.startswith("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=")
         assert ";Sampled=1;Lineage=1:" in trace
         assert "53995c3f42cd8ad8" not in trace
+
+
+BUCKET = Source("arn:aws:s3:::photos", "111122223333")
+S3_CALLS = CONTEXT._replace(identity=Identity("000000000000", "s3.amazonaws.com", ""), source=BUCKET)
+
+
+@dataclass(frozen=True)
+class OneBucket:
+    """Lets S3 invoke for one bucket."""
+
+    def admit_service(self, target: Target, service: str, source: Source) -> None:
+        if (service, source) != ("s3.amazonaws.com", BUCKET):
+            raise denied(target.arn, INVOKE, service)
+
+
+async def test_a_service_invokes_for_the_resources_that_the_policy_names_alone() -> None:
+    async with Machine() as machine:
+        events: Any = None
+        resolver = OneFunction(function_version())
+        asked = {"FunctionName": "thumbnail"}
+        open_to_one = Invocation(
+            resolver=resolver, router=machine.router, clock=machine.clock, events=events, services=OneBucket()
+        )
+        assert (await within(open_to_one.invoke(S3_CALLS, asked)))["StatusCode"] == 200
+        other = S3_CALLS._replace(source=Source("arn:aws:s3:::other", "111122223333"))
+        for handler, context in ((open_to_one, other), (invocation(machine), S3_CALLS)):
+            with pytest.raises(ApiError) as refused:
+                handler.invoke(context, asked)
+            assert refused.value.status == 403

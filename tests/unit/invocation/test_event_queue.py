@@ -23,11 +23,11 @@ from lambent.functions.records import (
 )
 from lambent.invocation.event_queue import EventQueue
 from lambent.invocation.events import WaitingEvent, decode
-from lambent.invocation.lanes import HIDDEN_MS
 from lambent.invocation.leases import Kind
 from lambent.invocation.metrics import Metrics
 from lambent.invocation.trace import invocations, outgoing
 from lambent.store.database import Database
+from lambent.store.lanes import HIDDEN_MS
 from lambent.testing.manual_clock import START, ManualClock
 from lambent.testing.scripted_caller import ScriptedCaller
 from tests.places import Place

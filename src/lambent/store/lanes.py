@@ -15,9 +15,9 @@ from typing import Final
 
 from lambent.core import tasks
 from lambent.core.clock import Clock
-from lambent.invocation.ramp import LOOK_EVERY_S, Ramp
 from lambent.store.messages import Message, NewMessage, Taken
 from lambent.store.queue import Queue
+from lambent.store.ramp import LOOK_EVERY_S, Ramp
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """How many events of one function run at one time: few short ones, many that wait."""
 
-from lambent.invocation.ramp import FIRST, LOOK_EVERY_S, Ramp
+from lambent.store.ramp import FIRST, LOOK_EVERY_S, Ramp
 
 
 def after(ramp: Ramp, *per_look: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""How many events of one function are attempted at one time: few at first, more while more are of use.
+"""How many messages of one lane are handled at one time: few at first, more while more are of use.
 
 Each environment costs a start and memory, so a burst of short events is better served by a few that are used again.
 More are of use while those that run finish less than one event each in a quarter of a second (they wait for something,
