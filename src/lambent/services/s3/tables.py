@@ -75,3 +75,14 @@ parts = Table(
     Column("checksums", Text, nullable=False),
     Index("s3_parts_by_file", "file"),
 )
+
+# `id` tells documents of one kind apart where a bucket may have several; `document` is JSON, `null` where the bucket
+# has none although buckets have one by default.
+configs = Table(
+    "s3_configs",
+    metadata,
+    Column("bucket_id", row_id(), primary_key=True, autoincrement=False),
+    Column("kind", String(24), primary_key=True),
+    Column("id", ordered_text(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)

@@ -310,4 +310,12 @@ CREATE TABLE s3_parts (
 
 CREATE INDEX s3_parts_by_file ON s3_parts (file);
 
-INSERT INTO alembic_version (version_num) VALUES ('0011')
+CREATE TABLE s3_configs (
+	bucket_id INTEGER NOT NULL,
+	kind VARCHAR(24) NOT NULL,
+	id VARCHAR(64) NOT NULL,
+	document TEXT NOT NULL,
+	PRIMARY KEY (bucket_id, kind, id)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0012')

@@ -1,0 +1,1 @@
+"""Event notifications: which change of an object tells whom, in which words, and that it arrives."""
