@@ -1,14 +1,16 @@
 """A budget: an amount of a month for a function or an account, and what it says of a sum. Pure."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from lambent.aws.errors import ApiError, invalid_parameter
 
 WARN_AT: Final = Decimal("0.8")
-MOST: Final = Decimal(10) ** 12
+_AMOUNT: Final = re.compile(r"\$?([0-9]{1,12}(?:\.[0-9]{1,10})?)", re.ASCII)
+"""A trillion dollars at most, and the least that AWS charges: longer ones would be repeated in each log and refusal."""
 
 
 class Scope(NamedTuple):
@@ -41,13 +43,10 @@ class Budget:
     @classmethod
     def of(cls, scope: Scope, amount: object, *, stop: bool = False) -> "Budget":
         """Raises ApiError for an amount that is none."""
-        try:
-            number = Decimal(str(amount).removeprefix("$"))
-        except InvalidOperation:
-            number = Decimal(-1)
-        if not number.is_finite() or not 0 <= number <= MOST:
-            raise invalid_parameter(f"A budget is an amount of US dollars such as 5 or 0.25, not {amount!r}.")
-        return cls(scope, number, stop)
+        found = _AMOUNT.fullmatch(str(amount))
+        if found is None:
+            raise invalid_parameter(f"A budget is an amount of US dollars such as 5 or 0.25, not {str(amount)[:40]!r}.")
+        return cls(scope, Decimal(found[1]), stop)
 
     def standing(self, spent: Decimal) -> Standing:
         """A budget of nothing is over as soon as there is one: it means that nothing may be spent."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lambent.aws.errors import invalid_parameter
 
-_FORM = re.compile(r"(\d{4})-(\d{2})")
+_FORM = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
 
 class Month(NamedTuple):
@@ -23,7 +23,7 @@ class Month(NamedTuple):
         """Raises ApiError."""
         found = _FORM.fullmatch(text)
         if found is None or not 1 <= int(found[2]) <= 12 or not 1970 <= int(found[1]) < 9999:
-            raise invalid_parameter(f"'{text}' is no month; one looks like 2026-11.")
+            raise invalid_parameter(f"'{text[:40]}' is no month; one looks like 2026-11.")
         return cls(int(found[1]), int(found[2]))
 
     @property

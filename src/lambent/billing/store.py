@@ -1,6 +1,7 @@
 """SQL of the ledger: rows are added to what is there, compacted a piece at a time, and summed up."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, TextClause, bindparam, delete, func, literal_column, select, text, true
@@ -116,7 +117,7 @@ def delete_budget(connection: Connection, scope: Scope) -> bool:
 
 def all_budgets(connection: Connection) -> list[Budget]:
     return [
-        Budget.of(Scope(row.account, row.region, row.function), row.amount, stop=bool(row.stop))
+        Budget(Scope(row.account, row.region, row.function), Decimal(row.amount), bool(row.stop))
         for row in connection.execute(select(budgets))
     ]
 

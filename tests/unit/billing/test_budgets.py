@@ -129,13 +129,22 @@ async def test_a_function_is_measured_before_the_free_tier_and_an_account_after_
     assert [spent for _, spent, _ in budgets.of(ACCOUNT)] == [2, 5]
 
 
-@pytest.mark.parametrize("amount", ["", "-1", "much", "NaN", "Infinity", "1e13"])
+@pytest.mark.parametrize(
+    "amount", ["", "-1", "much", "NaN", "Infinity", "1e13", "1e-999999", "0.00000000001", "1_0", "٣", " 5", "9" * 13]
+)
 def test_an_amount_that_is_none_is_refused(amount: str) -> None:
     with pytest.raises(ApiError, match="InvalidParameterValueException"):
         Budget.of(SCOPE, amount)
 
 
-@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "26-1", "2026-1"])
+async def test_the_least_amount_is_there_again_after_a_restart(database: Database) -> None:
+    await Budgets(database, clock_at(), load("")).put(Budget.of(SCOPE, "0.0000000001"))
+    again = Budgets(database, clock_at(), load(""))
+    again.load()
+    assert [budget.amount for budget, _, _ in again.of(ACCOUNT)] == [Decimal("0.0000000001")]
+
+
+@pytest.mark.parametrize("text", ["", "2026", "２０２６-11", "2026-13", "2026-00", "26-1", "2026-1"])
 def test_a_month_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ApiError, match="is no month; one looks like 2026-11"):
         Month.parse(text)
