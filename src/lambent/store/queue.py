@@ -367,6 +367,12 @@ class _Group:
         return numbers
 
 
+def put_in(connection: Connection, new: Sequence[NewMessage]) -> None:
+    """Put messages, of whatever queue, in a transaction of somebody else's."""
+    if new:
+        connection.execute(insert(messages), [_row(each) for each in new])
+
+
 def _row(new: NewMessage) -> dict[str, Any]:
     return {
         "queue": new.queue,

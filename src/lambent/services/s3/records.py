@@ -121,6 +121,8 @@ class Origin:
     """ARN of the caller, or `s3.amazonaws.com` for lifecycle."""
     request_id: str = ""
     source_ip: str = "127.0.0.1"
+    trace_header: str | None = None
+    """Of the request, which its notifications carry on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The kinds of documents that a bucket can have. Versioning, ownership and object lock are in its own row."""
+"""The kinds of documents that a bucket can have. Versioning, ownership and whether it is locked are in its own row."""
 
 from enum import StrEnum
 
@@ -6,19 +6,12 @@ from enum import StrEnum
 class Kind(StrEnum):
     ACCELERATE = "accelerate"
     ACL = "acl"
-    ANALYTICS = "analytics"
     CORS = "cors"
     ENCRYPTION = "encryption"
-    INTELLIGENT_TIERING = "intelligent-tiering"
-    INVENTORY = "inventory"
     LIFECYCLE = "lifecycle"
     LOCK = "object-lock"
-    LOGGING = "logging"
-    METRICS = "metrics"
     NOTIFICATION = "notification"
-    OWNERSHIP = "ownership"
     PAYMENT = "payment"
     POLICY = "policy"
     PUBLIC_ACCESS = "public-access"
     TAGGING = "tagging"
-    WEBSITE = "website"
