@@ -26,7 +26,8 @@ class Caller(Protocol):
 
         `principal` is the ARN of a role or user, or a service principal such as `lambda.amazonaws.com`, which says with
         `source` for which resource it comes. `trace_header` carries on the chain of a call (`X-Amzn-Trace-Id`).
-        Parameters and result are keyed by the members of the model; streaming bodies are `bytes`.
+        Parameters and result are keyed by the members of the model. A streaming body may be given as `bytes` or as an
+        `aws.streams.Upload`; in a result it is a `Download` or `bytes`, and `aws.streams.whole` reads either.
 
         Raises `ApiError` with the code, message and status of the service; NotImplementedException 501 for a service
         or operation that is not built; `PlatformFault` when the service cannot be reached.

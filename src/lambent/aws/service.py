@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from lambent.aws.buckets import Buckets
+
 Parameters = Mapping[str, Any]
 Result = Mapping[str, Any]
 T = TypeVar("T")
@@ -47,6 +49,8 @@ class CallContext(NamedTuple):
     """`X-Amzn-Trace-Id` as sent by the caller."""
     source: Source | None = None
     """Of a call by a service of ours; the identity is the service then."""
+    source_ip: str = ""
+    """Empty for a caller of this process."""
 
 
 class Promised(Generic[T]):
@@ -79,10 +83,14 @@ class Service:
     """`name` is botocore's name of the service; `operations` maps the model's operation names to handlers.
 
     `partial` names, by operation, the members that are refused because their effect does not exist yet. The other
-    operations of a `shared` service are answered by the neighbour.
+    operations of a `shared` service are answered by the neighbour. The payload of the operations that `streamed` names
+    is an `aws.streams.Upload`, read by the handler; a result's payload may be a `FileRange` or an async iterator.
     """
 
     name: str
     operations: Operations
     partial: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shared: bool = False
+    streamed: frozenset[str] = frozenset()
+    buckets: Buckets | None = None
+    """Of S3 alone."""

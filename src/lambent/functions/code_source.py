@@ -9,6 +9,7 @@ from typing import Final
 
 from lambent.aws.caller import Caller
 from lambent.aws.errors import ApiError, invalid_parameter, not_built
+from lambent.aws.streams import whole
 from lambent.functions.archive import too_large
 from lambent.functions.ports import S3Object
 from lambent.functions.quotas import Quotas
@@ -49,7 +50,7 @@ class S3Code:
                     if error.code == "InvalidRange":
                         break
                     raise _refused(error, found) from error
-                body: bytes = reply.get("Body") or b""
+                body = await whole(reply.get("Body"))
                 total = str(reply.get("ContentRange", "")).rpartition("/")[2]
                 size += len(body)
                 if size > limit or (total.isdecimal() and int(total) > limit):

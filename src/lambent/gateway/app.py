@@ -7,6 +7,7 @@ client is gone.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from botocore.model import OperationModel
@@ -16,10 +17,10 @@ from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
 from lambent.aws.models import signed_as
 from lambent.aws.outside import REQUEST_BYTES, Outside, UnknownService
 from lambent.aws.service import CallContext, Service
-from lambent.core.clock import SystemClock
+from lambent.core.clock import Clock, SystemClock
 from lambent.core.ids import request_id as new_request_id
 from lambent.gateway.authenticate import Authenticator, Unchecked
-from lambent.gateway.body import BodyReader, Budget, Disconnected, Receive, TooLarge
+from lambent.gateway.body import READER, BodyReader, Budget, Disconnected, Receive, TooLarge
 from lambent.gateway.direct import direct_way
 from lambent.gateway.dispatch import Api, Apis, answered
 from lambent.gateway.elsewhere import Elsewhere, passed_on
@@ -53,12 +54,14 @@ class Gateway:
         urls: UrlRoute | None = None,
         elsewhere: Elsewhere | None = None,
         keys: KnownKeys | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`routes`: handlers of other paths, on public listeners alone; one that ends in a slash takes all below.
         `urls`: function URLs, on public listeners alone."""
-        self.apis = Apis(services)
+        clock = clock or SystemClock()
+        self.apis = Apis(services, partial(_api, clock))
         self.elsewhere = elsewhere or Elsewhere()
-        self.keys = keys or KnownKeys(SystemClock())
+        self.keys = keys or KnownKeys(clock)
         self.routes = routes or {}
         self.budget = Budget()
         self.sandbox_budget = Budget(SANDBOX_BODIES_BYTES)
@@ -75,6 +78,15 @@ class Gateway:
         """For a listener inside a sandbox: AWS APIs only."""
         budget = Budget(ENVIRONMENT_BODIES_BYTES, part_of=self.sandbox_budget)
         return Front(self.apis, self.elsewhere, authenticator, HostRule(), {}, budget)
+
+
+def _api(clock: Clock, service: Service) -> Api:
+    if service.name != "s3":
+        return Api(service)
+    # Here, since a server that nobody asks for S3 needs none of it.
+    from lambent.gateway.s3.api import S3Api
+
+    return S3Api(service, clock)
 
 
 class Front:
@@ -105,6 +117,7 @@ class Front:
         headers = headers_of(scope["headers"])
         request_id = adopted_id(headers) or new_request_id()
         body = BodyReader(receive, headers, self._budget)
+        scope.setdefault("state", {})[READER] = body
         head = HttpRequest(
             scope["method"],
             scope["raw_path"].decode("latin-1"),
@@ -113,6 +126,7 @@ class Front:
             b"",
             f"{scope['scheme']}://{headers.get('host', '')}",
             (scope.get("client") or ("", 0))[0],
+            request_id,
         )
         try:
             response = await answered(None, head, self._answer(head, request_id, body), request_id)
@@ -145,6 +159,8 @@ class Front:
         api = api or self._apis.by_signing_name(credential.service)
         if api is None:
             return await self._neighbour(credential, head, body)
+        if api.own_way is not None:
+            return await answered(api, head, api.own_way(head, body, self._authenticator), request_id)
         api = api.spoken_by(head)
         return await answered(api, head, self._operation(api, credential, head, request_id, body), request_id)
 

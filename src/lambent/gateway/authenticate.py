@@ -25,6 +25,13 @@ class Authenticator(Protocol):
         """Raises `ApiError` 403."""
         ...
 
+    def identify(self, access_key_id: str) -> tuple[Identity, Secret | None]:
+        """Whose key it is and, where that is known, what its owner signs with; for who verifies by rules of its own.
+
+        Raises `ApiError` 403 for who may not come here.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
@@ -34,6 +41,9 @@ class Unchecked:
 
     def authenticate(self, request: HttpRequest, credential: Credential) -> Identity:
         return self.keys.identity(credential.access_key_id)
+
+    def identify(self, access_key_id: str) -> tuple[Identity, Secret | None]:
+        return _known(self.keys, access_key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,9 @@ class CheckedWhereKnown:
             _verify(request, known.secret, self.clock)
         return self.keys.identity(credential.access_key_id)
 
+    def identify(self, access_key_id: str) -> tuple[Identity, Secret | None]:
+        return _known(self.keys, access_key_id)
+
 
 @dataclass(frozen=True, slots=True)
 class OneSession:
@@ -59,15 +72,25 @@ class OneSession:
     clock: Clock
 
     def authenticate(self, request: HttpRequest, credential: Credential) -> Identity:
+        identity, secret = self.identify(credential.access_key_id)
+        assert secret is not None
+        _verify(request, secret, self.clock)
+        return identity
+
+    def identify(self, access_key_id: str) -> tuple[Identity, Secret | None]:
         own = self.session
-        if hmac.compare_digest(credential.access_key_id.encode(), own.access_key_id.encode()):
-            _verify(request, Secret(own.secret_access_key, own.session_token), self.clock)
-            return Identity(own.account, caller_arn(own), own.access_key_id)
-        derived = self.keys.find(credential.access_key_id)
+        if hmac.compare_digest(access_key_id.encode(), own.access_key_id.encode()):
+            secret = Secret(own.secret_access_key, own.session_token)
+            return Identity(own.account, caller_arn(own), own.access_key_id), secret
+        derived = self.keys.find(access_key_id)
         if derived is None or derived.secret is None or derived.origin != own.access_key_id:
             raise sigv4.unknown_token()
-        _verify(request, derived.secret, self.clock)
-        return self.keys.identity(credential.access_key_id)
+        return self.keys.identity(access_key_id), derived.secret
+
+
+def _known(keys: KnownKeys, access_key_id: str) -> tuple[Identity, Secret | None]:
+    known = keys.find(access_key_id)
+    return keys.identity(access_key_id), None if known is None else known.secret
 
 
 def _verify(request: HttpRequest, secret: Secret, clock: Clock) -> None:

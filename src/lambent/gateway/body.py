@@ -1,11 +1,18 @@
-"""Reading a request's body: bounded per operation and over all requests together, refused as early as it can be."""
+"""Reading a request's body: bounded per operation and over all requests together, refused as early as it can be.
 
+Or piece by piece, when somebody takes it as it comes: then memory has the bound of the connection's own buffer.
+"""
+
+import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError
+from lambent.aws.streams import CHUNK_BYTES
 
+READER: Final = "lambent.body"
+"""Key of a request's `BodyReader` in the state of its ASGI scope: the connection asks it who is slow."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 ALL_BODIES_BYTES: Final = 512 * 1024 * 1024
@@ -14,6 +21,9 @@ SMALL_BYTES: Final = 65_536
 DISCARDED_TO_KEEP_BYTES: Final = 1_048_576
 DISCARDED_BYTES: Final = 256 * 1024 * 1024
 """What is read and thrown away so that a client which sends first and reads then gets to see the refusal."""
+
+QUIET_S: Final = 30.0
+"""How long a body that is read piece by piece may stand still. Its whole time has no limit: 5 GB take their time."""
 
 
 class Disconnected(Exception):
@@ -70,6 +80,8 @@ class BodyReader:
         self.awaits_continue = headers.get("expect", "").lower() == "100-continue"
         self.held_bytes = 0
         self.complete = False
+        self.streaming = False
+        """Somebody reads it piece by piece, and sees to it that it does not stand still."""
 
     @property
     def worth_reading(self) -> bool:
@@ -95,6 +107,31 @@ class BodyReader:
                 raise TooLarge(None)
             self._hold(size - SMALL_BYTES - self.held_bytes)
         return whole.getvalue()
+
+    async def pieces(self, quiet_s: float = QUIET_S) -> AsyncIterator[bytes]:
+        """The body as it comes; the client waits while nobody asks for more.
+
+        Raises `Disconnected`, and `TimeoutError` when nothing comes for `quiet_s`.
+        """
+        self.streaming = True
+        try:
+            while not self.complete:
+                async with asyncio.timeout(quiet_s):
+                    message = await self._next()
+                piece: bytes = message["body"]
+                for start in range(0, len(piece), CHUNK_BYTES):
+                    yield piece[start : start + CHUNK_BYTES] if len(piece) > CHUNK_BYTES else piece
+        finally:
+            self.streaming = False
+
+    @property
+    def announced(self) -> int | None:
+        """Its length on the wire, where its client has said it."""
+        return None if self._chunked else self._announced
+
+    @property
+    def is_absent(self) -> bool:
+        return not self._chunked and self._announced is None
 
     async def discard(self) -> bool:
         """Read what is left and throw it away; False when it was too much."""

@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lambent.gateway.body import READER
 from lambent.gateway.direct import DirectReply, DirectWay
 from lambent.gateway.exchange import Exchange
 from lambent.gateway.http import HttpResponse
@@ -345,10 +346,15 @@ class Connection(HttpToolsProtocol):
             # A head behind a request that is still being answered has time.
             if not answering and now - self._since > self._limits.header_s:
                 self._refuse(408, "The request headers took too long.")
-        elif not self.pipeline:
+        elif not self.pipeline and not self._is_streamed():
             allowed = self._limits.body_s + self._message_bytes / self._limits.body_bytes_per_s
             if now - self._since > allowed:
                 self._refuse(408, "The request body took too long.")
+
+    def _is_streamed(self) -> bool:
+        """Whether the body is read piece by piece: its reader limits the time of each, and we may be the slow ones."""
+        reader = None if self.cycle is None else self.cycle.scope["state"].get(READER)
+        return reader is not None and reader.streaming
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer as far as the state of the connection lets us, and end it."""

@@ -16,8 +16,10 @@ from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, metadata, service_model
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Service
+from lambent.aws.streams import Upload, for_caller
 from lambent.aws.validation import failures
-from lambent.gateway.body import Disconnected
+from lambent.gateway.authenticate import Authenticator
+from lambent.gateway.body import BodyReader, Disconnected
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.invoke import InvokeShortWay
 from lambent.gateway.protocols import RestJson, WireProtocol, eventstream, protocol_of
@@ -30,6 +32,8 @@ from lambent.gateway.route import FormRouter, Match, Router, router_of
 from lambent.gateway.sigv4 import signing_name
 
 logger = logging.getLogger(__name__)
+
+OwnWay = Callable[[HttpRequest, BodyReader, Authenticator], Awaitable[HttpResponse]]
 
 _FAILED: Final = "A request failed"
 
@@ -50,6 +54,8 @@ class Api:
         self.signing_name: str = self.model.signing_name
         self.target_prefix: str | None = self.model.metadata.get("targetPrefix")
         self._older: Api | None = None
+        self.own_way: OwnWay | None = None
+        """From the head of a request to its reply, for a service that needs another way there."""
         self._streams: dict[str, str | None] = {}
         self._short_way = InvokeShortWay(self.model) if service.name == "lambda" else None
         unknown = set(service.operations) - set(self.model.operation_names)
@@ -79,8 +85,10 @@ class Api:
         """The size that a request of this operation may have: what carries a blob may carry a zip file."""
         return CODE_REQUEST_BYTES if _carries_blob(operation.input_shape) else PLAIN_REQUEST_BYTES
 
-    async def call(self, context: CallContext, match: Match, request: HttpRequest) -> HttpResponse:
-        """Raises `ApiError`, and whatever the handler raises."""
+    async def call(
+        self, context: CallContext, match: Match, request: HttpRequest, upload: Upload | None = None
+    ) -> HttpResponse:
+        """`upload`: the payload of a streamed operation. Raises `ApiError`, and whatever the handler raises."""
         operation = match.operation
         handler = self._handler(operation)
         if match.parameters is not None:
@@ -90,6 +98,8 @@ class Api:
             parameters = await asyncio.to_thread(parse, operation, request, match.labels)
         else:
             parameters = parse(operation, request, match.labels)
+        if upload is not None:
+            parameters[operation.input_shape.serialization["payload"]] = upload
         self._check(operation, parameters)
         return self._serialised(context, operation, await handler(context, parameters))
 
@@ -121,8 +131,17 @@ class Api:
         operation = self.model.operation_model(operation_name)
         handler = self._handler(operation)
         self._check(operation, parameters)
+        if operation_name in self.service.streamed:
+            payload = operation.input_shape.serialization["payload"]
+            content = parameters.get(payload) or b""
+            parameters = {**parameters, payload: Upload.of(content) if isinstance(content, bytes) else content}
         result = await handler(context, parameters)
-        return {name: value for name, value in result.items() if name != RESPONSE_HEADERS and value is not None}
+        return {
+            name: for_caller(value) for name, value in result.items() if name != RESPONSE_HEADERS and value is not None
+        }
+
+    def error_reply(self, request: HttpRequest, error: ApiError, request_id: str = "") -> HttpResponse:
+        return self.protocol.serialise_error(self.model, in_words_of(self.protocol, error), request_id)
 
     def _handler(self, operation: OperationModel) -> Handler:
         handler = self.service.operations.get(operation.name)
@@ -227,7 +246,7 @@ def _error_reply(api: Api | None, request: HttpRequest, error: ApiError, request
     if api is None:
         protocol = spoken_in(request, signing_name(request))
         return protocol.serialise_error(None, in_words_of(protocol, error), request_id)
-    return api.protocol.serialise_error(api.model, in_words_of(api.protocol, error), request_id)
+    return api.error_reply(request, error, request_id)
 
 
 class Apis:
@@ -236,8 +255,9 @@ class Apis:
     What is made from a model is made at the first call of its service: a server that nobody asks for it has none.
     """
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
+    def __init__(self, services: Mapping[str, Service], make: Callable[[Service], Api] = Api) -> None:
         self._services = services
+        self._make = make
         self._made: dict[str, Api] = {}
         self._by_target: dict[str, str] = {}
         self._by_signing_name: dict[str, str] = {}
@@ -262,5 +282,5 @@ class Apis:
             return None
         found = self._made.get(name)
         if found is None:
-            found = self._made[name] = Api(self._services[name])
+            found = self._made[name] = self._make(self._services[name])
         return found

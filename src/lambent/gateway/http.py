@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+from lambent.aws.streams import FileRange
+
 Headers = Mapping[str, str]
 RawHeaders = Iterable[tuple[bytes, bytes]]
 """As on the wire, names in lower case."""
@@ -24,14 +26,16 @@ class HttpRequest(NamedTuple):
     base_url: str
     """Scheme, host and port by which the client reached us; no trailing slash."""
     source_ip: str = ""
+    request_id: str = ""
 
 
 class HttpResponse(NamedTuple):
     status: int
     headers: Sequence[tuple[str, str]] = ()
-    body: bytes | Path | AsyncIterator[bytes] = b""
-    """Bytes, a file that is streamed from the disk, or what comes while the reply is sent: empty bytes let the head
-    leave at once. It is closed when the client is gone, and raises `CutOff` when there is no way to go on."""
+    body: bytes | Path | FileRange | AsyncIterator[bytes] = b""
+    """Bytes, a file or a part of one that is streamed from the disk, or what comes while the reply is sent: empty
+    bytes let the head leave at once. It is closed when the client is gone, and raises `CutOff` when there is no way to
+    go on."""
 
 
 @runtime_checkable

@@ -1,12 +1,15 @@
 """Sending a reply over ASGI: bytes, a file or a stream, and what happens to a request body that nobody has read."""
 
 import asyncio
+import errno
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from lambent.aws.errors import CutOff
+from lambent.aws.streams import FileRange
 from lambent.gateway.body import BodyReader
 from lambent.gateway.exchange import CUT_OFF
 from lambent.gateway.http import HttpResponse, closed
@@ -20,8 +23,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 async def respond(send: Send, response: HttpResponse, request_id: str, body: BodyReader) -> None:
     """Raises `Disconnected` when the client goes away before the end."""
-    if not body.complete and body.worth_reading:
+    # Who waits to be told to send its body is told the answer instead.
+    if not body.complete and body.worth_reading and not body.awaits_continue:
         await body.discard()
+    if isinstance(response.body, FileRange):
+        await _respond_range(send, response, response.body, request_id)
+        return
     if isinstance(response.body, Path):
         await _respond_file(send, response, response.body, request_id)
         return
@@ -103,6 +110,38 @@ async def _respond_file(send: Send, response: HttpResponse, path: Path, request_
             left = left - len(chunk) if chunk else 0
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _respond_range(send: Send, response: HttpResponse, source: FileRange, request_id: str) -> None:
+    """A range of an open file is there; of one that is gone the connection ends, since its length has been told."""
+    with await source.taken() as file:
+        headers = _headers(response, request_id)
+        if not any(name.lower() == "content-length" for name, _ in response.headers):
+            headers.append((b"content-length", b"%d" % source.length))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        descriptor, offset, left = file.fileno(), source.offset, source.length
+        while left > 0:
+            size = min(FILE_CHUNK_BYTES, left)
+            chunk = _read_from_memory(descriptor, size, offset)
+            if chunk is None:
+                chunk = await asyncio.to_thread(os.pread, descriptor, size, offset)
+            offset += len(chunk)
+            left = left - len(chunk) if chunk else 0
+            await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+        if source.length == 0:
+            await send({"type": "http.response.body", "body": b""})
+
+
+def _read_from_memory(descriptor: int, size: int, offset: int) -> bytes | None:
+    """What the page cache has of it, without waiting for the disk; None when it has nothing."""
+    buffer = bytearray(size)
+    try:
+        count = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS):
+            return None
+        raise
+    return bytes(buffer) if count == size else bytes(memoryview(buffer)[:count])
 
 
 def _open(path: Path) -> tuple[BinaryIO, int]:

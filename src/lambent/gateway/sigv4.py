@@ -1,7 +1,7 @@
 """Signature Version 4: read what a request claims, and verify it against a secret.
 
-Pure: no state, no clock. Covers the Authorization header and presigned queries. Of S3's chunked uploads the signature
-of the headers is verified, those of the chunks are not.
+Pure: no state, no clock. Covers the Authorization header and presigned queries. What S3 signs otherwise, its chunks
+and its words are in `s3`.
 """
 
 import functools
@@ -187,7 +187,8 @@ def signing_key(secret_access_key: str, date: str, region: str, service: str) ->
     return key
 
 
-def canonical_request(request: HttpRequest, signature: Signature) -> str:
+def canonical_request(request: HttpRequest, signature: Signature, payload_hash: str | None = None) -> str:
+    """`payload_hash`: as it was signed, of a body that is not here yet."""
     headers = request.headers
     lines = [f"{name}:{_BLANKS.sub(' ', headers.get(name, '').strip())}\n" for name in signature.signed_headers]
     return "\n".join(
@@ -197,7 +198,7 @@ def canonical_request(request: HttpRequest, signature: Signature) -> str:
             _canonical_query(request.query),
             "".join(lines),
             ";".join(signature.signed_headers),
-            _payload_hash(request),
+            _payload_hash(request) if payload_hash is None else payload_hash,
         )
     )
 

@@ -6,7 +6,8 @@
        |- RestJson               rest_json.py   path, query and headers carry members; the rest is JSON
        |- Json                   json.py        everything is one JSON object; X-Amz-Target names the operation
        |- Query                  query.py       a form, whose Action names the operation; XML back
-       `- (rest_xml, cbor join here as siblings, one file each)
+       |- RestXml               rest_xml.py    as RestJson, with XML; what S3 does otherwise is in quirks.s3
+       `- (cbor joins here as a sibling)
 
 `eventstream` makes the frames of replies that are streams of events, for each of them;
 `shapes` knows where members travel and how scalars look as text; `json_body` turns JSON into values of a shape;
@@ -55,4 +56,10 @@ def protocol_of(model: ServiceModel) -> WireProtocol:
         return Json(model.metadata.get("jsonVersion", "1.0"))
     if name == "query":
         return Query()
+    if name == "rest-xml":
+        # Here, since a server that nobody asks for S3 needs no XML.
+        from lambent.gateway.protocols.rest_xml import RestXml
+        from lambent.gateway.quirks.s3 import DIALECT
+
+        return RestXml(DIALECT) if model.service_name == "s3" else RestXml()
     raise LookupError(f"the protocol {name} of {model.service_name} is not built")

@@ -1,0 +1,169 @@
+"""S3 as the gateway serves it: from the head of a request to its reply, with what no other service of AWS has.
+
+Addresses in hosts and paths, four ways to sign, bodies that are read while they come, and errors with two ids. What
+an operation does is the service's; what is decided here needs no more of it than `aws.buckets`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from botocore.model import OperationModel
+
+from lambent.aws.errors import ApiError
+from lambent.aws.limits import PLAIN_REQUEST_BYTES
+from lambent.aws.s3_ids import host_id
+from lambent.aws.s3_ids import request_id as s3_request_id
+from lambent.aws.service import CallContext, Parameters, Service
+from lambent.aws.streams import Upload
+from lambent.aws.validation import failures
+from lambent.core.clock import Clock
+from lambent.gateway.authenticate import Authenticator
+from lambent.gateway.body import BodyReader
+from lambent.gateway.dispatch import Api
+from lambent.gateway.hosts import NO_SCRIPT_OF_OURS
+from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.protocols import xml_body
+from lambent.gateway.protocols.rest_xml import CONTENT_TYPE, error_of
+from lambent.gateway.quirks import s3 as quirks
+from lambent.gateway.s3 import payload
+from lambent.gateway.s3.addressing import Address, address_of
+from lambent.gateway.s3.routes import S3Routes
+from lambent.gateway.s3.signatures import Signed, signed
+
+logger = logging.getLogger(__name__)
+
+ReadBody = Callable[[BodyReader, int, str], Awaitable[bytes]]
+
+SERVER: Final = ("Server", "AmazonS3")
+_ACCOUNT_DIGITS: Final = 12
+
+
+class S3Api(Api):
+    def __init__(self, service: Service, clock: Clock) -> None:
+        super().__init__(service)
+        self._routes = S3Routes(self.model)
+        self._buckets = service.buckets
+        self._clock = clock
+        self.own_way = self.serve
+
+    async def serve(self, head: HttpRequest, body: BodyReader, authenticator: Authenticator) -> HttpResponse:
+        """Raises `Disconnected`, and what is a bug."""
+        ids = _ids(head)
+        try:
+            response = await self._answer(head, body, authenticator)
+        except ApiError as error:
+            return self.error_reply(head, error)
+        return response._replace(headers=(*response.headers, *ids, NO_SCRIPT_OF_OURS, SERVER))
+
+    async def _answer(self, head: HttpRequest, body: BodyReader, authenticator: Authenticator) -> HttpResponse:
+        address = address_of(head.headers.get("host", ""), head.path)
+        signer = signed(head, address, authenticator, self._clock.now())
+        head = head._replace(headers=signer.headers)
+        match = self._routes.match(head.method, address, head.query, head.headers)
+        await self._check_owner(address, head.headers)
+        context = CallContext(
+            account=signer.identity.account,
+            region=signer.region,
+            request_id=s3_request_id(head.request_id),
+            identity=signer.identity,
+            base_url=head.base_url,
+            trace_header=head.headers.get("x-amzn-trace-id"),
+            source_ip=head.source_ip,
+        )
+        name = match.operation.name
+        if name in self.service.streamed:
+            upload = payload.upload_of(name, head.headers, body, signer.chunks)
+            return await self.call(context, match, _of_content(head, upload), upload)
+        request = head._replace(body=await self._read(match.operation, head, body, signer))
+        return await self.call(context, match, request)
+
+    async def _read(self, operation: OperationModel, head: HttpRequest, body: BodyReader, signer: Signed) -> bytes:
+        if head.method in ("GET", "HEAD", "DELETE"):
+            # A body is read past, whatever it is.
+            return b""
+        if payload.is_chunked(head.headers):
+            upload = payload.upload_of(operation.name, head.headers, body, signer.chunks)
+            content = b""
+            async for chunk in upload:
+                content += chunk
+                if len(content) > PLAIN_REQUEST_BYTES:
+                    raise quirks.malformed_xml()
+            return content
+        if (body.announced or 0) > PLAIN_REQUEST_BYTES:
+            raise quirks.malformed_xml()
+        content = await body.read(PLAIN_REQUEST_BYTES)
+        if operation.http_checksum or "content-md5" in head.headers:
+            await payload.checked(operation.name, head.headers, content)
+        return content
+
+    async def _check_owner(self, address: Address, headers: Mapping[str, str]) -> None:
+        expected = headers.get("x-amz-expected-bucket-owner")
+        if expected is None or address.bucket is None:
+            return
+        if not (len(expected) == _ACCOUNT_DIGITS and expected.isascii() and expected.isdigit()):
+            text = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]"
+            raise ApiError("InvalidBucketOwnerAWSAccountID", text, status=400)
+        facts = None if self._buckets is None else await self._buckets.facts(address.bucket)
+        if facts is not None and facts.account != expected:
+            raise ApiError("AccessDenied", "Access Denied", status=403)
+
+    def _check(self, operation: OperationModel, parameters: Parameters) -> None:
+        shape = operation.input_shape
+        member = None if shape is None else shape.serialization.get("payload")
+        for failure in failures(shape, parameters):
+            error = quirks.refusal(operation.name, failure, member)
+            if error is not None:
+                raise error
+
+    def error_reply(self, request: HttpRequest, error: ApiError, request_id: str = "") -> HttpResponse:
+        error = _in_words_of_s3(error)
+        ids = _ids(request)
+        more = (("RequestId", ids[0][1]), ("HostId", ids[1][1]))
+        status, content = error_of(self.model, error, *more)
+        # A HEAD has a status alone.
+        silent = request.method == "HEAD" or status == 304
+        body = b"" if silent else xml_body.document("Error", "", content)
+        headers = (CONTENT_TYPE, *error.headers.items(), *ids, SERVER)
+        return HttpResponse(status, headers, body)
+
+
+def _of_content(head: HttpRequest, upload: Upload) -> HttpRequest:
+    """As if the content had come without any encoding for the way."""
+    headers = {**head.headers, "content-length": str(upload.length_bytes)}
+    encodings = [part.strip() for part in headers.get("content-encoding", "").split(",")]
+    kept = [part for part in encodings if part and part != "aws-chunked"]
+    if kept:
+        headers["content-encoding"] = ",".join(kept)
+    else:
+        headers.pop("content-encoding", None)
+    return head._replace(headers=headers, body=b"")
+
+
+def _ids(head: HttpRequest) -> tuple[tuple[str, str], tuple[str, str]]:
+    found = s3_request_id(head.request_id)
+    return ("x-amz-request-id", found), ("x-amz-id-2", host_id(found))
+
+
+_WORDS: Final[Mapping[str, tuple[str, str, int]]] = {
+    "ServiceException": ("InternalError", "We encountered an internal error. Please try again.", 500),
+    "MissingAuthenticationTokenException": ("AccessDenied", "Access Denied", 403),
+    "AccessDeniedException": ("AccessDenied", "Access Denied", 403),
+    "ExpiredTokenException": ("ExpiredToken", "The provided token has expired.", 400),
+    "UnrecognizedClientException": (
+        "InvalidAccessKeyId",
+        "The AWS Access Key Id you provided does not exist in our records.",
+        403,
+    ),
+    "NotImplementedException": ("NotImplemented", "", 501),
+    "ServiceUnavailableException": ("ServiceUnavailable", "", 503),
+}
+"""What parts that know no service say, and what S3 says for it; without a text its own is kept."""
+
+
+def _in_words_of_s3(error: ApiError) -> ApiError:
+    words = _WORDS.get(error.code)
+    if words is None:
+        return error
+    code, text, status = words
+    return ApiError(code, text or error.message, status=status, members=error.members, headers=error.headers)
