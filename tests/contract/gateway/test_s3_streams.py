@@ -173,7 +173,7 @@ async def test_a_client_that_goes_away_in_the_middle_leaves_nothing(port: int, s
 async def test_callers_of_this_process_give_bytes_and_read_a_download(s3: SmallS3) -> None:
     caller = InProcessCaller(Elsewhere())
     caller.apis = Gateway({"s3": s3.service()}).apis
-    who = {"account": OWNER, "region": "us-east-1", "principal": "p"}
+    who: Any = {"account": OWNER, "region": "us-east-1", "principal": "p"}
     parameters: dict[str, Any] = {"Bucket": "photos", "Key": "k", "Body": b"bytes"}
     await caller.call("s3", "PutObject", parameters, **who)
     parameters["Body"] = Upload.of(b"more")

@@ -59,7 +59,7 @@ def protocol_of(model: ServiceModel) -> WireProtocol:
     if name == "rest-xml":
         # Here, since a server that nobody asks for S3 needs no XML.
         from lambent.gateway.protocols.rest_xml import RestXml
-        from lambent.gateway.quirks.s3 import DIALECT
+        from lambent.gateway.quirks.s3 import HABITS
 
-        return RestXml(DIALECT) if model.service_name == "s3" else RestXml()
+        return RestXml(HABITS) if model.service_name == "s3" else RestXml()
     raise LookupError(f"the protocol {name} of {model.service_name} is not built")

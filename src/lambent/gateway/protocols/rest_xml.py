@@ -1,6 +1,6 @@
 """rest-xml: path, query and headers carry the members that the model binds there; the body carries the rest, as XML.
 
-What S3 does otherwise than its model says comes in a `Dialect`, from `quirks.s3`: names of roots, orders, statuses.
+What S3 does otherwise than its model says comes in a `Habits`, from `quirks.s3`: names of roots, orders, statuses.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ FIELDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class Habits:
     roots: Mapping[str, str] = field(default_factory=dict)
     """Of replies, by operation, where it is not the shape's name."""
     first: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -43,12 +43,12 @@ class Dialect:
     header_to_text: Callable[[str], str] = str
 
 
-PLAIN: Final = Dialect()
+PLAIN: Final = Habits()
 
 
 class RestXml:
-    def __init__(self, dialect: Dialect = PLAIN) -> None:
-        self._dialect = dialect
+    def __init__(self, habits: Habits = PLAIN) -> None:
+        self._habits = habits
 
     def parse(self, operation: OperationModel, request: HttpRequest, labels: Mapping[str, str]) -> dict[str, Any]:
         shape = operation.input_shape
@@ -71,8 +71,8 @@ class RestXml:
         return {name: found[name] for name in shape.members if name in found}
 
     def serialise(self, operation: OperationModel, result: Mapping[str, Any], request_id: str = "") -> HttpResponse:
-        dialect, shape, name = self._dialect, operation.output_shape, operation.name
-        status: int = dialect.statuses.get(name) or operation.http.get("responseCode", 200)
+        habits, shape, name = self._habits, operation.output_shape, operation.name
+        status: int = habits.statuses.get(name) or operation.http.get("responseCode", 200)
         if shape is None:
             return HttpResponse(status, ())
         places = bindings(shape)
@@ -91,7 +91,7 @@ class RestXml:
                 headers.append((places.wire_names[member_name], _header_text(member, value)))
             elif member_name in places.header_prefix:
                 prefix = places.wire_names[member_name]
-                headers.extend((prefix + key, dialect.header_to_text(text)) for key, text in value.items())
+                headers.extend((prefix + key, habits.header_to_text(text)) for key, text in value.items())
             else:
                 inside[member_name] = value
         if places.payload is not None:
@@ -109,13 +109,13 @@ class RestXml:
         return HttpResponse(status, (CONTENT_TYPE, *error.headers.items()), xml_body.document("Error", "", content))
 
     def _document(self, operation: OperationModel, shape: StructureShape, value: Mapping[str, Any]) -> bytes:
-        dialect, name = self._dialect, operation.name
-        bare = dialect.bare.get(name)
+        habits, name = self._habits, operation.name
+        bare = habits.bare.get(name)
         space = _namespace(operation.service_model)
         if bare is not None:
             return xml_body.document(bare, space, xml_body.escaped(value.get(bare) or ""))
-        root = dialect.roots.get(name) or shape.serialization.get("name") or shape.name
-        ordered = {member: value[member] for member in _order(shape, dialect.first.get(name, ())) if member in value}
+        root = habits.roots.get(name) or shape.serialization.get("name") or shape.name
+        ordered = {member: value[member] for member in _order(shape, habits.first.get(name, ())) if member in value}
         return xml_body.document(root, space, "".join(xml_body.members_xml(shape, ordered)))
 
     def _query(self, places: Bindings, query: str) -> dict[str, Any]:
@@ -147,20 +147,20 @@ class RestXml:
                 self._scalar(found, name, wire, member, text, "rfc822")
         for name in places.header_prefix:
             prefix = places.wire_names[name].lower()
-            read = self._dialect.header_from_text
+            read = self._habits.header_from_text
             taken = {key[len(prefix) :]: read(text) for key, text in headers.items() if key.startswith(prefix)}
             if taken:
                 found[name] = taken
         return found
 
     def _scalar(self, found: dict[str, Any], name: str, wire: str, shape: Shape, text: str, timestamps: str) -> None:
-        if shape.name in self._dialect.as_text:
+        if shape.name in self._habits.as_text:
             found[name] = text
             return
         try:
             found[name] = scalar_from_text(shape, text, timestamps=timestamps)
         except ApiError as error:
-            refusal = self._dialect.bad_argument(wire, text, error)
+            refusal = self._habits.bad_argument(wire, text, error)
             if refusal is not None:
                 raise refusal from error
 
@@ -172,13 +172,13 @@ class RestXml:
         try:
             return body.decode() if body else None
         except UnicodeDecodeError as error:
-            raise self._dialect.malformed("no UTF-8") from error
+            raise self._habits.malformed("no UTF-8") from error
 
     def _structure(self, shape: StructureShape, body: bytes) -> dict[str, Any]:
         try:
             return xml_body.structure_of(shape, xml_body.read(body))
         except (Malformed, ApiError) as error:
-            raise self._dialect.malformed(str(error)) from error
+            raise self._habits.malformed(str(error)) from error
 
 
 def error_of(model: ServiceModel | None, error: ApiError, *more: tuple[str, str]) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from lambent.aws.errors import ApiError
 from lambent.aws.validation import Failure
-from lambent.gateway.protocols.rest_xml import Dialect
+from lambent.gateway.protocols.rest_xml import Habits
 
 MALFORMED_XML: Final = "The XML you provided was not well-formed or did not validate against our published schema"
 ROOTS: Final = {
@@ -103,7 +103,7 @@ def refusal(operation: str, failure: Failure, payload: str | None) -> ApiError |
     return malformed_xml()
 
 
-DIALECT: Final = Dialect(
+HABITS: Final = Habits(
     roots=ROOTS,
     first=FIRST,
     statuses=STATUSES,
