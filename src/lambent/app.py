@@ -159,6 +159,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         for endpoint in elsewhere.redirects.values():
             stack.push_async_callback(endpoint.close)
         caller = InProcessCaller(elsewhere)
+        neighbours.caller = caller
 
         ec2 = Ec2(caller)
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.

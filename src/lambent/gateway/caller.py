@@ -4,6 +4,7 @@ Nothing of HTTP happens for a service of ours: the same validation, the same han
 service botocore writes the request and reads the reply, as it would in a client.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from botocore.model import OperationModel
@@ -59,18 +60,27 @@ class InProcessCaller:
         outside = outside or self._elsewhere.neighbour
         if outside is None:
             raise not_built(operation, f"The service {service}")
-        return await _call_outside(outside, described, parameters, account=account, region=region)
+        return await _call_outside(outside, described, parameters, trace_header, account=account, region=region)
 
 
 async def _call_outside(
-    outside: Outside, operation: OperationModel, parameters: Parameters, *, account: str, region: str
+    outside: Outside,
+    operation: OperationModel,
+    parameters: Parameters,
+    trace_header: str | None,
+    *,
+    account: str,
+    region: str,
 ) -> Result:
     # Here and not above: botocore's writers and readers take 3 MB, and a server that calls nobody needs none.
     from lambent.gateway import foreign
 
     model = operation.service_model
+    request = foreign.request(operation, parameters, account=account, region=region)
+    if trace_header is not None:
+        request = replace(request, headers={**request.headers, "x-amzn-trace-id": trace_header})
     try:
-        reply = await outside.forward(foreign.request(operation, parameters, account=account, region=region))
+        reply = await outside.forward(request)
     except UnknownService as error:
         raise not_built(operation.name, f"The service {model.service_name}") from error
     except ApiError as error:

@@ -202,6 +202,7 @@ class Deliveries:
             account=target.account or delivery.account,
             region=target.region or delivery.region,
             principal=delivery.role,
+            trace_header=delivery.trace_header,
         )
 
 

@@ -23,6 +23,7 @@ from lambent.services.sts.service import StsService
 from lambent.store.database import Database
 from lambent.store.vault import CARRIED_AS, Vault
 from lambent.testing.manual_clock import ManualClock
+from lambent.testing.scripted_caller import ScriptedCaller
 from lambent.testing.served import http_client
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ class World:
     port: int
     neighbours: Neighbours
     caller: InProcessCaller
+    delivered: ScriptedCaller
+    """What moto's services deliver to queues and functions."""
     clock: ManualClock
     root: Path
 
@@ -64,6 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         neighbours = Neighbours(scratch, IamOverRestarts(database, clock, keys))
         neighbours.load()
         elsewhere = Elsewhere(neighbours)
+        neighbours.caller = delivered = ScriptedCaller()
         caller = InProcessCaller(elsewhere)
         sts = StsService(database, clock, keys, caller, b"of this test")
         sts.load()
@@ -76,7 +80,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         server = HttpServer()
         listener = await server.listen(gateway.public(), "127.0.0.1", 0)
         stop = asyncio.Event()
-        started.append(World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller, clock, scratch))
+        started.append(
+            World(asyncio.get_running_loop(), stop, listener.port, neighbours, caller, delivered, clock, scratch)
+        )
         ready.set()
         await stop.wait()
         await server.close(1)

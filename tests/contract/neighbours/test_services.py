@@ -303,18 +303,17 @@ def test_no_template_that_names_python_is_read(world: World, tmp_path: Path) -> 
 
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
 STACK = json.dumps({"Resources": {"F": {"Type": "AWS::Lambda::Function", "Properties": {}}}})
-TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
+MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:m"
 
 
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "name"),
     [
         ("cloudformation", "create_stack", {"StackName": "s", "TemplateBody": STACK}, "CloudFormation"),
-        ("sns", "subscribe", {"TopicArn": TOPIC, "Protocol": "lambda", "Endpoint": FUNCTION}, "Subscribe"),
-        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": FUNCTION}]}, "PutTargets"),
+        ("events", "put_targets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": MACHINE}]}, "PutTargets"),
     ],
 )
-def test_what_would_act_on_functions_of_motos_own_is_refused_by_name(
+def test_what_nothing_would_carry_out_is_refused_by_name(
     world: World, service: str, operation: str, parameters: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(ClientError) as failure:

@@ -1,8 +1,10 @@
-"""The process that runs moto: `python -m lambent.services.neighbours.child FD BYTES`. No other module imports moto.
+"""The process that runs moto: `python -m lambent.services.neighbours.child FD BYTES`. With `topics` and `rules`, which
+it imports, it is all that imports moto.
 
 One request is one thread, because some of them wait (a long poll of SQS). The end of the socket is the end of the
 server, also of a killed one, and then this process ends too. A request may carry a seed and a moment: what moto makes
-up for it (ids, keys, dates) is then the same each time. What functions send gets here, so from here no address is
+up for it (ids, keys, dates) is then the same each time. Queues and functions are the server's: what moto would
+deliver to its own goes back over the same socket (`outward`). What functions send gets here, so from here no address is
 reached and no program started (`isolation`), and it ends when it holds more than BYTES (`memory`).
 """
 
@@ -37,6 +39,7 @@ from lambent.aws.outside import REPLY_BYTES
 from lambent.services.neighbours import frames
 from lambent.services.neighbours.isolation import REFUSED, isolate
 from lambent.services.neighbours.memory import MemoryLimit
+from lambent.services.neighbours.outward import NoAnswer, Outward
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +60,9 @@ class UnknownService(LookupError):
 class Dispatcher(DomainDispatcherApplication):
     """moto's own, without the paths by which moto itself is driven."""
 
-    def __init__(self) -> None:
+    def __init__(self, outward: Outward | None = None) -> None:
         super().__init__(create_backend_app)
+        self._outward = outward
 
     def get_application(self, environ: dict[str, Any]) -> Flask:
         host = self.infer_service_region_host(environ, environ["PATH_INFO"])
@@ -69,9 +73,21 @@ class Dispatcher(DomainDispatcherApplication):
             if backend not in self.app_instances:
                 try:
                     self.app_instances[backend] = self.create_app(backend)
+                    self._lead_outward(backend)
                 except ImportError as error:
                     raise UnknownService(f"{host}: {error}") from error
             return self.app_instances[backend]
+
+    def _lead_outward(self, backend: str) -> None:
+        # Here and not above: each of them imports its part of moto, which the first call to another need not wait for.
+        if self._outward is not None and backend == "sns":
+            from lambent.services.neighbours import topics
+
+            topics.install(self._outward)
+        if self._outward is not None and backend == "events":
+            from lambent.services.neighbours import rules
+
+            rules.install(self._outward)
 
 
 class RandomByThread(MotoRandom):
@@ -108,7 +124,8 @@ class Child:
     def __init__(self, channel: socket.socket, memory: MemoryLimit) -> None:
         self._channel = channel
         self._memory = memory
-        self._dispatcher = Dispatcher()
+        self._outward = Outward(self._send)
+        self._dispatcher = Dispatcher(self._outward)
         self._sending = threading.Lock()
 
     def run(self) -> None:
@@ -116,10 +133,14 @@ class Child:
         pool = ThreadPoolExecutor(THREADS)
         while (frame := frames.receive(self._channel)) is not None:
             head, body = frame
+            if "called" in head:
+                self._outward.answered(head, body)
+                continue
             pool.submit(self._answer, head, body).add_done_callback(partial(self._reply, head))
 
     def _answer(self, head: frames.Head, body: bytes) -> tuple[dict[str, Any], bytes]:
         started: list[tuple[str, list[tuple[str, str]]]] = []
+        self._outward.serves(head)
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> None:
             started.append((status, headers))
@@ -153,6 +174,12 @@ class Child:
             head, body = _failure(asked, unwritable)
             opening = frames.opening({"id": asked["id"], **head}, len(body))
         self._memory.check()
+        self._write(opening, body)
+
+    def _send(self, head: frames.Head, body: bytes) -> None:
+        self._write(frames.opening(head, len(body)), body)
+
+    def _write(self, opening: bytes, body: bytes) -> None:
         with self._sending:
             self._channel.sendall(opening)
             self._channel.sendall(body)
@@ -164,6 +191,8 @@ def _failure(asked: frames.Head, error: BaseException) -> tuple[dict[str, Any], 
         return {"failure": "unknown"}, b""
     if isinstance(error, NotImplementedError):
         return {"failure": "not built", "message": str(error)}, b""
+    if isinstance(error, NoAnswer):
+        return {"failure": "undelivered", "message": str(error)}, b""
     logger.error("moto failed at %s %s", asked["service"], asked["path"], exc_info=error)
     return {"failure": "failed", "message": f"{type(error).__name__}: {error}"}, b""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from lambent.aws.caller import Caller
 from lambent.aws.errors import ApiError
 from lambent.aws.outside import REPLY_BYTES, OutsideReply, OutsideRequest, UnknownService, path_with_bucket
 from lambent.services.neighbours import frames
@@ -36,6 +37,8 @@ class Neighbours:
         self._scratch = scratch
         self._memory_bytes = memory_bytes
         self._iam = iam
+        self.caller: Caller | None = None
+        """Reaches the queues and functions that moto's services deliver to. Given once it is made: it needs this."""
         self._process: MotoProcess | None = None
         self._starting = asyncio.Lock()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -116,7 +119,7 @@ class Neighbours:
                 await self._end()
             if self._process is None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
-                process = await MotoProcess.start(self._scratch, self._memory_bytes)
+                process = await MotoProcess.start(self._scratch, self._memory_bytes, self.caller)
                 try:
                     await self._iam.replay(partial(_ask, process))
                 except BaseException:
@@ -167,5 +170,8 @@ def _refused(failure: str, head: dict[str, Any], request: OutsideRequest) -> Exc
     if failure == "not built":
         text = f"{request.service} is answered by moto, which has not built this: {head['message']}"
         return ApiError("NotImplementedException", text, status=501)
+    if failure == "undelivered":
+        text = f"{request.service} could not deliver to its targets; try again. {head['message']}"
+        return ApiError("ServiceUnavailable", text, status=503)
     text = f"moto, which answers {request.service}, failed: {head['message']}"
     return ApiError("InternalFailure", text, status=500)

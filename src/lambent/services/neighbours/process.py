@@ -14,8 +14,9 @@ from typing import Any, Final, Self
 
 import orjson
 
+from lambent.aws.caller import Caller
 from lambent.core import tasks
-from lambent.services.neighbours import frames
+from lambent.services.neighbours import carried, frames
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,14 @@ class MotoProcess:
     """Made by `start`. Once `ended`, it answers nothing more."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        caller: Caller | None,
     ) -> None:
         self._process = process
+        self._caller = caller
         self._reader = reader
         self._writer = writer
         self._writing = asyncio.Lock()
@@ -81,9 +87,9 @@ class MotoProcess:
         ]
 
     @classmethod
-    async def start(cls, scratch: Path, memory_bytes: int) -> Self:
+    async def start(cls, scratch: Path, memory_bytes: int, caller: Caller | None = None) -> Self:
         """`scratch`: a folder for what moto does not keep in memory; its files have no names. Once it holds more than
-        `memory_bytes`, the process ends."""
+        `memory_bytes`, the process ends. `caller` makes the calls that it asks for; without one none is made."""
         ours, theirs = socket.socketpair()
         with theirs:
             environ = {
@@ -108,7 +114,7 @@ class MotoProcess:
                 start_new_session=True,
             )
         reader, writer = await asyncio.open_connection(sock=ours, limit=READ_AHEAD_BYTES)
-        return cls(process, reader, writer)
+        return cls(process, reader, writer, caller)
 
     @property
     def pid(self) -> int:
@@ -123,18 +129,26 @@ class MotoProcess:
         future: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            async with self._writing:
-                self._writer.write(frames.opening({"id": number, **head}, len(body)))
-                if body:
-                    self._writer.write(body)
-                try:
-                    await self._writer.drain()
-                except ConnectionError:
-                    # Who reads the replies sees the end too, and says so to everybody.
-                    pass
+            await self._write({"id": number, **head}, body)
             return await future
         finally:
             self._waiting.pop(number, None)
+
+    async def _write(self, head: frames.Head, body: bytes) -> None:
+        async with self._writing:
+            self._writer.write(frames.opening(head, len(body)))
+            if body:
+                self._writer.write(body)
+            try:
+                await self._writer.drain()
+            except ConnectionError:
+                # Who reads the replies sees the end too, and says so to everybody.
+                pass
+
+    async def _answer(self, head: frames.Head, body: bytes) -> None:
+        reply, content = await carried.answer(self._caller, head, body)
+        if not self.ended:
+            await self._write({"called": head["call"], **reply}, content)
 
     def kill(self) -> None:
         """End it without waiting."""
@@ -160,6 +174,9 @@ class MotoProcess:
                 head_bytes, body_bytes = frames.SIZES.unpack(await self._reader.readexactly(frames.SIZES.size))
                 head = orjson.loads(await self._reader.readexactly(head_bytes))
                 body = await self._reader.readexactly(body_bytes)
+                if "call" in head:
+                    tasks.detach(f"{head['service']} {head['operation']} for moto", self._answer(head, body))
+                    continue
                 future = self._waiting.get(head["id"])
                 if future is not None and not future.done():
                     future.set_result((head, body))

@@ -1,12 +1,11 @@
-"""What moto would do with functions in its own memory, where nobody can invoke them: refused with 501, by name.
+"""What nothing here would carry out: refused with 501, by name.
 
-Subscriptions and targets that are functions are refused too, because with one of them moto fails every later Publish to
-the topic, and every PutEvents that the rule matches.
+A stack of CloudFormation would make functions in moto's memory, where nobody can invoke them. A rule with a target that
+is not carried would fail every PutEvents that it matches.
 """
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl
 
 import orjson
 
@@ -19,32 +18,33 @@ REFUSED: Final[Mapping[str, str]] = {
     " Lambda, or with Terraform."
 }
 """Whole services, by the name that requests are signed for: why, and what to do instead."""
+TARGETS: Final = frozenset({"sqs", "lambda", "sns", "logs"})
+"""Of rules: services that the server reaches for EventBridge."""
+_MOTOS_TARGETS: Final = frozenset({"events"})
+"""Buses, archives and API destinations; the last fail, since nothing is sent to a URL."""
 
 
 def refuse(request: OutsideRequest) -> None:
     """Raise `ApiError` 501 when the request is one of these."""
     reason = REFUSED.get(request.service)
-    if request.service == "sns" and _subscribes_a_function(request.body):
-        reason = "Subscribe with Protocol lambda is not built by Lambent yet: topics do not invoke functions."
-    if request.service == "events" and _targets_a_function(request):
-        reason = "PutTargets with a function is not built by Lambent yet: rules do not invoke functions."
+    if request.service == "events":
+        kind = _target_that_is_not_carried(request)
+        if kind is not None:
+            reason = f"PutTargets with a target of {kind} is not built by Lambent: rules reach {_REACHED}."
     if reason is not None:
         raise ApiError("NotImplementedException", reason, status=501)
 
 
-def _subscribes_a_function(body: bytes) -> bool:
-    if b"Subscribe" not in body:
-        return False
-    form = dict(parse_qsl(body.decode(errors="replace")))
-    return form.get("Action") == "Subscribe" and form.get("Protocol") == "lambda"
+_REACHED: Final = "queues, functions, topics, log groups and event buses"
 
 
-def _targets_a_function(request: OutsideRequest) -> bool:
+def _target_that_is_not_carried(request: OutsideRequest) -> str | None:
+    """Its service."""
     if not request.headers.get("x-amz-target", "").endswith(".PutTargets"):
-        return False
+        return None
     try:
-        targets = orjson.loads(request.body)["Targets"]
-        return any(":lambda:" in target["Arn"] for target in targets)
+        kinds = [str(target["Arn"]).split(":")[2] for target in orjson.loads(request.body)["Targets"]]
     except (ValueError, LookupError, TypeError):
         # moto says what is wrong with it.
-        return False
+        return None
+    return next((kind for kind in kinds if kind not in TARGETS | _MOTOS_TARGETS), None)
