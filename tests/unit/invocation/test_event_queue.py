@@ -339,7 +339,7 @@ async def test_only_a_window_of_a_backlog_is_in_memory(kit: Kit) -> None:
     await kit.idle()
     assert len(kit.router.seen) == 500
     assert len({request.request_id for _, _, request in kit.router.seen}) == 500
-    assert (kit.events.worker.held, kit.events.worker._lanes, kit.events.worker._held_bytes) == (0, {}, 0)
+    assert kit.events.worker.window.empty
 
 
 async def test_what_was_under_way_is_attempted_again_by_the_next_server(place: Place) -> None:
@@ -568,7 +568,7 @@ async def test_an_event_that_was_executed_is_not_executed_again_because_the_stor
 async def test_a_caller_who_goes_away_does_not_take_an_event_along(
     kit: Kit, room: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit.events.worker, "_has_room_for", lambda _lane, _size: room)
+    monkeypatch.setattr(kit.events.worker.window, "_has_room_for", lambda _lane, _size: room)
     accepting = asyncio.ensure_future(kit.accept())
     await asyncio.sleep(0)
     accepting.cancel()
