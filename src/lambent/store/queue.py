@@ -8,9 +8,9 @@ A taken message that is neither deleted, delayed nor extended in time can be tak
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,12 +26,10 @@ from sqlalchemy import (
     update,
 )
 
-from lambent.core import tasks
 from lambent.core.ids import uuid4
 from lambent.store.database import Database
+from lambent.store.grouped import GroupCommit
 from lambent.store.messages import Holding, Lane, Listed, Message, NewMessage, Standing, Taken, messages
-
-logger = logging.getLogger(__name__)
 
 MAX_IN: Final = 500
 """Ids in one statement."""
@@ -46,9 +44,7 @@ class Queue:
         self.name = name
         self._database = database
         self._owner = owner or uuid4()
-        self._open: _Group | None = None
-        self._last: asyncio.Task[None] | None = None
-        self._failing = False
+        self._commits = GroupCommit(database, name, partial(_Group, self._owner))
 
     async def put(self, *new: NewMessage) -> None:
         """Return once the messages are on disk. Raises PlatformFault when they are not."""
@@ -56,7 +52,7 @@ class Queue:
 
     def putting(self, *new: NewMessage) -> asyncio.Future[None]:
         """`put` for callbacks. The future is that of many: never cancel it."""
-        group = self._group()
+        group = self._commits.group()
         group.put.extend(new)
         return group.done
 
@@ -67,7 +63,7 @@ class Queue:
         message. It fails with PlatformFault when nothing was put.
         """
         taken: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._group().put_taken.append((new, until_ms, taken))
+        self._commits.group().put_taken.append((new, until_ms, taken))
         return taken
 
     async def delete(self, message: Message, *new: NewMessage) -> None:
@@ -80,14 +76,14 @@ class Queue:
 
     def deletion(self, message: Message, *new: NewMessage) -> asyncio.Future[None]:
         """`delete` for callbacks. The future is that of many: never cancel it."""
-        group = self._group()
+        group = self._commits.group()
         group.delete.append(message)
         group.put.extend(new)
         return group.done
 
     def delaying(self, message: Message, until_ms: int, state: str | None = None) -> asyncio.Future[None]:
         """`delay` for callbacks. The future is that of many: never cancel it."""
-        group = self._group()
+        group = self._commits.group()
         group.delay.append((message if state is None else replace(message, state=state), until_ms))
         return group.done
 
@@ -292,46 +288,24 @@ class Queue:
             next_ms,
         )
 
-    # Group commit
-
-    def _group(self) -> "_Group":
-        if self._open is None:
-            group = self._open = _Group()
-            group.done = self._last = tasks.detach(f"queue {self.name}", self._commit(group, self._last), told=True)
-            group.done.add_done_callback(group.ended)
-            group.done.add_done_callback(self._say)
-        return self._open
-
-    async def _commit(self, group: "_Group", before: asyncio.Task[None] | None) -> None:
-        if before is not None and not before.done():
-            # The group fills while the commit before it is on its way.
-            await asyncio.wait({before})
-        self._open = None
-        group.numbers = await self._database.write(lambda connection: group.write(connection, self._owner))
-
-    def _say(self, done: asyncio.Future[None]) -> None:
-        """Once when writing begins to fail, and once when it is over: each of thousands hears of its own failure."""
-        error = None if done.cancelled() else done.exception()
-        if error is not None and not self._failing:
-            logger.error("Queue %s cannot be written now: %s", self.name, error)
-        elif error is None and self._failing:
-            logger.warning("Queue %s can be written again", self.name)
-        self._failing = error is not None
-
 
 class _Group:
     """What waits for the same commit."""
 
-    __slots__ = ("delay", "delete", "done", "numbers", "put", "put_taken")
+    __slots__ = ("_owner", "delay", "delete", "done", "numbers", "put", "put_taken")
     done: asyncio.Task[None]
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self.put: list[NewMessage] = []
         self.put_taken: list[tuple[NewMessage, int, asyncio.Future[Message]]] = []
         self.numbers: list[int] = []
         """Of `put_taken`, in their order."""
         self.delete: list[Message] = []
         self.delay: list[tuple[Message, int]] = []
+
+    def sealed(self) -> None:
+        pass
 
     def ended(self, done: asyncio.Future[None]) -> None:
         """Tell those who have taken what they put."""
@@ -344,13 +318,13 @@ class _Group:
             else:
                 taken.set_result(Message(id=self.numbers[at], lane=new.lane, takes=1, state=new.state, body=new.body))
 
-    def write(self, connection: Connection, owner: str) -> list[int]:
+    def write(self, connection: Connection) -> None:
         numbers: list[int] = []
         if self.put:
             connection.execute(insert(messages), [_row(new) for new in self.put])
         if self.put_taken:
             rows = [
-                {**_row(new), "visible_ms": until_ms, "takes": 1, "taken_by": owner}
+                {**_row(new), "visible_ms": until_ms, "takes": 1, "taken_by": self._owner}
                 for new, until_ms, _ in self.put_taken
             ]
             numbers.extend(connection.execute(_PUT_TAKEN, rows).scalars())
@@ -364,7 +338,7 @@ class _Group:
                     for message, until_ms in self.delay
                 ],
             )
-        return numbers
+        self.numbers = numbers
 
 
 def put_in(connection: Connection, new: Sequence[NewMessage]) -> None:

@@ -5,10 +5,16 @@ what it is given is validated. Every method raises QueueMissing for a queue that
 PlatformFault where the store cannot write.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from lambent.core.clock import Clock
+from lambent.services.sqs.catalog import Catalog
+from lambent.services.sqs.deleting import Deleting
+from lambent.services.sqs.lines import Lines
+from lambent.services.sqs.moving import Moving
 from lambent.services.sqs.ports import Metrics, NoMetrics
+from lambent.services.sqs.receiving import Receiving
 from lambent.services.sqs.records import (
     Counts,
     MoveTask,
@@ -19,61 +25,97 @@ from lambent.services.sqs.records import (
     Refusal,
     Sent,
 )
+from lambent.services.sqs.sending import Sending
+from lambent.services.sqs.store.queues import delete_everything
+from lambent.services.sqs.sweeping import Sweeper
 from lambent.store.database import Database
+from lambent.store.recorded import RecordedQueue
 
 
 class Broker:
     """`start` begins the loops (retention, sweeping, move tasks), `close` ends them before the database closes."""
 
     def __init__(self, database: Database, clock: Clock, *, metrics: Metrics | None = None) -> None:
+        metrics = metrics or NoMetrics()
         self._database = database
         self._clock = clock
-        self._metrics = metrics or NoMetrics()
+        self._queue = RecordedQueue(database, "sqs")
+        self._catalog = Catalog(database, clock)
+        self._lines = Lines(database, self._queue, self._catalog, clock)
+        self._sending = Sending(self._lines, self._queue, clock, metrics)
+        self._receiving = Receiving(self._lines, self._queue, clock, metrics)
+        self._deleting = Deleting(self._lines, self._queue, clock, metrics)
+        self._sweeper = Sweeper(database, self._queue, self._catalog, self._lines, clock)
+        self._moving = Moving(database, self._queue, self._lines, clock)
 
     # Queues
 
     def get(self, key: QueueKey) -> QueueRecord | None:
         """From memory."""
-        raise NotImplementedError
+        return self._catalog.find(key)
 
     def list(self, account: str, region: str) -> Sequence[QueueRecord]:
         """By name, from memory."""
-        raise NotImplementedError
+        return self._catalog.list(account, region)
 
     def sources_of(self, target: QueueKey) -> Sequence[QueueRecord]:
         """Queues whose RedrivePolicy names it, by name."""
-        raise NotImplementedError
+        return self._catalog.sources_of(target)
 
     async def create(
         self, key: QueueKey, *, fifo: bool, attributes: Mapping[str, str], tags: Mapping[str, str]
     ) -> QueueRecord:
         """Raises NameTaken (look at `get` then), DeletedRecently."""
-        raise NotImplementedError
+        return await self._catalog.create(key, fifo=fifo, attributes=attributes, tags=tags)
 
     async def set_attributes(self, key: QueueKey, attributes: Mapping[str, str | None]) -> QueueRecord:
         """Merge; None takes one away."""
-        raise NotImplementedError
+        line = await self._lines.get(key)
+        record = await self._catalog.change(key, attributes=attributes)
+        before, line.record = line.record, record
+        if record.fifo and record.delay_s != before.delay_s:
+            # On FIFO also for what was sent before.
+            line.shelf.redelay(record.delay_s * 1000, self._clock.epoch_ms())
+            await self._queue.redelay(line.lane, record.delay_s * 1000)
+        line.waiters.wake()
+        return record
 
     async def set_tags(self, key: QueueKey, tags: Mapping[str, str | None]) -> QueueRecord:
         """Merge; None takes one away."""
-        raise NotImplementedError
+        line = await self._lines.get(key)
+        line.record = await self._catalog.change(key, tags=tags)
+        return line.record
 
     async def delete_queue(self, key: QueueKey) -> None:
         """Its messages are gone too. Receives that wait raise QueueMissing."""
-        raise NotImplementedError
+        record = await self._catalog.delete(key)
+        self._lines.close(record.id)
+        self._sweeper.wake()
 
     async def purge(self, key: QueueKey) -> None:
         """Raises PurgeInProgress."""
-        raise NotImplementedError
+        line = await self._lines.get(key)
+        line.purged(await self._catalog.purge(key))
+        self._sweeper.purged(line.record)
+        await line.load()
 
     async def counts(self, key: QueueKey) -> Counts:
-        raise NotImplementedError
+        line = await self._lines.get(key)
+        line.promote()
+        line.expire()
+        hidden = delayed = 0
+        if line.behind:
+            hidden, delayed = await self._queue.hidden(line.lane, line.cursor, self._clock.epoch_ms())
+        shelf = line.shelf
+        in_flight = shelf.flying + shelf.leaving + hidden
+        delayed += shelf.delayed
+        return Counts(max(0, len(shelf.entries) + line.behind - in_flight - delayed), in_flight, delayed)
 
     # Messages
 
     async def send(self, key: QueueKey, messages: Sequence[Outgoing]) -> Sequence[Sent]:
         """After the commit, all or none. A duplicate on FIFO answers with the first one's ids."""
-        raise NotImplementedError
+        return await self._sending.send(key, messages)
 
     async def receive(
         self,
@@ -88,15 +130,15 @@ class Broker:
 
         Raises OverLimit, AttemptOver. Cancelled, it leaves nothing in flight.
         """
-        raise NotImplementedError
+        return await self._receiving.receive(key, limit, visibility_s, wait_s, attempt_id)
 
     async def delete(self, key: QueueKey, handles: Sequence[str]) -> Sequence[Refusal | None]:
         """One answer for each handle, after the commit."""
-        raise NotImplementedError
+        return await self._deleting.delete(key, handles)
 
     async def change_visibility(self, key: QueueKey, changes: Sequence[tuple[str, int]]) -> Sequence[Refusal | None]:
         """Pairs of handle and seconds from now; 0 makes the message visible."""
-        raise NotImplementedError
+        return await self._deleting.change(key, changes)
 
     # Move tasks
 
@@ -104,24 +146,35 @@ class Broker:
         self, source: QueueKey, *, destination: QueueKey | None = None, rate: int | None = None
     ) -> MoveTask:
         """Raises AlreadyMoving. That the source is a dead-letter queue is the caller's to check."""
-        raise NotImplementedError
+        counts = await self.counts(source)
+        return await self._moving.begin(source, destination, rate, counts.visible)
 
     async def cancel_move(self, source: QueueKey, task_id: str) -> MoveTask:
         """Raises TaskMissing when it does not run."""
-        raise NotImplementedError
+        return await self._moving.cancel(source, task_id)
 
     def moves(self, source: QueueKey) -> Sequence[MoveTask]:
         """The newest first."""
-        raise NotImplementedError
+        return self._moving.of(source)
 
     # Life
 
     def start(self) -> None:
-        raise NotImplementedError
+        self._sweeper.start()
+        self._moving.start()
 
     async def close(self) -> None:
-        raise NotImplementedError
+        """Safe to call twice."""
+        self._lines.close_all()
+        await asyncio.gather(self._sweeper.close(), self._moving.close())
+        await self._queue.flush()
 
     async def reset(self) -> None:
         """All queues and messages are gone."""
-        raise NotImplementedError
+        await self._moving.forget()
+        for record in self._catalog.every():
+            await self._catalog.delete(record.key)
+            self._lines.close(record.id)
+        await self._sweeper.sweep()
+        await self._database.write(delete_everything)
+        self._catalog.clear()
