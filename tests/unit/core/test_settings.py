@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lambent.core.setting_values import Given, SettingsError
-from lambent.core.settings import Settings, load
+from lambent.core.settings import Given, Settings, SettingsError, load
 
 
 @pytest.fixture
