@@ -17,7 +17,7 @@ SENDS = {"service": "sqs", "operation": "SendMessage", "account": "111111111111"
 
 def answer(caller: ScriptedCaller | None, **head: Any) -> tuple[dict[str, Any], bytes]:
     whole = {**SENDS, "principal": carried.SNS, "source": TOPIC, "trace_header": None, **head}
-    return asyncio.run(carried.answer(caller, whole, msgspec.msgpack.encode({"MessageBody": "b"})))
+    return asyncio.run(carried.answer(caller, whole, msgspec.msgpack.encode({"MessageBody": "b"}), {"111111111111"}))
 
 
 def test_a_call_is_made_for_its_service() -> None:
@@ -37,6 +37,14 @@ def test_a_call_is_made_for_its_service() -> None:
         {"principal": "arn:aws:iam::222222222222:role/r"},
         {"principal": ROLE, "account": "222222222222"},
         {"principal": ROLE, "service": "iam", "operation": "CreateRole"},
+        {"principal": "arn:aws:iam::222222222222:root", "service": "s3", "operation": "GetObject"},
+        {"principal": ROLE, "service": "s3", "operation": "GetObject"},
+        {
+            "principal": "arn:aws:iam::222222222222:root",
+            "account": "222222222222",
+            "service": "s3",
+            "operation": "GetObject",
+        },
     ],
 )
 def test_no_other_call_is_made(head: dict[str, str]) -> None:

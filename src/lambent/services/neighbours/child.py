@@ -1,5 +1,5 @@
-"""The process that runs moto: `python -m lambent.services.neighbours.child FD BYTES`. With `topics` and `rules`, which
-it imports, it is all that imports moto.
+"""The process that runs moto: `python -m lambent.services.neighbours.child FD BYTES [buckets]`. With `topics`,
+`rules` and `buckets`, which it imports, it is all that imports moto.
 
 One request is one thread, because some of them wait (a long poll of SQS). The end of the socket is the end of the
 server, also of a killed one, and then this process ends too. A request may carry a seed and a moment: what moto makes
@@ -121,11 +121,16 @@ def _repeatable(seed: str | None, moment: float | None) -> Iterator[None]:
 
 
 class Child:
-    def __init__(self, channel: socket.socket, memory: MemoryLimit) -> None:
+    def __init__(self, channel: socket.socket, memory: MemoryLimit, *, their_buckets: bool = False) -> None:
         self._channel = channel
         self._memory = memory
         self._outward = Outward(self._send)
         self._dispatcher = Dispatcher(self._outward)
+        if their_buckets:
+            # Before anything that takes moto's buckets is imported. Here: a server without S3 of its own needs moto's.
+            from lambent.services.neighbours import buckets
+
+            buckets.install(self._outward)
         self._sending = threading.Lock()
 
     def run(self) -> None:
@@ -256,7 +261,7 @@ def main() -> None:
     memory = MemoryLimit(int(sys.argv[2]))
     memory.impose(THREADS)
     try:
-        Child(channel, memory).run()
+        Child(channel, memory, their_buckets="buckets" in sys.argv[3:]).run()
     except MemoryError:
         memory.end()
     # Threads may be in the middle of a long poll for nobody.

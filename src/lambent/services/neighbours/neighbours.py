@@ -39,6 +39,8 @@ class Neighbours:
         self._iam = iam
         self.caller: Caller | None = None
         """Reaches the queues and functions that moto's services deliver to. Given once it is made: it needs this."""
+        self.buckets = False
+        """Whether S3 is not moto's either."""
         self._process: MotoProcess | None = None
         self._starting = asyncio.Lock()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -119,7 +121,7 @@ class Neighbours:
                 await self._end()
             if self._process is None:
                 self._scratch.mkdir(mode=0o700, exist_ok=True)
-                process = await MotoProcess.start(self._scratch, self._memory_bytes, self.caller)
+                process = await MotoProcess.start(self._scratch, self._memory_bytes, self.caller, buckets=self.buckets)
                 try:
                     await self._iam.replay(partial(_ask, process))
                 except BaseException:

@@ -44,8 +44,14 @@ class Outward:
         self._request = threading.local()
 
     def serves(self, request: frames.Head) -> None:
-        """For the calls of this thread from now on: they carry on the chain of the request."""
+        """For the calls of this thread from now on: they are part of this request, and carry on its chain."""
+        self._request.region = request["region"]
         self._request.trace_header = request["headers"].get("x-amzn-trace-id")
+
+    @property
+    def region(self) -> str:
+        """Of the request that this thread serves; imports and exports go on in threads of their own."""
+        return getattr(self._request, "region", "us-east-1")
 
     def begin(
         self,

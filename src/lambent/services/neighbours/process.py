@@ -79,6 +79,8 @@ class MotoProcess:
         self._writer = writer
         self._writing = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._accounts: set[str] = set()
+        """Whose requests it was asked."""
         self._calls = 0
         self.ended = False
         self._tasks = [
@@ -87,9 +89,12 @@ class MotoProcess:
         ]
 
     @classmethod
-    async def start(cls, scratch: Path, memory_bytes: int, caller: Caller | None = None) -> Self:
+    async def start(
+        cls, scratch: Path, memory_bytes: int, caller: Caller | None = None, *, buckets: bool = False
+    ) -> Self:
         """`scratch`: a folder for what moto does not keep in memory; its files have no names. Once it holds more than
-        `memory_bytes`, the process ends. `caller` makes the calls that it asks for; without one none is made."""
+        `memory_bytes`, the process ends. `caller` makes the calls that it asks for; without one none is made.
+        `buckets`: those of S3 are reached by them, too."""
         ours, theirs = socket.socketpair()
         with theirs:
             environ = {
@@ -104,6 +109,7 @@ class MotoProcess:
                 "lambent.services.neighbours.child",
                 str(theirs.fileno()),
                 str(memory_bytes),
+                *(["buckets"] if buckets else []),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -128,6 +134,7 @@ class MotoProcess:
         number = self._calls
         future: asyncio.Future[tuple[dict[str, Any], bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
+        self._accounts.add(head["account"])
         try:
             await self._write({"id": number, **head}, body)
             return await future
@@ -146,7 +153,7 @@ class MotoProcess:
                 pass
 
     async def _answer(self, head: frames.Head, body: bytes) -> None:
-        reply, content = await carried.answer(self._caller, head, body)
+        reply, content = await carried.answer(self._caller, head, body, self._accounts)
         if not self.ended:
             await self._write({"called": head["call"], **reply}, content)
 
