@@ -1,0 +1,296 @@
+"""The bytes of objects: one file each, which never changes once it has its name.
+
+A file is written aside, flushed, renamed, and its folder flushed; only then may a row name it. It is deleted after the
+commit that took its row away. A crash in between leaves a file without a row, which `sweep` removes after the next
+start, and never a row without a file. Folders are filled one after the other, so that those who write at one time
+share the flush of one folder.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lambent.aws.errors import PlatformFault
+from lambent.core.tasks import detach
+from lambent.store.files import scratch_name, sync_folder
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+THREADS: Final = 8
+"""That write and flush: those who wait for the disk at one time share its flushes."""
+BATCH_BYTES: Final = 1024 * 1024
+"""Of a body, for one call of a thread; twice as much of each body is in memory."""
+PER_FOLDER: Final = 4096
+DOUBT_S: Final = 15.0
+"""After a COMMIT without an answer its end is known by then."""
+_SCRATCH: Final = "new"
+_MOST_AT_ONCE: Final = 512
+
+
+class Files:
+    """Below `root`, which is made. Ids are 12 hexadecimal digits: six of the folder, six of the file in it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._scratch = root / _SCRATCH
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self._scratch.iterdir():
+            left.unlink()
+        self.first_folder = 1 + max((int(name, 16) for name in self._folders()), default=0)
+        self._gate = threading.Lock()
+        self._folder = self.first_folder - 1
+        self._in_folder = PER_FOLDER
+        self._flush = _FolderFlush(root)
+        self._doubtful: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+        self._doomed: set[str] = set()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3-file")
+
+    def path(self, file: str) -> Path:
+        return self._root / file[:6] / file[6:]
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """On a thread of those that wait for the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def write(self, chunks: AsyncIterable[bytes]) -> str | None:
+        """Store what comes, and return its id once it would survive a power cut; None when nothing came.
+
+        Raises `PlatformFault` when the disk is full, and what `chunks` raises; then nothing is left.
+        """
+        scratch = _Scratch(self._scratch / scratch_name())
+        batch: list[bytes] = []
+        size = 0
+        writing: asyncio.Future[None] | None = None
+        loop = asyncio.get_running_loop()
+        try:
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= BATCH_BYTES:
+                    # The next batch comes in while this one is written.
+                    if writing is not None:
+                        await writing
+                    writing = loop.run_in_executor(self._threads, scratch.write, batch)
+                    batch, size = [], 0
+            if writing is not None:
+                await writing
+            elif not batch:
+                return None
+            return await self._finished(loop.run_in_executor(self._threads, self._finish, scratch, batch))
+        except OSError as error:
+            raise _fault(error) from error
+        finally:
+            if writing is not None:
+                await asyncio.wait([writing])
+                writing.exception()
+            if not scratch.renamed:
+                await asyncio.shield(self.run(scratch.discard))
+
+    async def link(self, file: str) -> str | None:
+        """A second name for the bytes of `file`, which is as durable. None: the file is gone, or has too many."""
+        try:
+            return await self.run(lambda: self._link(file))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno == errno.EMLINK:
+                return None
+            raise _fault(error) from error
+
+    def hold(self, files: Iterable[str]) -> None:
+        """Somebody reads them: who deletes them waits for `release`. Look afterwards whether they are still there."""
+        self._held.update(files)
+
+    def release(self, files: Iterable[str]) -> None:
+        free: list[str] = []
+        for file in files:
+            self._held[file] -= 1
+            if not self._held[file]:
+                del self._held[file]
+                if file in self._doomed:
+                    self._doomed.discard(file)
+                    free.append(file)
+        if free:
+            detach("deletion of S3's files", self.delete(free))
+
+    async def delete(self, files: Sequence[str]) -> None:
+        """After the commit. One that cannot be deleted is left to the sweep."""
+        for start in range(0, len(files), _MOST_AT_ONCE):
+            some = files[start : start + _MOST_AT_ONCE]
+            if self._held:
+                held = {file for file in some if file in self._held}
+                self._doomed |= held
+                some = [file for file in some if file not in held]
+            await self.run(lambda some=some: self._delete(some))  # type: ignore[misc]
+
+    def doubt(self, file: str) -> None:
+        """Nobody knows whether a row names it: `settle` finds out."""
+        self._doubtful[file] = time.monotonic()
+
+    async def settle(self, unknown: Callable[[list[str]], Awaitable[set[str]]]) -> None:
+        """Delete the doubtful files of a while ago that no row names."""
+        old = [file for file, since in self._doubtful.items() if time.monotonic() - since >= DOUBT_S]
+        if old:
+            orphans = await unknown(old)
+            for file in old:
+                self._doubtful.pop(file, None)
+            await self.delete(sorted(orphans))
+
+    async def sweep(self, unknown: Callable[[list[str]], Awaitable[set[str]]]) -> int:
+        """Delete the files from before this start that no row names; `unknown` says which of some those are."""
+        swept = 0
+        for folder in await self.run(lambda: sorted(self._folders())):
+            if int(folder, 16) >= self.first_folder:
+                continue
+            names = await self.run(lambda folder=folder: sorted(os.listdir(self._root / folder)))  # type: ignore[misc]
+            for start in range(0, len(names), _MOST_AT_ONCE):
+                orphans = await unknown([folder + name for name in names[start : start + _MOST_AT_ONCE]])
+                swept += len(orphans)
+                await self.delete(sorted(orphans))
+            await self.run(lambda folder=folder: self._remove_if_empty(folder))  # type: ignore[misc]
+        return swept
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+    async def _finished(self, finishing: "asyncio.Future[str]") -> str:
+        try:
+            return await asyncio.shield(finishing)
+        except asyncio.CancelledError:
+            # No row will ever name it.
+            await asyncio.wait([finishing])
+            if finishing.exception() is None:
+                await self.delete([finishing.result()])
+            raise
+
+    def _finish(self, scratch: "_Scratch", batch: Sequence[bytes]) -> str:
+        if batch:
+            scratch.write(batch)
+        scratch.flush()
+        file = self._next()
+        scratch.rename(self.path(file))
+        try:
+            self._flush(file[:6])
+        except OSError:
+            self._delete([file])
+            raise
+        return file
+
+    def _link(self, file: str) -> str:
+        name = self._next()
+        os.link(self.path(file), self.path(name))
+        self._flush(name[:6])
+        return name
+
+    def _next(self) -> str:
+        with self._gate:
+            if self._in_folder == PER_FOLDER:
+                self._folder += 1
+                self._in_folder = 0
+                (self._root / f"{self._folder:06x}").mkdir(mode=0o700, exist_ok=True)
+                sync_folder(self._root)
+            self._in_folder += 1
+            return f"{self._folder:06x}{self._in_folder:06x}"
+
+    def _delete(self, files: Iterable[str]) -> None:
+        for file in files:
+            try:
+                self.path(file).unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("A file of S3 cannot be deleted now: %s", error)
+
+    def _folders(self) -> Iterator[str]:
+        return (item.name for item in self._root.iterdir() if item.name != _SCRATCH)
+
+    def _remove_if_empty(self, folder: str) -> None:
+        path = self._root / folder
+        if not any(path.iterdir()):
+            path.rmdir()
+
+
+class _Scratch:
+    """A file on its way. Used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self.renamed = False
+
+    def write(self, chunks: Sequence[bytes]) -> None:
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # All at once, without putting them together before.
+        for start in range(0, len(chunks), 512):
+            some = chunks[start : start + 512]
+            left = sum(map(len, some)) - os.writev(self._descriptor, some)
+            if left:
+                # The disk took a part of it: the rest shows why.
+                rest = memoryview(b"".join(some))[-left:]
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+
+    def flush(self) -> None:
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+
+    def rename(self, path: Path) -> None:
+        os.rename(self._path, path)
+        self.renamed = True
+        self._close()
+
+    def discard(self) -> None:
+        if self._descriptor is not None:
+            self._close()
+            self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class _FolderFlush:
+    """Flushes a folder once for all threads that wait for it: who comes while one is flushed shares the next."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._gate = threading.Lock()
+        self._flushing = threading.Lock()
+        self._asked = 0
+        self._done = 0
+        self._wanted: set[str] = set()
+
+    def __call__(self, folder: str) -> None:
+        with self._gate:
+            self._asked += 1
+            mine = self._asked
+            self._wanted.add(folder)
+        with self._flushing:
+            if self._done >= mine:
+                return
+            with self._gate:
+                upto, folders = self._asked, self._wanted
+                self._wanted = set()
+            try:
+                for each in folders:
+                    sync_folder(self._root / each)
+            except OSError:
+                with self._gate:
+                    self._wanted |= folders
+                raise
+            self._done = upto
+
+
+def _fault(error: OSError) -> PlatformFault:
+    return PlatformFault(f"The object cannot be stored: {error.strerror or error}")

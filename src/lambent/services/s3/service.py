@@ -1,0 +1,75 @@
+"""S3 as a whole: wires files, rows, what is configured of buckets, and the operations. Start reading here."""
+
+import asyncio
+from pathlib import Path
+
+from lambent.aws.service import Operations
+from lambent.core.clock import Clock
+from lambent.core.tasks import keep_running
+from lambent.services.s3.api.attributes import AttributeApi
+from lambent.services.s3.api.buckets import BucketApi
+from lambent.services.s3.api.copy import CopyApi
+from lambent.services.s3.api.delete import DeleteApi
+from lambent.services.s3.api.get import GetApi
+from lambent.services.s3.api.lists import ListApi
+from lambent.services.s3.api.multipart import MultipartApi
+from lambent.services.s3.api.put import PutApi
+from lambent.services.s3.api.tags import TagApi
+from lambent.services.s3.buckets import Buckets
+from lambent.services.s3.changes import Changes
+from lambent.services.s3.configs.configs import Configs
+from lambent.services.s3.expiration import Expirations
+from lambent.services.s3.files import Files
+from lambent.services.s3.multipart import Multipart
+from lambent.services.s3.objects import Objects
+from lambent.services.s3.ports import NoOutbox, Outbox
+from lambent.store.database import Database
+
+SETTLE_EVERY_S = 30.0
+
+
+class S3Service:
+    """Made on the event loop that uses it; the caller owns the database."""
+
+    def __init__(self, database: Database, root: Path, clock: Clock, outbox: Outbox | None = None) -> None:
+        """`root`: the folder of files. `clock`: by which objects are stamped, expire and are unlocked."""
+        self.configs = Configs(database)
+        self.buckets = Buckets(database, self.configs)
+        self._files = Files(root)
+        changes = Changes(database, self._files, clock, outbox or NoOutbox())
+        self.objects = Objects(database, self._files, changes)
+        expirations = Expirations(self.configs)
+        multipart = Multipart(database, changes, clock)
+        self._apis = (
+            BucketApi(self.buckets, self.configs, self._files, clock),
+            PutApi(self.objects, self.buckets, self.configs, clock, expirations),
+            GetApi(self.objects, self.buckets, clock, expirations),
+            DeleteApi(self.objects, self.buckets),
+            CopyApi(self.objects, self.buckets, self.configs, clock, expirations),
+            ListApi(database, self.buckets),
+            MultipartApi(self.objects, multipart, self.buckets, self.configs, clock, expirations),
+            TagApi(self.objects, self.buckets),
+            AttributeApi(self.objects, self.buckets),
+        )
+        self._sweep: asyncio.Task[None] | None = None
+
+    def operations(self) -> Operations:
+        return {name: handler for api in self._apis for name, handler in api.operations().items()}
+
+    def start(self) -> None:
+        """Begin to sweep files that a crash has left without a row."""
+        self._sweep = keep_running("sweep of S3's files", self._run)
+
+    async def _run(self) -> None:
+        await self._files.sweep(self.objects.unknown)
+        while True:
+            await asyncio.sleep(SETTLE_EVERY_S)
+            await self._files.settle(self.objects.unknown)
+
+    async def close(self) -> None:
+        """Before the database closes; safe to call twice."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.wait([self._sweep])
+            self._sweep = None
+        self._files.close()
