@@ -42,7 +42,12 @@ def check_owner(bucket: Bucket, expected: str | None) -> None:
 
 def origin_of(context: CallContext) -> Origin:
     source = getattr(context, "source_ip", "") or "127.0.0.1"
-    return Origin(principal=context.identity.arn, request_id=context.request_id, source_ip=source)
+    return Origin(
+        principal=context.identity.arn,
+        request_id=context.request_id,
+        source_ip=source,
+        trace_header=context.trace_header,
+    )
 
 
 def moment(at_ms: int) -> datetime:

@@ -67,7 +67,7 @@ def record(
     return msgspec.json.encode({"Records": [event]})
 
 
-def test_event(bucket: Bucket, at_ms: int, request_ids: tuple[str, str]) -> bytes:
+def probe_event(bucket: Bucket, at_ms: int, request_ids: tuple[str, str]) -> bytes:
     event = {
         "Service": "Amazon S3",
         "Event": "s3:TestEvent",

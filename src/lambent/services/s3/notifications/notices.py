@@ -74,9 +74,9 @@ def _notice(bucket: Bucket, service: str, arn: str, change: ObjectChange, detail
     )
 
 
-def tests(bucket: Bucket, rules: Rules, at_ms: int, request_ids: tuple[str, str]) -> Iterator[tuple[Notice, bytes]]:
+def probes(bucket: Bucket, rules: Rules, at_ms: int, request_ids: tuple[str, str]) -> Iterator[tuple[Notice, bytes]]:
     """The test event for every queue and topic; functions and EventBridge get none."""
-    body = texts.test_event(bucket, at_ms, request_ids)
+    body = texts.probe_event(bucket, at_ms, request_ids)
     for rule in _each_once(rules.rules):
         if rule.service in ("sqs", "sns"):
             notice = Notice(
