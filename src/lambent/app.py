@@ -45,6 +45,9 @@ from lambent.environments.sandbox.native import NativeDriver
 from lambent.environments.snapshots.snapshot import Snapshots
 from lambent.environments.stock import limits
 from lambent.event_sources.mappings import EventSourceMappings
+from lambent.event_sources.pollers import Pollers
+from lambent.event_sources.ports import PollerFactory
+from lambent.event_sources.sources import Kind
 from lambent.events_route import EventsRoute
 from lambent.functions.code_source import S3Code
 from lambent.functions.control_plane import ControlPlane
@@ -183,8 +186,15 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             signing_profiles=signing_profiles.load(settings.signing_profiles),
         )
         stack.push_async_callback(control_plane.close)
+        # A poller invokes functions, which is made below; there is none before the start.
+        sources: dict[Kind, PollerFactory] = {}
         mappings = EventSourceMappings(
-            database=database, clock=clock, functions=control_plane.read_model, caller=caller, quotas=quotas
+            database=database,
+            clock=clock,
+            functions=control_plane.read_model,
+            caller=caller,
+            pollers=sources,
+            quotas=quotas,
         )
         control_plane.taggables["event-source-mapping"] = mappings.taggable
 
@@ -250,6 +260,17 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             loops=recursion,
         )
         stack.push_async_callback(events.close)
+        sources |= Pollers(
+            caller=caller,
+            functions=control_plane.read_model,
+            resolver=control_plane.resolver,
+            router=router,
+            loops=recursion,
+            metrics=counted,
+            clock=clock,
+            budget=max(1, min(settings.account_concurrency, pool.capacity) // 2),
+            told=mappings.results.told,
+        ).factories()
         invocation = Invocation(
             resolver=control_plane.resolver,
             router=router,

@@ -280,6 +280,12 @@ BEHAVIOURS: Final[Mapping[int, tuple[str, ...]]] = {
         EVENTS + "test_a_bus_gets_source_lambda_and_two_resources",
     ),
     21: LINES["6.1 StateTransitionReason"],
+    22: (
+        "unit/event_sources/test_partial.py::test_nothing_said_is_success",
+        "unit/event_sources/test_partial.py::test_what_is_not_in_order_fails_the_whole_batch",
+        "unit/event_sources/test_poller.py::test_partial_failures_delete_the_others",
+    ),
+    23: ("unit/event_sources/test_poller.py::test_messages_that_the_filter_drops_are_deleted",),
     26: (
         "unit/invocation/test_report.py::test_a_warm_report_ends_with_a_tab",
         "unit/invocation/test_report.py::test_a_cold_report_shows_and_bills_init",
@@ -312,8 +318,6 @@ BEHAVIOURS: Final[Mapping[int, tuple[str, ...]]] = {
 """By its number in the list of 30 that emulators usually get wrong."""
 
 WAITING: Final[Mapping[int, str]] = {
-    22: "partial batches come with the pollers",
-    23: "the decision is there (unit/event_sources/test_filter.py); deleting the message comes with the poller of SQS",
     24: "records of failed batches come with the pollers of streams",
     25: "splitting of batches comes with the pollers of streams",
 }

@@ -21,9 +21,8 @@ def listed(client: Any) -> list[str]:
     return [each["UUID"] for each in client.list_event_source_mappings()["EventSourceMappings"]]
 
 
-def disabled(client: Any, uuid: str) -> bool:
-    until = eventually(partial(state, client, uuid), timeout_s=20, until=lambda found: found == "Disabled")
-    return until == "Disabled"
+def comes_to(client: Any, uuid: str, wanted: str) -> bool:
+    return eventually(partial(state, client, uuid), timeout_s=20, until=lambda found: found == wanted) == wanted
 
 
 def test_sources_are_looked_up_where_they_are(start_server: Callable[..., Server]) -> None:
@@ -48,12 +47,14 @@ def test_sources_are_looked_up_where_they_are(start_server: Callable[..., Server
         create(EventSourceArn=stream, StartingPosition="TRIM_HORIZON"),
     ]
     uuids = [mapping["UUID"] for mapping in made]
-    assert all(disabled(client, uuid) for uuid in uuids)
+    assert comes_to(client, uuids[0], "Enabled")
+    assert comes_to(client, uuids[1], "Disabled"), "nothing here reads streams yet"
 
     server.kill()
     server = start_server("--allow-reset")
     client = server.client("lambda")
-    assert all(disabled(client, uuid) for uuid in uuids)
+    assert comes_to(client, uuids[0], "Enabled")
+    assert comes_to(client, uuids[1], "Disabled")
     assert client.list_tags(Resource=made[0]["EventSourceMappingArn"])["Tags"] == {"a": "b"}
     client.delete_event_source_mapping(UUID=uuids[0])
     left = eventually(partial(listed, client), timeout_s=20, until=lambda found: found == uuids[1:])

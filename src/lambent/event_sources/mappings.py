@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -20,10 +21,14 @@ from lambent.event_sources.existence import Sources
 from lambent.event_sources.ports import PollerFactories
 from lambent.event_sources.reconcile import Reconciler
 from lambent.event_sources.records import EventSourceMapping, MappingKey
+from lambent.event_sources.results import Results
 from lambent.functions.ports import Tags
 from lambent.functions.quotas import Quotas
 from lambent.functions.read_model import ReadModel as Functions
 from lambent.store.database import Database
+
+STOP_S: Final = 10.0
+"""How long the end of a server, or a reset, waits for batches that run. What is not done by then comes again."""
 
 
 class EventSourceMappings:
@@ -43,7 +48,7 @@ class EventSourceMappings:
         self._database = database
         self.read_model = ReadModel()
         self._changes = Changes(database, self.read_model)
-        self._reconciler = Reconciler(self._changes, self.read_model, pollers or {}, clock)
+        self._reconciler = Reconciler(self._changes, self.read_model, {} if pollers is None else pollers, clock)
         self._changes.on_unsettled = self._reconciler.settle
         self._parts = Parts(
             read_model=self.read_model,
@@ -53,6 +58,7 @@ class EventSourceMappings:
             clock=clock,
             quotas=quotas or Quotas(),
         )
+        self.results = Results(self._changes, self.read_model, clock)
         self.taggable = MappingTags(self.read_model, self._changes)
         self._loop: asyncio.Task[None] | None = None
 
@@ -73,13 +79,14 @@ class EventSourceMappings:
     async def reset(self) -> None:
         """Drop every mapping of every account; nothing is polled afterwards."""
         await self._changes.forget_everything()
-        await self._reconciler.stop()
+        await self._reconciler.stop(STOP_S)
 
     async def close(self) -> None:
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
-        await self._reconciler.stop()
+        await self._reconciler.stop(STOP_S)
+        self.results.close()
 
 
 class MappingTags:

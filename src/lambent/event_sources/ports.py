@@ -1,8 +1,9 @@
 """What event source mappings need of others; `app` wires them."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
+from lambent.event_sources.batch import Event
 from lambent.event_sources.records import EventSourceMapping
 from lambent.event_sources.sources import Kind
 
@@ -25,3 +26,41 @@ class PollerFactory(Protocol):
 
 PollerFactories = Mapping[Kind, PollerFactory]
 """The kinds of sources that this server can read."""
+
+
+class Read(NamedTuple):
+    """What one look at a source has brought."""
+
+    events: Sequence[Event]
+    dropped: Sequence[Event]
+    """What the filters of the mapping do not let through."""
+
+
+class Source(Protocol):
+    """A queue of messages that are ours until they are deleted, or until their visibility has ended."""
+
+    @property
+    def at_once(self) -> int:
+        """The most events of one read."""
+        ...
+
+    @property
+    def visibility_s(self) -> float:
+        """How long what is read is hidden from others."""
+        ...
+
+    async def read(self, limit: int, wait_s: float) -> Read:
+        """Wait that long for the first event. Raises ApiError and PlatformFault."""
+        ...
+
+    async def delete(self, events: Sequence[Event]) -> int:
+        """They are done. Returns how many are gone; never raises, what is left comes again."""
+        ...
+
+    async def hold(self, events: Sequence[Event]) -> list[Event]:
+        """Hide them for `visibility_s` more. Returns those that are still ours."""
+        ...
+
+    async def give_back(self, events: Sequence[Event]) -> None:
+        """Let others have them at once."""
+        ...

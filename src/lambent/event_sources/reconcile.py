@@ -18,7 +18,6 @@ from lambent.event_sources.sources import SOURCES
 
 logger = logging.getLogger(__name__)
 
-_WORKERS = 4
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 
@@ -77,33 +76,37 @@ class Reconciler:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work())
+            while True:
+                key = await self._waiting.get()
+                if key in self._in_work:
+                    # One at a time for a mapping: two would start two pollers.
+                    self._again.add(key)
+                    continue
+                self._in_work.add(key)
+                # Each by itself: the end of one waits for its batches, of 15 minutes perhaps.
+                group.create_task(self._work(key))
 
-    async def stop(self) -> None:
-        """Stop every poller; states stay as they are, for the next start."""
+    async def stop(self, wait_s: float) -> None:
+        """Stop every poller, and wait so long at most; states stay as they are, for the next start."""
         pollers, self._pollers = self._pollers, {}
-        await asyncio.gather(*(poller.stop() for poller in pollers.values()))
+        stops = {asyncio.ensure_future(poller.stop()) for poller in pollers.values()}
+        if stops:
+            _, late = await asyncio.wait(stops, timeout=wait_s)
+            for stop in late:
+                stop.cancel()
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._waiting.get()
-            if key in self._in_work:
-                # One worker at a time for a mapping: two would start two pollers.
-                self._again.add(key)
-                continue
-            self._in_work.add(key)
-            try:
-                await self._settle(key)
-            except BaseException:
-                # The loop ends, by a bug or with the process; whoever starts it again finds the mapping.
-                self._again.add(key)
-                raise
-            finally:
-                self._in_work.discard(key)
-                if key in self._again:
-                    self._again.discard(key)
-                    self._waiting.put_nowait(key)
+    async def _work(self, key: MappingKey) -> None:
+        try:
+            await self._settle(key)
+        except BaseException:
+            # The loop ends, by a bug or with the process; whoever starts it again finds the mapping.
+            self._again.add(key)
+            raise
+        finally:
+            self._in_work.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self._waiting.put_nowait(key)
 
     async def _settle(self, key: MappingKey) -> None:
         pause = _FIRST_PAUSE_S

@@ -27,6 +27,7 @@ _COUNTS: Final = (
     *("ConcurrentExecutions", "UnreservedConcurrentExecutions", "ProvisionedConcurrentExecutions"),
     *("ClaimedAccountConcurrency", "AsyncEventsReceived", "AsyncEventsDropped"),
     *("UrlRequestCount", "Url4xxCount", "Url5xxCount"),
+    *("PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount", "DeletedEventCount"),
 )
 _TIMES: Final = ("Duration", "PostRuntimeExtensionsDuration", "IteratorAge", "AsyncEventAge", "UrlRequestLatency")
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
@@ -80,6 +81,8 @@ class Source(NamedTuple):
     """As the caller gave it; None: the unqualified function."""
     version: str | None
     """That ran."""
+    mapping: str | None = None
+    """UUID of the event source mapping; those metrics have no other dimension."""
 
 
 class Point(NamedTuple):
@@ -142,10 +145,11 @@ class Metrics:
         *,
         qualifier: str | None = None,
         version: str | None = None,
+        mapping: str | None = None,
         at_ms: int | None = None,
     ) -> None:
         """Something happened `value` times, now or in the minute of `at_ms`. Raises KeyError for an unknown name."""
-        self.observe(key, name, value, qualifier=qualifier, version=version, at_ms=at_ms)
+        self.observe(key, name, value, qualifier=qualifier, version=version, mapping=mapping, at_ms=at_ms)
 
     def observe(
         self,
@@ -155,6 +159,7 @@ class Metrics:
         *,
         qualifier: str | None = None,
         version: str | None = None,
+        mapping: str | None = None,
         at_ms: int | None = None,
     ) -> None:
         """One sample: a duration or an age in milliseconds, or how many there were at one time."""
@@ -164,7 +169,7 @@ class Metrics:
             total = self._totals[name] = Statistics()
         total.add(value)
         minute = self._minute((self._clock.epoch_ms() if at_ms is None else at_ms) // MINUTE_MS)
-        place = (Source(key, qualifier, version), name)
+        place = (Source(key, qualifier, version, mapping), name)
         statistics = None if minute is None else minute.others.get(place)
         if statistics is None:
             if minute is None or not self._has_room(1, minute):
@@ -223,10 +228,12 @@ class Metrics:
         function: str | None = None,
         qualifier: str | None = None,
         executed: str | None = None,
+        mapping: str | None = None,
         since_ms: int = 0,
     ) -> list[Point]:
         """Minute by minute, oldest first, under the dimensions that are given: none; FunctionName; with Resource
-        (`function:qualifier`); with ExecutedVersion. Minutes without a value are left out."""
+        (`function:qualifier`); with ExecutedVersion; or EventSourceMappingUUID. Minutes without a value are left
+        out."""
         if function is None and name in OF_ACCOUNT:
             function = ""
         points = []
@@ -235,7 +242,7 @@ class Metrics:
                 continue
             together = Statistics()
             for source, metric, statistics in _entries(self._minutes[number]):
-                if metric == name and _matches(source, account, region, function, qualifier, executed):
+                if metric == name and _matches(source, account, region, function, qualifier, executed, mapping):
                     together.merge(statistics)
             if together.count:
                 points.append(Point(number * MINUTE_MS, together))
@@ -299,7 +306,13 @@ def _entries(minute: _Minute) -> Iterator[tuple[Source, str, Statistics]]:
 
 
 def _matches(
-    source: Source, account: str, region: str, function: str | None, qualifier: str | None, executed: str | None
+    source: Source,
+    account: str,
+    region: str,
+    function: str | None,
+    qualifier: str | None,
+    executed: str | None,
+    mapping: str | None,
 ) -> bool:
     key = source.key
     return (
@@ -308,4 +321,5 @@ def _matches(
         and (function is None or key.name == function)
         and (qualifier is None or source.qualifier == qualifier)
         and (executed is None or source.version == executed)
+        and (mapping is None or source.mapping == mapping)
     )

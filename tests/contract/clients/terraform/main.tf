@@ -193,12 +193,11 @@ resource "aws_lambda_function_event_invoke_config" "live" {
   }
 }
 
-# Not enabled: Terraform would see the state Disabled of a mapping without a poller as a change.
 resource "aws_lambda_event_source_mapping" "photos" {
   event_source_arn = aws_sqs_queue.photos.arn
   function_name    = aws_lambda_alias.live.arn
   batch_size       = var.batch_size
-  enabled          = false
+  enabled          = true
 
   function_response_types = ["ReportBatchItemFailures"]
 

@@ -1,0 +1,318 @@
+"""The poller of one mapping: reads its source, makes batches, invokes, deletes what is done. Always several at a time.
+
+Owns what of the source is in our hands: from a read until it is deleted, given back, or left to come again. How many
+batches run is `scale`'s decision and `turns`', when a refused one is tried again `backoff`'s, which messages failed
+`partial`'s. One read waits for messages; while there are some, others look too.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from lambent.aws.errors import ApiError, PlatformFault
+from lambent.core import tasks
+from lambent.core.clock import Clock
+from lambent.event_sources import backoff, partial
+from lambent.event_sources.batch import Collector, Event
+from lambent.event_sources.invoker import Answer, Invoker, Outcome
+from lambent.event_sources.ports import Read, Source
+from lambent.event_sources.records import EventSourceMapping
+from lambent.event_sources.scale import LOOK_EVERY_S, Scale
+from lambent.event_sources.turns import Turns
+
+logger = logging.getLogger(__name__)
+
+WAIT_S: Final = 2.0
+"""Of a long poll, and so the longest that a mapping is Disabling without work: a read that is cut off may already have
+hidden messages. One such read at a time asks a queue less often than AWS's five of 20 s."""
+READERS: Final = 5
+OK: Final = "OK"
+FAILED: Final = "PROBLEM: Function call failed"
+
+Count = Callable[[str, int], None]
+Told = Callable[[str], None]
+
+
+def uncounted(_name: str, _value: int) -> None:
+    """Nobody wants to know."""
+
+
+class Poller:
+    """Implements `ports.Poller`. `count` takes metrics of events, `told` the result of what was processed last."""
+
+    def __init__(
+        self,
+        mapping: EventSourceMapping,
+        source: Source,
+        invoker: Invoker,
+        *,
+        clock: Clock,
+        turns: Turns,
+        count: Count = uncounted,
+        told: Told = lambda _result: None,
+    ) -> None:
+        self._name = f"poller of {mapping.uuid}"
+        self._arn = mapping.source_arn
+        self._source = source
+        self._invoker = invoker
+        self._clock = clock
+        self._count = count
+        self._told = told
+        settings = mapping.settings
+        self._size = settings.batch_size
+        self._partial = "ReportBatchItemFailures" in settings.response_types
+        window_s = settings.window_s or 0
+        self._collector = Collector(settings.batch_size, window_s) if window_s else None
+        self._scale = Scale.of(settings)
+        self._turns = turns
+        self._changed = asyncio.Event()
+        self._turn = turns.join(self._changed.set)
+        self._reads: set[asyncio.Task[None]] = set()
+        self._batches: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        """Deletions of what nobody is invoked for."""
+        self._asked = 0
+        """How many events the reads that are under way may bring."""
+        self._more = False
+        """The last read has brought something."""
+        self._failures = 0
+        """Of reads, in a row."""
+        self._pause: asyncio.Task[None] | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_s = 0.0
+        self._loop: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    async def start(self) -> None:
+        self._loop = tasks.keep_running(self._name, self._run)
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        self._changed.set()
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._loop is not None:
+            await asyncio.wait({self._loop})
+        self._turn.leave()
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._changed.clear()
+            self._flush_when_due()
+            self._read_more()
+            await self._changed.wait()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        # What is read by now is not lost: it is the last of what runs.
+        while self._reads:
+            await asyncio.wait(self._reads)
+        if self._collector is not None and (rest := self._collector.take()):
+            self._begin(rest)
+        while left := self._batches | self._chores:
+            await asyncio.wait(left)
+
+    # Reading
+
+    def _read_more(self) -> None:
+        if self._pause is not None:
+            return
+        while self._may_read():
+            limit = self._limit()
+            # One waits for messages, the others look whether there are more.
+            wait_s = 0.0 if self._reads else WAIT_S
+            self._asked += limit
+            self._spawn(self._reads, self._read(limit, wait_s))
+
+    def _may_read(self) -> bool:
+        if self._reads and (not self._more or len(self._reads) >= READERS):
+            return False
+        if self._limit() <= 0:
+            return False
+        # With a window, all reads fill one batch; without, each is one.
+        coming = len(self._reads) if self._collector is None else 0
+        if len(self._batches) + coming >= self._scale.allowed:
+            if self._more:
+                self._scale.look(self._clock.monotonic())
+                self._look_again()
+            if len(self._batches) + coming >= self._scale.allowed:
+                return False
+        return self._turn.may_begin(coming)
+
+    def _limit(self) -> int:
+        room = self._size if self._collector is None else self._collector.room - self._asked
+        return min(self._source.at_once, room)
+
+    async def _read(self, limit: int, wait_s: float) -> None:
+        try:
+            read = await self._source.read(limit, wait_s) if self._invoker.ready() else None
+        except (ApiError, PlatformFault) as error:
+            self._failed_to_read(f"PROBLEM: {error}")
+            return
+        finally:
+            self._asked -= limit
+        if read is None:
+            self._failed_to_read(FAILED)
+            return
+        self._failures = 0
+        self._took(read)
+
+    def _took(self, read: Read) -> None:
+        polled = len(read.events) + len(read.dropped)
+        self._more = polled > 0
+        if not polled:
+            self._scale.empty(len(self._batches))
+            return
+        self._count("PolledEventCount", polled)
+        if read.dropped:
+            self._count("FilteredOutEventCount", len(read.dropped))
+            self._spawn(self._chores, self._delete(read.dropped))
+        if self._collector is not None:
+            for batch in self._collector.add(read.events, self._clock.monotonic()):
+                self._begin(batch)
+        elif read.events:
+            # More than one batch only where the events are large.
+            collector = Collector(self._size, 0)
+            for batch in collector.add(read.events, self._clock.monotonic()):
+                self._begin(batch)
+
+    def _failed_to_read(self, problem: str) -> None:
+        self._failures += 1
+        self._more = False
+        pause_s = backoff.source_pause_s(self._failures)
+        if self._failures in (1, 5) or self._failures % 100 == 0:
+            logger.warning("%s cannot be polled for %s: %s", self._arn, self._name, problem)
+        self._told(problem)
+        if self._pause is None and not self._stopping.is_set():
+            self._pause = tasks.detach(f"pause of the {self._name}", self._rest(pause_s))
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._pause = None
+            self._changed.set()
+
+    # Batches
+
+    def _flush_when_due(self) -> None:
+        collector = self._collector
+        if collector is None or collector.due_s is None:
+            return
+        left_s = collector.due_s - self._clock.monotonic()
+        if left_s <= 0:
+            self._begin(collector.take())
+        else:
+            self._wake_after(left_s)
+
+    def _look_again(self) -> None:
+        """The scale may allow more by then, though nothing has ended."""
+        self._wake_after(LOOK_EVERY_S)
+
+    def _wake_after(self, seconds: float) -> None:
+        at_s = self._clock.monotonic() + seconds
+        if self._alarm is not None and not self._alarm.done():
+            if self._alarm_s <= at_s:
+                return
+            self._alarm.cancel()
+        self._alarm_s = at_s
+        self._alarm = tasks.detach(f"alarm of the {self._name}", self._ring(seconds))
+
+    async def _ring(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._changed.set()
+
+    def _begin(self, events: Sequence[Event]) -> None:
+        self._spawn(self._batches, self._process(events))
+
+    async def _process(self, events: Sequence[Event]) -> None:
+        self._turn.begin()
+        try:
+            await self._handle(events)
+        finally:
+            self._turn.end()
+
+    async def _handle(self, read: Sequence[Event]) -> None:
+        events: Sequence[Event] = self._invoker.without_loops(read)
+        if len(events) < len(read):
+            self._failed(len(read) - len(events))
+        if not events:
+            return
+        events, answer = await self._invoked(events)
+        if not events:
+            return
+        if answer.outcome is not Outcome.ANSWERED:
+            self._failed(len(events))
+            if answer.outcome is Outcome.FAILED and not self._partial:
+                self._scale.failed()
+            return
+        ids = [event.id for event in events]
+        failed = partial.failed(answer.response, ids) if self._partial else frozenset()
+        done = [event for event in events if event.id not in failed]
+        self._count("InvokedEventCount", len(events))
+        self._scale.succeeded()
+        if failed:
+            self._failed(len(events) - len(done))
+        else:
+            self._told(OK)
+        if done:
+            await self._delete(done)
+
+    async def _invoked(self, events: Sequence[Event]) -> tuple[Sequence[Event], Answer]:
+        """How the batch ended, and what of it is still ours: a batch that is refused is tried again for a time."""
+        until_s = min(event.held_until_s for event in events)
+        tries = 0
+        while True:
+            events = await self._kept(events)
+            if not events:
+                return events, Answer(Outcome.UNAVAILABLE)
+            answer = await self._invoker.invoke(events)
+            if answer.outcome in (Outcome.ANSWERED, Outcome.FAILED):
+                return events, answer
+            tries += 1
+            self._scale.throttled()
+            pause_s = backoff.batch_pause_s(tries, until_s, self._clock.monotonic())
+            if self._stopping.is_set():
+                await self._source.give_back(events)
+                return events, answer
+            if pause_s is None:
+                return events, answer
+            await self._pause_or_stop(pause_s)
+
+    async def _kept(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Those that nobody else will see while the function has them."""
+        now_s, timeout_s, visibility_s = self._clock.monotonic(), self._invoker.timeout_s(), self._source.visibility_s
+        late = [each for each in events if backoff.needs_holding(each.held_until_s, visibility_s, timeout_s, now_s)]
+        if not late:
+            return events
+        held = {event.id: event for event in await self._source.hold(late)}
+        gone = {event.id for event in late} - held.keys()
+        return [held.get(event.id, event) for event in events if event.id not in gone]
+
+    async def _pause_or_stop(self, seconds: float) -> None:
+        pause = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({pause, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            stopped.cancel()
+
+    async def _delete(self, events: Sequence[Event]) -> None:
+        gone = await self._source.delete(events)
+        if gone:
+            self._count("DeletedEventCount", gone)
+
+    def _failed(self, events: int) -> None:
+        self._count("FailedInvokeEventCount", events)
+        self._told(FAILED)
+
+    def _spawn(self, among: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        task = tasks.detach(self._name, work)
+        among.add(task)
+
+        def ended(_task: asyncio.Task[None]) -> None:
+            among.discard(_task)
+            self._changed.set()
+
+        task.add_done_callback(ended)
