@@ -10,7 +10,8 @@ import click
 
 from lambent.billing import prices
 from lambent.cli.failure import USAGE, Failure
-from lambent.core.settings import Given, Settings, SettingsError, days, files, load, numbers, text_file
+from lambent.core.setting_values import Given, SettingsError, days, files, numbers, text_file
+from lambent.core.settings import Settings, load
 from lambent.functions.quotas import configured
 from lambent.runtimes.identifiers import IDENTIFIERS
 

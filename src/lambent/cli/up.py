@@ -4,15 +4,13 @@ The order is the point: whatever parses requests or archives is imported after t
 that this module imports at its top does.
 """
 
-import errno
 import gc
 import os
 import stat
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -22,13 +20,9 @@ from lambent.cli.failure import CANNOT_START, USAGE, Failure
 from lambent.cli.help import Sectioned
 from lambent.cli.machine import why_not_listen
 from lambent.cli.runtimes import catalog as catalog_of
+from lambent.cli.up_words import one_line_failures, say_ready
 from lambent.core import log
-from lambent.core.settings import (
-    EGRESS,
-    LOG_LEVELS,
-    RUNTIME_FALLBACKS,
-    SANDBOXES,
-    Settings,
+from lambent.core.setting_values import (
     SettingsError,
     database,
     is_endpoint,
@@ -37,8 +31,8 @@ from lambent.core.settings import (
     user_range,
     vpc_services,
 )
-from lambent.environments.sandbox.guarantees import GUARANTEES, by_reason
-from lambent.gateway.hosts import UnsafeBind, check_bind
+from lambent.core.settings import EGRESS, LOG_LEVELS, RUNTIME_FALLBACKS, SANDBOXES, Settings
+from lambent.gateway.hosts import check_bind
 from lambent.launcher import privileges, starting
 from lambent.launcher.client import Egress, LauncherClient, LauncherError
 from lambent.launcher.privileges import Identity, PrivilegesError
@@ -46,14 +40,7 @@ from lambent.runtimes.catalog import Catalog, RuntimeUnavailable
 from lambent.runtimes.custom.runtime import LANG
 from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
-from lambent.store.datadir import DataDir, DataDirError
-
-if TYPE_CHECKING:
-    from lambent.environments.sandbox.probe import Choice
-
-UNUSABLE_PATH = frozenset(
-    {errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EDQUOT}
-)
+from lambent.store.datadir import DataDir
 
 
 class _Up(Sectioned):
@@ -235,7 +222,7 @@ def up(config: Path | None, until_stdin_ends: bool, **flags: Any) -> None:
     if settings.egress == "none" and settings.egress_allow:
         raise Failure("--egress none closes all networks: --egress-allow would be without effect", USAGE)
     log.configure(settings.log_level)
-    with _one_line_failures(settings):
+    with one_line_failures(settings):
         _check_address(settings)
         who = privileges.identity(settings.user)
         _check_rootless(settings, who)
@@ -406,76 +393,10 @@ def _serve(
     )
     try:
         app.run(
-            settings, host, lambda url, sandbox, no_internet: _say_ready(url, sandbox, no_internet, settings, data_dir)
+            settings, host, lambda url, sandbox, no_internet: say_ready(url, sandbox, no_internet, settings, data_dir)
         )
     except SandboxUnavailable as error:
         raise Failure(str(error), CANNOT_START) from error
-
-
-def _say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: Settings, data_dir: DataDir) -> None:
-    name = sandbox.driver.name
-    if warning := weakness(name, sandbox.missing, sandbox.reason):
-        click.secho(warning, err=True, fg="yellow", bold=True)
-    if no_internet and name != "process" and settings.egress != "none":
-        click.secho(f"Functions have no way to the internet: {no_internet}.", err=True, fg="yellow")
-    if settings.virtual_clock:
-        click.secho("The clock of events is virtual: `lambent clock advance 2m` moves it.", err=True, fg="yellow")
-    database = f", database: {data_dir.elsewhere}" if settings.database else ""
-    click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir}{database})")
-    # A script that waits for the line may read it from a pipe.
-    sys.stdout.flush()
-
-
-def weakness(name: str, missing: Mapping[str, str], reason: str | None) -> str | None:
-    """What the sandbox does not give, in words that nobody overlooks; None for the whole native one.
-
-    `missing`: guarantee -> why; `reason`: why the sandbox is not the native one.
-    """
-    if name == "process" and missing.keys() >= GUARANTEES.keys():
-        text = f"functions are NOT isolated: the process sandbox is for development only ({reason})."
-    elif name == "process":
-        without = ", ".join(missing)
-        text = f"functions are isolated in part only: the process sandbox is without {without} ({reason})."
-    elif missing:
-        each = [f"{', '.join(guarantees)} ({why})" for why, guarantees in by_reason(missing).items()]
-        text = f"the {name} sandbox is without " + ";\n         ".join(each) + "."
-    else:
-        return None
-    return f"WARNING: {text}\n         `lambent doctor` says what this machine lacks."
-
-
-@contextmanager
-def _one_line_failures(settings: Settings) -> Iterator[None]:
-    """What a user can mend is one line, never a traceback."""
-    try:
-        yield
-    except (UnsafeBind, SettingsError) as error:
-        raise Failure(str(error), USAGE) from error
-    except (LauncherError, PrivilegesError, DataDirError) as error:
-        raise Failure(str(error), CANNOT_START) from error
-    except OSError as error:
-        if (reason := explain(error, settings)) is None:
-            raise
-        raise Failure(reason, CANNOT_START) from error
-
-
-def explain(error: OSError, settings: Settings) -> str | None:
-    """What the user can do about an error of the system; None where that is a bug of ours."""
-    place = f"{settings.host}:{settings.port}"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return (
-                f"port {settings.port} is in use on {settings.host}; stop what uses it, or choose another with --port"
-            )
-        case errno.EADDRNOTAVAIL:
-            return f"{settings.host} is no address of this machine; leave --host out for 127.0.0.1"
-        case errno.EACCES | errno.EPERM | errno.EROFS if error.filename is not None:
-            return f"no permission: {error.filename}: {error.strerror}; choose another folder with --data-dir"
-        case errno.EACCES | errno.EPERM:
-            return f"no permission to listen on {place}; ports below 1024 are root's: choose another with --port"
-        case _ if error.errno in UNUSABLE_PATH and error.filename is not None:
-            return f"{error.filename}: {error.strerror}; choose another folder with --data-dir"
-    return None
 
 
 def _prewarm(text: str | None) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from lambent.core.settings import Given, SettingsError
+from lambent.core.setting_values import Given, SettingsError
 
 
 def number(default: int, meaning: str, *, low: int = 1, high: int | None = None) -> Any:

@@ -12,7 +12,7 @@ from typing import Protocol
 from lambent.aws.models import UnknownService, metadata
 from lambent.aws.outside import Outside, OutsideRequest
 from lambent.aws.service import Identity
-from lambent.core.settings import SettingsError
+from lambent.core.setting_values import SettingsError
 from lambent.gateway.hosts import NO_SCRIPT_OF_OURS
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.sigv4 import Credential

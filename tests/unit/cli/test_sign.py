@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from lambent.core.settings import SettingsError, load
+from lambent.core.setting_values import SettingsError
+from lambent.core.settings import load
 from lambent.functions.signing import manifest, profiles
 from lambent.functions.signing.manifest import PrivateKey
 from tests.unit.cli.conftest import Outcome

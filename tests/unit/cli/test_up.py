@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.cli.up import explain, up, weakness
+from lambent.cli.up import up
+from lambent.cli.up_words import explain, weakness
 from lambent.core.settings import KEYS, Settings
 from lambent.environments.sandbox.guarantees import GUARANTEES
 from tests.unit.cli.conftest import Outcome

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambent.core.settings import SettingsError, user_range
+from lambent.core.setting_values import SettingsError, user_range
 
 
 def test_a_range_is_its_start_and_its_length() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lambent.core.settings import Given, Settings, SettingsError, load
+from lambent.core.setting_values import Given, SettingsError
+from lambent.core.settings import Settings, load
 
 
 @pytest.fixture

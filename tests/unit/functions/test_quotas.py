@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambent.core.settings import Given, SettingsError
+from lambent.core.setting_values import Given, SettingsError
 from lambent.functions.quotas import Quotas, configured, table
 
 

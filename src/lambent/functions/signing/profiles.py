@@ -7,7 +7,7 @@ nothing that it signed can be verified.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from lambent.core.settings import SettingsError
+from lambent.core.setting_values import SettingsError
 
 if TYPE_CHECKING:
     from lambent.functions.signing.manifest import PublicKey
