@@ -18,6 +18,7 @@ from lambent.environments.sandbox.guarantees import GUARANTEES, by_reason
 from lambent.gateway.hosts import UnsafeBind
 from lambent.launcher.client import LauncherError
 from lambent.launcher.privileges import PrivilegesError
+from lambent.launcher.wire import EGRESS_STARTING
 from lambent.store.datadir import DataDir, DataDirError
 
 if TYPE_CHECKING:
@@ -32,14 +33,19 @@ def say_ready(url: str, sandbox: "Choice", no_internet: str | None, settings: Se
     name = sandbox.driver.name
     if warning := weakness(name, sandbox.missing, sandbox.reason):
         click.secho(warning, err=True, fg="yellow", bold=True)
-    if no_internet and name != "process" and settings.egress != "none":
-        click.secho(f"Functions have no way to the internet: {no_internet}.", err=True, fg="yellow")
+    if name != "process" and settings.egress != "none" and (warning := no_way_out(no_internet)):
+        click.secho(warning, err=True, fg="yellow")
     if settings.virtual_clock:
         click.secho("The clock of events is virtual: `lambent clock advance 2m` moves it.", err=True, fg="yellow")
     database = f", database: {data_dir.elsewhere}" if settings.database else ""
     click.echo(f"lambent ready on {url} (sandbox: {name}, data: {settings.data_dir}{database})")
     # A script that waits for the line may read it from a pipe.
     sys.stdout.flush()
+
+
+def no_way_out(problem: str | None) -> str | None:
+    """None where it is reached, or will be in a moment: functions that need it wait so long."""
+    return None if problem in (None, EGRESS_STARTING) else f"Functions have no way to the internet: {problem}."
 
 
 def weakness(name: str, missing: Mapping[str, str], reason: str | None) -> str | None:

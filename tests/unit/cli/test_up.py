@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from lambent.cli.up import up
-from lambent.cli.up_words import explain, weakness
+from lambent.cli.up_words import explain, no_way_out, weakness
 from lambent.core.settings import KEYS, Settings
 from lambent.environments.sandbox.guarantees import GUARANTEES
+from lambent.launcher.wire import EGRESS_STARTING
 from tests.unit.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -126,6 +127,12 @@ def test_errors_of_the_system_say_what_to_do(number: int, filename: str | None, 
 
 def test_the_whole_native_sandbox_needs_no_warning() -> None:
     assert weakness("native", {}, None) is None
+
+
+def test_a_way_out_that_is_about_to_be_there_is_not_missing() -> None:
+    assert no_way_out(None) is None
+    assert no_way_out(EGRESS_STARTING) is None
+    assert no_way_out("pasta has ended") == "Functions have no way to the internet: pasta has ended."
 
 
 def test_a_missing_guarantee_is_named_at_start() -> None:
