@@ -56,11 +56,12 @@ class Budget:
 
     def refusal(self, month: str) -> ApiError:
         """Event sources and queued events take it as any throttle: they keep what they have, and try later. SDKs try
-        a few times, and give up: without a Retry-After, which some of them would wait for, to the end of the month.
+        a few times, and give up: Retry-After is that of all throttles, since some would wait until the month ends.
         """
         return ApiError(
             "TooManyRequestsException",
             f"The budget of {self.scope.name} for {month}, ${self.amount:f}, is used up. Invocations go on next month, "
             "or with another budget: see lambent bill budget.",
             members={"Reason": "CallerRateLimitExceeded", "Type": "User"},
+            headers={"Retry-After": "1"},
         )

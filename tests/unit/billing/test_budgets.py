@@ -66,7 +66,7 @@ async def test_a_budget_that_stops_refuses_its_function_alone(database: Database
         "or with another budget: see lambent bill budget."
     )
     # Some SDKs would wait for as long as it says.
-    assert "Retry-After" not in refusal.headers
+    assert refusal.headers == {"Retry-After": "1"}
     assert budgets.refuses(OTHER) is None
 
 
