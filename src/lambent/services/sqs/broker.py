@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from lambent.core.clock import Clock
 from lambent.services.sqs.catalog import Catalog
 from lambent.services.sqs.deleting import Deleting
+from lambent.services.sqs.line import Room
 from lambent.services.sqs.lines import Lines
 from lambent.services.sqs.moving import Moving
 from lambent.services.sqs.ports import Metrics, NoMetrics
@@ -35,13 +36,20 @@ from lambent.store.recorded import RecordedQueue
 class Broker:
     """`start` begins the loops (retention, sweeping, move tasks), `close` ends them before the database closes."""
 
-    def __init__(self, database: Database, clock: Clock, *, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        metrics: Metrics | None = None,
+        room: Room = Room(),  # noqa: B008  (frozen)
+    ) -> None:
         metrics = metrics or NoMetrics()
         self._database = database
         self._clock = clock
         self._queue = RecordedQueue(database, "sqs")
         self._catalog = Catalog(database, clock)
-        self._lines = Lines(database, self._queue, self._catalog, clock)
+        self._lines = Lines(database, self._queue, self._catalog, clock, room)
         self._sending = Sending(self._lines, self._queue, clock, metrics)
         self._receiving = Receiving(self._lines, self._queue, clock, metrics)
         self._deleting = Deleting(self._lines, self._queue, clock, metrics)
@@ -162,6 +170,10 @@ class Broker:
     def start(self) -> None:
         self._sweeper.start()
         self._moving.start()
+
+    async def sweep(self) -> None:
+        """Remove now what a loop removes within a minute: what is too old, purged or of a deleted queue."""
+        await self._sweeper.sweep()
 
     async def close(self) -> None:
         """Safe to call twice."""

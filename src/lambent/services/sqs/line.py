@@ -7,7 +7,7 @@ queue is.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
 
 from lambent.core.clock import Clock
 from lambent.services.sqs.attempts import Attempts
@@ -18,17 +18,21 @@ from lambent.services.sqs.shelf import Haul, Shelf
 from lambent.services.sqs.waiting import Waiters
 from lambent.store.recorded import Extent, RecordedQueue, Visibility
 
-WINDOW: Final = 10_000
-"""Messages that are kept in memory for having been sent just now."""
-PAGE: Final = 500
-KEPT_BYTES: Final = 2 * 1024 * 1024
-"""Of bodies in memory, for each queue."""
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a queue may take in memory, beside what is in flight."""
+
+    window: int = 10_000
+    """Messages that are kept for having been sent just now."""
+    page: int = 500
+    body_bytes: int = 2 * 1024 * 1024
 
 
 class Line:
     """`record` is replaced when the queue is changed."""
 
-    def __init__(self, record: QueueRecord, queue: RecordedQueue, clock: Clock, extent: Extent) -> None:
+    def __init__(self, record: QueueRecord, queue: RecordedQueue, clock: Clock, extent: Extent, room: Room) -> None:
         self.record = record
         self.lane = str(record.id)
         self.shelf = Shelf(fifo=record.fifo)
@@ -38,6 +42,7 @@ class Line:
         self.closed = False
         self._queue = queue
         self._clock = clock
+        self._room = room
         self.behind = extent.messages
         """Messages above the cursor, as far as we were told."""
         self._cursor = record.floor
@@ -73,7 +78,7 @@ class Line:
             if number <= self._cursor:
                 # Purged, or a page has brought it before we were told.
                 continue
-            if self.behind or self._loading.locked() or len(self.shelf.entries) >= WINDOW:
+            if self.behind or self._loading.locked() or len(self.shelf.entries) >= self._room.window:
                 self.behind += 1
                 if self._loading.locked():
                     self._arrived.append(number)
@@ -197,13 +202,13 @@ class Line:
 
     async def load(self) -> None:
         """Bring the next page into the window."""
-        purges, before = self._purges, self._cursor
+        purges, before, room = self._purges, self._cursor, self._room
         async with self._loading:
             if purges != self._purges or before != self._cursor:
                 # Somebody else has done it.
                 return
             self._arrived.clear()
-            rows = await self._queue.page(self.lane, self._cursor, PAGE, KEPT_BYTES - self._kept_bytes)
+            rows = await self._queue.page(self.lane, self._cursor, room.page, room.body_bytes - self._kept_bytes)
             if purges != self._purges or self.closed:
                 return
             now_ms = self._clock.epoch_ms()
@@ -221,13 +226,13 @@ class Line:
                 self.shelf.add(entry, now_ms)
                 if row.body is not None:
                     self._keep(entry, row.body)
-            if len(rows) == PAGE:
-                self.behind = max(0, self.behind - PAGE)
+            if len(rows) == room.page:
+                self.behind = max(0, self.behind - room.page)
             else:
                 self.behind = sum(number > self._cursor for number in self._arrived)
 
     def _keep(self, entry: Entry, content: bytes) -> None:
-        if self._kept_bytes + len(content) <= KEPT_BYTES:
+        if self._kept_bytes + len(content) <= self._room.body_bytes:
             entry.content = content
             self._kept_bytes += len(content)
 

@@ -9,7 +9,7 @@ from lambent.core.clock import Clock
 from lambent.services.sqs.catalog import Catalog
 from lambent.services.sqs.deduplication import Deduplication, remembered
 from lambent.services.sqs.entry import Entry
-from lambent.services.sqs.line import Line
+from lambent.services.sqs.line import Line, Room
 from lambent.services.sqs.records import QueueKey, QueueMissing
 from lambent.services.sqs.sequences import Sequences
 from lambent.services.sqs.shelf import Haul
@@ -18,11 +18,12 @@ from lambent.store.recorded import Move, RecordedQueue
 
 
 class Lines:
-    def __init__(self, database: Database, queue: RecordedQueue, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, database: Database, queue: RecordedQueue, catalog: Catalog, clock: Clock, room: Room) -> None:
         self._database = database
         self._queue = queue
         self._catalog = catalog
         self._clock = clock
+        self._room = room
         self.sequences = Sequences(clock)
         self._open: dict[int, Line] = {}
         self._opening = asyncio.Lock()
@@ -38,7 +39,7 @@ class Lines:
             line = self._open.get(record.id)
             if line is None:
                 extent = await self._queue.extent(str(record.id), record.floor)
-                line = Line(record, self._queue, self._clock, extent)
+                line = Line(record, self._queue, self._clock, extent, self._room)
                 if record.fifo:
                     now_ms = self._clock.epoch_ms()
                     rows = await self._database.read(partial(remembered, queue_id=record.id, now_ms=now_ms))
