@@ -16,6 +16,8 @@ from lambent.aws.errors import ApiError, not_built
 from lambent.aws.service import Parameters, Result, Source
 from lambent.core.clock import Clock
 
+A_MOMENT_S: Final = 1e-6
+"""Sums of seconds are not exact, and a clock that stands still would wait for the rest for ever."""
 NO_QUEUE: Final = "AWS.SimpleQueueService.NonExistentQueue"
 
 
@@ -117,7 +119,7 @@ class ScriptedSqs:
     async def _receive(self, queue: ScriptedQueue, parameters: Parameters) -> Result:
         until_s = self._clock.monotonic() + parameters.get("WaitTimeSeconds", 0)
         while not (found := self._take(queue, parameters["MaxNumberOfMessages"])):
-            if self._clock.monotonic() >= until_s:
+            if self._clock.monotonic() + A_MOMENT_S >= until_s:
                 return {}
             await self._something(queue, until_s)
         return {"Messages": found}
@@ -125,7 +127,7 @@ class ScriptedSqs:
     async def _something(self, queue: ScriptedQueue, until_s: float) -> None:
         """Return when a message was sent, when one may be visible again, or when the time is up."""
         now_s = self._clock.monotonic()
-        next_s = min([until_s, *(each.visible_s for each in queue.messages if each.visible_s > now_s)])
+        next_s = min([until_s, *(each.visible_s for each in queue.messages if each.visible_s > now_s + A_MOMENT_S)])
         self._sent.clear()
         sent = asyncio.ensure_future(self._sent.wait())
         slept = asyncio.ensure_future(self._clock.sleep(next_s - now_s))
@@ -136,7 +138,7 @@ class ScriptedSqs:
             slept.cancel()
 
     def _take(self, queue: ScriptedQueue, limit: int) -> list[dict[str, Any]]:
-        now_s = self._clock.monotonic()
+        now_s = self._clock.monotonic() + A_MOMENT_S
         busy = {each.group for each in queue.messages if each.group is not None and each.visible_s > now_s}
         found: list[dict[str, Any]] = []
         for message in queue.messages:
