@@ -42,7 +42,7 @@ class StandardOrder:
 
     def ready(self, entry: Entry) -> None:
         if entry.takes >= BACK_AFTER:
-            entry.rank = self._newest
+            entry.rank = self._newest + 1
         self._ready += 1
         line = self._lines.setdefault(entry.group, [])
         item = (entry.rank, entry.id, entry)
