@@ -7,6 +7,7 @@ BARE_PROCESS = "bare process"
 BOOTSTRAP = "our bootstrap alone"
 AWSLAMBDARIC = "awslambdaric alone"
 BARE_SQLITE = "bare SQLite"
+BARE_INVOKES = "as many bare invocations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ EVENTS_ACCEPTED = Measure("1,000 events accepted", "s", 0.5)
 EVENTS_DONE = Measure("1,000 events accepted, executed and gone", "s", 1.0)
 EVENTS_RATE = Measure("events accepted/s, 16 clients", "1/s", 2000, more_is_better=True)
 EVENTS_CPU = Measure("supervisor CPU per event, accepted and executed", "us")
+MAPPED_FAST = Measure("1,000 messages of SQS, batches of 10, processed and deleted", "s", 1.0)
+MAPPED_SLOW = Measure("100 messages, batches of 5, 0.5 s each, processed and deleted", "s", 1.5)
 
 ALL = (
     WARM_P50,
@@ -92,6 +95,8 @@ ALL = (
     EVENTS_DONE,
     EVENTS_RATE,
     EVENTS_CPU,
+    MAPPED_FAST,
+    MAPPED_SLOW,
     POOL_MEMORY,
     FORK_MEMORY,
     EXEC_MEMORY,

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 WAIT_S: Final = 2.0
 """Of a long poll, and so the longest that a mapping is Disabling without work: a read that is cut off may already have
 hidden messages. One such read at a time asks a queue less often than AWS's five of 20 s."""
+NO_WAIT_S: Final = 0.5
 READERS: Final = 5
 OK: Final = "OK"
 FAILED: Final = "PROBLEM: Function call failed"
@@ -144,6 +145,7 @@ class Poller:
         return min(self._source.at_once, room)
 
     async def _read(self, limit: int, wait_s: float) -> None:
+        begun_s = self._clock.monotonic()
         try:
             read = await self._source.read(limit, wait_s) if self._invoker.ready() else None
         except (ApiError, PlatformFault) as error:
@@ -156,6 +158,9 @@ class Poller:
             return
         self._failures = 0
         self._took(read)
+        if not self._more and self._clock.monotonic() - begun_s < wait_s / 2:
+            # A queue that does not wait when it is asked to, as one that is about to end.
+            self._begin_rest(NO_WAIT_S)
 
     def _took(self, read: Read) -> None:
         polled = len(read.events) + len(read.dropped)
@@ -183,8 +188,11 @@ class Poller:
         if self._failures in (1, 5) or self._failures % 100 == 0:
             logger.warning("%s cannot be polled for %s: %s", self._arn, self._name, problem)
         self._told(problem)
+        self._begin_rest(pause_s)
+
+    def _begin_rest(self, seconds: float) -> None:
         if self._pause is None and not self._stopping.is_set():
-            self._pause = tasks.detach(f"pause of the {self._name}", self._rest(pause_s))
+            self._pause = tasks.detach(f"pause of the {self._name}", self._rest(seconds))
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -311,8 +319,12 @@ class Poller:
         task = tasks.detach(self._name, work)
         among.add(task)
 
-        def ended(_task: asyncio.Task[None]) -> None:
-            among.discard(_task)
+        def ended(done: asyncio.Task[None]) -> None:
+            among.discard(done)
+            if not done.cancelled() and done.exception() is not None:
+                # By a bug, or an answer that is none: logged, and not again at once.
+                self._failures += 1
+                self._begin_rest(backoff.source_pause_s(self._failures))
             self._changed.set()
 
         task.add_done_callback(ended)

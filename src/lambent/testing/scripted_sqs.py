@@ -58,6 +58,10 @@ class ScriptedSqs:
         self.asked: Counter[str] = Counter()
         self.requests: list[tuple[str, Parameters]] = []
         self.principals: set[str] = set()
+        self.nonsense = 0
+        """So many receives are answered with what is no message."""
+        self.waits = True
+        """False: long polls are answered at once."""
         self.fail: dict[str, int] = {}
         """By operation: how many of the next calls are answered with an error."""
 
@@ -117,9 +121,12 @@ class ScriptedSqs:
         raise not_built(operation)
 
     async def _receive(self, queue: ScriptedQueue, parameters: Parameters) -> Result:
+        if self.nonsense:
+            self.nonsense -= 1
+            return {"Messages": [{"Body": 7}]}
         until_s = self._clock.monotonic() + parameters.get("WaitTimeSeconds", 0)
         while not (found := self._take(queue, parameters["MaxNumberOfMessages"])):
-            if self._clock.monotonic() + A_MOMENT_S >= until_s:
+            if not self.waits or self._clock.monotonic() + A_MOMENT_S >= until_s:
                 return {}
             await self._something(queue, until_s)
         return {"Messages": found}

@@ -90,6 +90,32 @@ async def test_an_idle_queue_is_asked_once_in_a_long_poll() -> None:
     await kit.stopped(poller)
 
 
+async def test_a_queue_that_does_not_wait_is_not_asked_all_the_time() -> None:
+    kit = Kit()
+    kit.sqs.create(QUEUE)
+    kit.sqs.waits = False
+    poller = kit.poller()
+    await poller.start()
+    await kit.clock.advance(10)
+    assert kit.sqs.asked["ReceiveMessage"] <= 21
+    await kit.stopped(poller)
+
+
+async def test_an_answer_that_is_none_does_not_end_the_poller(caplog: pytest.LogCaptureFixture) -> None:
+    kit = Kit()
+    queue = kit.sqs.create(QUEUE)
+    kit.sqs.nonsense = 3
+    kit.sqs.send(queue, "m")
+    poller = kit.poller()
+    await poller.start()
+    await kit.clock.advance(0.4)
+    assert kit.sqs.asked["ReceiveMessage"] == 1
+    await kit.clock.advance(10)
+    assert queue.deleted == ["m"]
+    assert "failed" in caplog.text
+    await kit.stopped(poller)
+
+
 async def test_a_function_error_deletes_nothing_and_the_visibility_decides() -> None:
     async def handler(_event: Any) -> None:
         raise FunctionFailed
