@@ -51,6 +51,8 @@ class CallContext(NamedTuple):
     """Of a call by a service of ours; the identity is the service then."""
     source_ip: str = ""
     """Empty for a caller of this process."""
+    by_form: bool = False
+    """A PutObject of S3 that a web page has sent as a form."""
 
 
 class Promised(Generic[T]):

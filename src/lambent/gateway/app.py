@@ -29,6 +29,8 @@ from lambent.gateway.hosts import HostRule
 from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandler, adopted_id, headers_of
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
+from lambent.gateway.s3.addressing import may_name_bucket
+from lambent.gateway.s3.recognised import is_for_s3
 from lambent.gateway.sigv4 import Credential, credential_of, signing_name
 from lambent.gateway.traced import traced
 
@@ -139,12 +141,29 @@ class Front:
     async def _answer(self, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
         if self._urls is not None and (address := self._urls.address(head, self._hosts)) is not None:
             return await self._urls.answer(address, head, request_id, body)
+        admin = head.path.startswith(ADMIN) or head.path == ADMIN[:-1]
+        if not admin and (s3 := await self._s3(head)) is not None and s3.own_way is not None:
+            # Which pages may send it is the business of the bucket.
+            self._hosts.check(head.headers.get("host"), None)
+            return await answered(s3, head, s3.own_way(head, body, self._authenticator), request_id)
         self._hosts.check(head.headers.get("host"), head.headers.get("origin"), _fetch_site(head))
-        if head.path.startswith(ADMIN) or head.path == ADMIN[:-1]:
+        if admin:
             return await self._extra(head, body)
         target = head.headers.get("x-amz-target")
         api = None if target is None else self._apis.by_target(target)
         return await answered(api, head, self._aws(api, head, request_id, body), request_id)
+
+    async def _s3(self, head: HttpRequest) -> Api | None:
+        """S3, when the request is for it and it is ours. Much of what it gets is not signed."""
+        if not self._apis.has("s3") or self._elsewhere.redirected("s3") is not None:
+            return None
+        meant = is_for_s3(head)
+        if meant is False:
+            return None
+        name = head.path[1:].partition("/")[0]
+        if meant is None and not (may_name_bucket(name) and await self._apis.has_bucket(name)):
+            return None
+        return self._apis.by_name("s3")
 
     async def _extra(self, head: HttpRequest, body: BodyReader) -> HttpResponse:
         for prefix, handler in self._routes.items():
@@ -159,8 +178,6 @@ class Front:
         api = api or self._apis.by_signing_name(credential.service)
         if api is None:
             return await self._neighbour(credential, head, body)
-        if api.own_way is not None:
-            return await answered(api, head, api.own_way(head, body, self._authenticator), request_id)
         api = api.spoken_by(head)
         return await answered(api, head, self._operation(api, credential, head, request_id, body), request_id)
 

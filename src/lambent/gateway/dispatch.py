@@ -267,6 +267,15 @@ class Apis:
             if "targetPrefix" in described:
                 self._by_target[described["targetPrefix"]] = name
 
+    def has(self, name: str) -> bool:
+        return name in self._services
+
+    async def has_bucket(self, name: str) -> bool:
+        """Of S3, where it is ours."""
+        service = self._services.get("s3")
+        found = None if service is None or service.buckets is None else await service.buckets.facts(name)
+        return found is not None
+
     def by_target(self, target: str) -> Api | None:
         return self._api(self._by_target.get(target.rpartition(".")[0]))
 

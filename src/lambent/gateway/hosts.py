@@ -45,6 +45,13 @@ def check_bind(host: str) -> None:
         )
 
 
+def is_foreign(host: str | None, origin: str | None, fetch_site: str | None) -> bool:
+    """Whether a page of another site sends a request."""
+    if fetch_site in _OTHER_SITES:
+        return True
+    return origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
 class HostRule:
     """Decides on the `Host` and `Origin` of a request."""
 
@@ -69,9 +76,7 @@ class HostRule:
                 f"The host {(host or '')[:200]!r} is not served here. Start with --allowed-host to serve it.",
                 status=403,
             )
-        if fetch_site in _OTHER_SITES:
-            raise ApiError("AccessDeniedException", "Requests from web pages are refused.", status=403)
-        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
+        if is_foreign(host, origin, fetch_site):
             raise ApiError("AccessDeniedException", "Requests from web pages are refused.", status=403)
 
     def _admit(self, host: str) -> bool:

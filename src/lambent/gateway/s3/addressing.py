@@ -53,11 +53,16 @@ def address_of(host: str, path: str) -> Address:
     else:
         by_host = True
     key = _decoded(rest)
+    check_key(key)
+    return Address(bucket, key or None, by_host)
+
+
+def check_key(key: str) -> None:
+    """Raises `ApiError` KeyTooLongError."""
     size = len(key.encode())
     if size > KEY_BYTES:
         members = {"Size": size, "MaxSizeAllowed": KEY_BYTES}
         raise ApiError("KeyTooLongError", "Your key is too long", status=400, members=members)
-    return Address(bucket, key or None, by_host)
 
 
 def may_name_bucket(text: str) -> bool:

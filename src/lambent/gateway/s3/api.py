@@ -5,11 +5,13 @@ an operation does is the service's; what is decided here needs no more of it tha
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from botocore.model import OperationModel
 
+from lambent.aws.buckets import BucketFacts
 from lambent.aws.errors import ApiError
 from lambent.aws.limits import PLAIN_REQUEST_BYTES
 from lambent.aws.s3_ids import host_id
@@ -26,17 +28,16 @@ from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import xml_body
 from lambent.gateway.protocols.rest_xml import CONTENT_TYPE, error_of
 from lambent.gateway.quirks import s3 as quirks
-from lambent.gateway.s3 import payload
+from lambent.gateway.route import Match
+from lambent.gateway.s3 import cross_origin, forms, payload
+from lambent.gateway.s3.access import access_denied, check_owner, check_page, check_region
 from lambent.gateway.s3.addressing import Address, address_of
 from lambent.gateway.s3.routes import S3Routes
-from lambent.gateway.s3.signatures import Signed, signed
+from lambent.gateway.s3.signatures import ANYONE, DEFAULT_REGION, Signed, signed
 
 logger = logging.getLogger(__name__)
 
-ReadBody = Callable[[BodyReader, int, str], Awaitable[bytes]]
-
 SERVER: Final = ("Server", "AmazonS3")
-_ACCOUNT_DIGITS: Final = 12
 
 
 class S3Api(Api):
@@ -49,34 +50,83 @@ class S3Api(Api):
 
     async def serve(self, head: HttpRequest, body: BodyReader, authenticator: Authenticator) -> HttpResponse:
         """Raises `Disconnected`, and what is a bug."""
-        ids = _ids(head)
+        cors: tuple[tuple[str, str], ...] = ()
         try:
-            response = await self._answer(head, body, authenticator)
+            address = address_of(head.headers.get("host", ""), head.path)
+            facts = await self._facts(address)
+            if head.method == "OPTIONS":
+                response = cross_origin.preflight(facts, head.headers, has_key=address.key is not None)
+            else:
+                cors = cross_origin.reply_headers(facts, head.method, head.headers)
+                response = await self._answer(_Asked(head, address, facts, bool(cors)), body, authenticator)
         except ApiError as error:
-            return self.error_reply(head, error)
-        return response._replace(headers=(*response.headers, *ids, NO_SCRIPT_OF_OURS, SERVER))
+            response = self.error_reply(head, error)
+            return response._replace(headers=(*response.headers, *cors))
+        return response._replace(headers=(*response.headers, *cors, *_ids(head), NO_SCRIPT_OF_OURS, SERVER))
 
-    async def _answer(self, head: HttpRequest, body: BodyReader, authenticator: Authenticator) -> HttpResponse:
-        address = address_of(head.headers.get("host", ""), head.path)
+    async def _facts(self, address: Address) -> BucketFacts | None:
+        if self._buckets is None or address.bucket is None:
+            return None
+        return await self._buckets.facts(address.bucket)
+
+    async def _answer(self, asked: "_Asked", body: BodyReader, authenticator: Authenticator) -> HttpResponse:
+        head, address, facts = asked.head, asked.address, asked.facts
+        if forms.is_form(head, address):
+            return await self._post(asked, body, authenticator)
         signer = signed(head, address, authenticator, self._clock.now())
         head = head._replace(headers=signer.headers)
         match = self._routes.match(head.method, address, head.query, head.headers)
-        await self._check_owner(address, head.headers)
-        context = CallContext(
-            account=signer.identity.account,
-            region=signer.region,
+        name = match.operation.name
+        await self._admit(asked, signer, name)
+        check_owner(facts, head.headers)
+        check_region(facts, name, address, signer.region, head.headers.get("host", ""))
+        context = self._context(asked, signer)
+        if name in self.service.streamed:
+            upload = payload.upload_of(name, head.headers, body, signer.chunks)
+            return await self.call(context, match, _of_content(head, upload), upload)
+        request = head._replace(body=await self._read(match.operation, head, body, signer))
+        return await self.call(context, match, request)
+
+    async def _admit(self, asked: "_Asked", signer: Signed, operation: str) -> None:
+        """Raises `ApiError` AccessDenied for who is nobody, and for a web page that may not."""
+        trusted = signer.verified or asked.allowed_by_cors
+        if signer.identity is ANYONE:
+            bucket = asked.address.bucket
+            if bucket is None or self._buckets is None:
+                raise access_denied()
+            if asked.facts is None:
+                raise no_such_bucket(bucket)
+            if not await self._buckets.open_to_all(operation, bucket, asked.address.key):
+                raise access_denied()
+            trusted = True
+        check_page(asked.head, trusted=trusted)
+
+    def _context(self, asked: "_Asked", signer: Signed) -> CallContext:
+        head, facts = asked.head, asked.facts
+        anonymous = signer.identity is ANYONE and facts is not None
+        region = signer.region or (facts.region if facts is not None else DEFAULT_REGION)
+        return CallContext(
+            account=facts.account if anonymous and facts is not None else signer.identity.account,
+            region=region,
             request_id=s3_request_id(head.request_id),
             identity=signer.identity,
             base_url=head.base_url,
             trace_header=head.headers.get("x-amzn-trace-id"),
             source_ip=head.source_ip,
         )
-        name = match.operation.name
-        if name in self.service.streamed:
-            upload = payload.upload_of(name, head.headers, body, signer.chunks)
-            return await self.call(context, match, _of_content(head, upload), upload)
-        request = head._replace(body=await self._read(match.operation, head, body, signer))
-        return await self.call(context, match, request)
+
+    async def _post(self, asked: "_Asked", body: BodyReader, authenticator: Authenticator) -> HttpResponse:
+        """A form of a web page: its fields say what the headers of a PutObject say."""
+        form = await forms.read(asked.head, body)
+        signer = forms.signed(form, asked.address, authenticator, self._clock.now())
+        await self._admit(asked, signer, "PutObject")
+        if asked.facts is None and self._buckets is not None:
+            raise no_such_bucket(asked.address.bucket or "")
+        match = Match(self.model.operation_model("PutObject"), {"Bucket": asked.address.bucket or "", "Key": form.key})
+        head = asked.head._replace(method="PUT", headers=form.headers(asked.head.headers), query="", body=b"")
+        context = self._context(asked, signer)._replace(by_form=True)
+        response = await self.call(context, match, head, form.upload())
+        return form.reply(response, asked.head.base_url, asked.address)
 
     async def _read(self, operation: OperationModel, head: HttpRequest, body: BodyReader, signer: Signed) -> bytes:
         if head.method in ("GET", "HEAD", "DELETE"):
@@ -97,17 +147,6 @@ class S3Api(Api):
             await payload.checked(operation.name, head.headers, content)
         return content
 
-    async def _check_owner(self, address: Address, headers: Mapping[str, str]) -> None:
-        expected = headers.get("x-amz-expected-bucket-owner")
-        if expected is None or address.bucket is None:
-            return
-        if not (len(expected) == _ACCOUNT_DIGITS and expected.isascii() and expected.isdigit()):
-            text = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]"
-            raise ApiError("InvalidBucketOwnerAWSAccountID", text, status=400)
-        facts = None if self._buckets is None else await self._buckets.facts(address.bucket)
-        if facts is not None and facts.account != expected:
-            raise ApiError("AccessDenied", "Access Denied", status=403)
-
     def _check(self, operation: OperationModel, parameters: Parameters) -> None:
         shape = operation.input_shape
         member = None if shape is None else shape.serialization.get("payload")
@@ -126,6 +165,20 @@ class S3Api(Api):
         body = b"" if silent else xml_body.document("Error", "", content)
         headers = (CONTENT_TYPE, *error.headers.items(), *ids, SERVER)
         return HttpResponse(status, headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    head: HttpRequest
+    address: Address
+    facts: BucketFacts | None
+    """None for a bucket that does not exist, and where nobody knows."""
+    allowed_by_cors: bool
+
+
+def no_such_bucket(name: str) -> ApiError:
+    text = "The specified bucket does not exist"
+    return ApiError("NoSuchBucket", text, status=404, members={"BucketName": name})
 
 
 def _of_content(head: HttpRequest, upload: Upload) -> HttpRequest:

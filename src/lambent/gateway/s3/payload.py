@@ -86,7 +86,7 @@ def upload_of(
     """Raises `ApiError` for what its headers tell already."""
     claims, length = claims_of(headers), length_of(headers, body)
     trailers: dict[str, str] = {}
-    pieces = _in_time(body)
+    pieces = in_time(body)
     if is_chunked(headers):
         pieces = decoded(pieces, length, trailers, signatures)
     upload = Upload(
@@ -153,7 +153,7 @@ _NO_TRAILER: Final = (
 )
 
 
-async def _in_time(body: BodyReader) -> AsyncIterator[bytes]:
+async def in_time(body: BodyReader) -> AsyncIterator[bytes]:
     try:
         async for piece in body.pieces():
             yield piece

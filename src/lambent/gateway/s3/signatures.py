@@ -54,7 +54,8 @@ _MISMATCH: Final = (
 @dataclass(frozen=True, slots=True)
 class Signed:
     identity: Identity
-    region: str
+    region: str | None
+    """None where the signature names none."""
     headers: Mapping[str, str]
     """Of the request, with those that a presigned URL carries in its query."""
     chunks: ChunkSignatures | None = None
@@ -76,7 +77,7 @@ def is_signed(head: HttpRequest) -> bool:
 def signed(head: HttpRequest, address: Address, authenticator: Authenticator, now: datetime) -> Signed:
     """Raises `ApiError`."""
     if not is_signed(head):
-        return Signed(ANYONE, DEFAULT_REGION, head.headers)
+        return Signed(ANYONE, None, head.headers)
     if "authorization" in head.headers:
         return _by_header(head, authenticator, now)
     query = dict(parse_qsl(head.query, keep_blank_values=True))
@@ -91,7 +92,7 @@ def _by_header(head: HttpRequest, authenticator: Authenticator, now: datetime) -
     if secret is None:
         return Signed(identity, credential.region, head.headers)
     signature = _malformed_is_ours(head)
-    _check_token(signature.security_token, secret)
+    check_token(signature.security_token, secret)
     moment = _moment(signature.timestamp)
     if abs(now - moment) > sigv4.SKEW:
         raise ApiError(
@@ -156,7 +157,7 @@ def _by_query(head: HttpRequest, query: Mapping[str, str], authenticator: Authen
     headers = {**moved, **head.headers}
     if secret is not None:
         token = query.get("X-Amz-Security-Token")
-        _check_token(token, secret)
+        check_token(token, secret)
         signature = Signature(credential, names, query["X-Amz-Signature"], query["X-Amz-Date"], token, lifetime)
         claimed = head.headers.get(CONTENT_HASH) if CONTENT_HASH in names else query.get("X-Amz-Content-Sha256")
         _compare(head, signature, secret, claimed or sigv4.UNSIGNED_PAYLOAD)
@@ -179,12 +180,12 @@ def _by_version_2(
     moved = {name: value for name, value in query.items() if name.startswith("x-amz-")}
     headers = {**moved, **head.headers}
     if secret is not None:
-        _check_token(headers.get("x-amz-security-token"), secret)
+        check_token(headers.get("x-amz-security-token"), secret)
         wanted = string_of_version_2(head, query, headers, address)
         found = hmac.new(secret.access_key.encode(), wanted.encode(), hashlib.sha1).digest()
         if not hmac.compare_digest(base64.b64encode(found), query["Signature"].encode()):
             raise does_not_match(query["AWSAccessKeyId"], wanted, query["Signature"])
-    return Signed(identity, DEFAULT_REGION, headers, verified=secret is not None)
+    return Signed(identity, None, headers, verified=secret is not None)
 
 
 def string_of_version_2(
@@ -246,7 +247,7 @@ def _malformed_is_ours(head: HttpRequest) -> Signature:
         raise ApiError("AuthorizationHeaderMalformed", error.message, status=400) from error
 
 
-def _check_token(given: str | None, secret: Secret) -> None:
+def check_token(given: str | None, secret: Secret) -> None:
     if not hmac.compare_digest((given or "").encode(), (secret.session_token or "").encode()):
         raise ApiError("InvalidToken", "The provided token is malformed or otherwise invalid.", status=400)
 
