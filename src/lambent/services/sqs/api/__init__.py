@@ -1,0 +1,1 @@
+"""The operations of SQS, by what they are about: validation, AWS's texts, AWS-shaped results."""

@@ -1,0 +1,66 @@
+"""SQS as a whole: a broker, and the operations in front of it. Start reading here.
+
+Both are loaded at the first call, or at the start of a server that has queues: most servers have none.
+"""
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final
+
+from lambent.aws.keys import KeyRing
+from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
+from lambent.core.clock import Clock
+from lambent.store.database import Database
+
+if TYPE_CHECKING:
+    from lambent.services.sqs.broker import Broker
+
+OPERATIONS: Final = (
+    *("AddPermission", "CancelMessageMoveTask", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"),
+    *("CreateQueue", "DeleteMessage", "DeleteMessageBatch", "DeleteQueue", "GetQueueAttributes", "GetQueueUrl"),
+    *("ListDeadLetterSourceQueues", "ListMessageMoveTasks", "ListQueueTags", "ListQueues", "PurgeQueue"),
+    *("ReceiveMessage", "RemovePermission", "SendMessage", "SendMessageBatch", "SetQueueAttributes"),
+    *("StartMessageMoveTask", "TagQueue", "UntagQueue"),
+)
+
+
+class SqsService:
+    """Made on the event loop that uses it; the caller owns the database."""
+
+    def __init__(self, database: Database, clock: Clock, keys: KeyRing) -> None:
+        """`clock`: by which messages are delayed, hidden and forgotten."""
+        self._database = database
+        self._clock = clock
+        self._keys = keys
+        self._made: tuple[Broker, Operations] | None = None
+
+    def operations(self) -> Operations:
+        return {name: self._handler(name) for name in OPERATIONS}
+
+    @property
+    def broker(self) -> "Broker":
+        return self._loaded()[0]
+
+    async def close(self) -> None:
+        """End the loops. Before the database closes; safe to call twice."""
+        if self._made is not None:
+            await self._made[0].close()
+
+    async def reset(self) -> None:
+        """Drop all queues and messages."""
+        await self.broker.reset()
+
+    def _handler(self, name: str) -> Handler:
+        def handler(context: CallContext, parameters: Parameters) -> Awaitable[Result]:
+            return self._loaded()[1][name](context, parameters)
+
+        return handler
+
+    def _loaded(self) -> "tuple[Broker, Operations]":
+        if self._made is None:
+            from lambent.services.sqs.api.table import operations
+            from lambent.services.sqs.broker import Broker
+
+            broker = Broker(self._database, self._clock)
+            broker.start()
+            self._made = broker, operations(broker, self._keys)
+        return self._made
