@@ -80,6 +80,7 @@ from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
 from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
+from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 from lambent.store.datadir import DataDir
 from lambent.store.opening import open_database
@@ -200,9 +201,11 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
 
         sts = StsService(database, clock, keys, caller, data_dir.secret("sessions"))
         sts.load()
+        sqs = SqsService(database, schedule, keys)
+        stack.push_async_callback(sqs.close)
         table: dict[str, Handler] = {}
         gateway = Gateway(
-            services(table, logs, sts), allowed_hosts=settings.allowed_hosts, elsewhere=elsewhere, keys=keys
+            services(table, logs, sts, sqs), allowed_hosts=settings.allowed_hosts, elsewhere=elsewhere, keys=keys
         )
         caller.apis = gateway.apis
         choice = await choosing
@@ -292,6 +295,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             budgets.reset,
             neighbours.reset,
             sts.reset,
+            sqs.reset,
         )
         admin = Admin(
             catalog=host.catalog,
@@ -337,6 +341,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         mappings.start()
         logs.start()
         ledger.start()
+        sqs.start()
         await events.start()
         standing = Standing(
             clock,
@@ -367,6 +372,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         await stop.wait()
         lost = launcher is not None and launcher.gone
         await events.close()
+        sqs.end_waiting()
         await server.drain(DRAIN_S)
     if database.lost is not None:
         raise database.lost

@@ -32,7 +32,6 @@ from lambent.gateway.reply import Send, respond
 from lambent.gateway.s3.addressing import may_name_bucket
 from lambent.gateway.s3.recognised import is_for_s3
 from lambent.gateway.sigv4 import Credential, credential_of, signing_name
-from lambent.gateway.traced import traced
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -200,8 +199,6 @@ class Front:
     ) -> HttpResponse:
         request = head._replace(body=await read_body(body, REQUEST_BYTES, credential.service))
         identity = self._authenticator.authenticate(request, credential)
-        if outside is self._elsewhere.neighbour:
-            request = traced(request)
         return await passed_on(outside, request, identity, credential)
 
     async def _operation(

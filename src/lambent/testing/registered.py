@@ -21,6 +21,7 @@ from lambent.gateway.keys import KnownKeys
 from lambent.invocation.api import Invocation
 from lambent.operations import lambda_operations, services
 from lambent.services.logs.service import LogsService
+from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 from lambent.store.database import Database
 from lambent.store.datadir import DataDir
@@ -39,9 +40,11 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     control_plane = ControlPlane(data_dir=data_dir, database=database, clock=clock, runtime_support=nothing)
     mappings = EventSourceMappings(database=database, clock=clock, functions=control_plane.read_model)
     invocation = Invocation(resolver=control_plane.resolver, router=nothing, clock=clock, events=nothing)
-    sts = StsService(database, clock, KnownKeys(clock), ScriptedCaller(), b"")
+    keys = KnownKeys(clock)
+    sts = StsService(database, clock, keys, ScriptedCaller(), b"")
+    sqs = SqsService(database, clock, keys)
     try:
-        yield services(lambda_operations(control_plane, mappings, invocation), logs, sts)
+        yield services(lambda_operations(control_plane, mappings, invocation), logs, sts, sqs)
     finally:
         await mappings.close()
         await control_plane.close()

@@ -161,14 +161,14 @@ async def test_allow_policies_that_are_refused(
     assert text.endswith(reason)
 
 
-async def finished(sqs: AsyncClient, source: str) -> dict[str, Any]:
+async def finished(world: World, sqs: AsyncClient, source: str) -> dict[str, Any]:
     async with asyncio.timeout(10):
         while True:
+            await world.clock.advance(1)
             (task,) = (await sqs.list_message_move_tasks(SourceArn=source))["Results"]
             if task["Status"] not in ("RUNNING", "CANCELLING"):
                 found: dict[str, Any] = task
                 return found
-            await asyncio.sleep(0.01)
 
 
 async def test_a_task_moves_messages_back_as_new_ones(world: World, sqs: AsyncClient, queue: str, dead: str) -> None:
@@ -176,8 +176,7 @@ async def test_a_task_moves_messages_back_as_new_ones(world: World, sqs: AsyncCl
     started = await sqs.start_message_move_task(SourceArn=arn_of(dead))
     handle = json.loads(base64.b64decode(started["TaskHandle"]))
     assert handle["sourceArn"] == arn_of(dead)
-    await world.clock.advance(5)
-    task = await finished(sqs, arn_of(dead))
+    task = await finished(world, sqs, arn_of(dead))
     assert task == {
         "Status": "COMPLETED",
         "SourceArn": arn_of(dead),
@@ -194,8 +193,7 @@ async def test_a_task_with_a_destination(world: World, sqs: AsyncClient, queue: 
     await sqs.start_message_move_task(
         SourceArn=arn_of(dead), DestinationArn=arn_of(other), MaxNumberOfMessagesPerSecond=500
     )
-    await world.clock.advance(5)
-    task = await finished(sqs, arn_of(dead))
+    task = await finished(world, sqs, arn_of(dead))
     assert (task["DestinationArn"], task["MaxNumberOfMessagesPerSecond"]) == (arn_of(other), 500)
     assert await bodies(sqs, other) == ["a"]
 
@@ -212,8 +210,7 @@ async def test_a_task_that_is_slow_can_be_cancelled(world: World, sqs: AsyncClie
     )
     reply = await sqs.cancel_message_move_task(TaskHandle=started["TaskHandle"])
     assert reply["ApproximateNumberOfMessagesMoved"] <= 1
-    await world.clock.advance(1)
-    task = await finished(sqs, arn_of(dead))
+    task = await finished(world, sqs, arn_of(dead))
     assert (task["Status"], "TaskHandle" in task) == ("CANCELLED", False)
 
 

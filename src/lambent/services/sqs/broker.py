@@ -175,6 +175,10 @@ class Broker:
         """Remove now what a loop removes within a minute: what is too old, purged or of a deleted queue."""
         await self._sweeper.sweep()
 
+    def end_waiting(self) -> None:
+        """Long polls return empty, now and later: the server ends."""
+        self._lines.end_waiting()
+
     async def close(self) -> None:
         """Safe to call twice."""
         self._lines.close_all()

@@ -27,6 +27,8 @@ class Lines:
         self.sequences = Sequences(clock)
         self._open: dict[int, Line] = {}
         self._opening = asyncio.Lock()
+        self.no_waiting = False
+        """The server ends: who finds nothing does not wait."""
 
     async def get(self, key: QueueKey) -> Line:
         """Raises QueueMissing."""
@@ -62,6 +64,11 @@ class Lines:
     def close_all(self) -> None:
         for queue_id in list(self._open):
             self.close(queue_id)
+
+    def end_waiting(self) -> None:
+        self.no_waiting = True
+        for line in self._open.values():
+            line.waiters.release()
 
     async def take(self, line: Line, limit: int, visibility_ms: int) -> Haul:
         """Messages of a line; those that were received too often go to its dead-letter queue in their place."""

@@ -51,7 +51,7 @@ class Receiving:
                     line.waiters.wake()
                     self._metrics.count(record.key, "NumberOfMessagesReceived", len(received))
                     return received
-            elif self._clock.epoch_ms() >= until_ms:
+            elif self._lines.no_waiting or self._clock.epoch_ms() >= until_ms:
                 if line.shelf.full and not wait_ms and not record.fifo:
                     raise OverLimit
                 self._metrics.count(record.key, "NumberOfEmptyReceives")

@@ -6,6 +6,8 @@ Both are loaded at the first call, or at the start of a server that has queues: 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import Connection, text
+
 from lambent.aws.keys import KeyRing
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
 from lambent.core.clock import Clock
@@ -21,6 +23,14 @@ OPERATIONS: Final = (
     *("ReceiveMessage", "RemovePermission", "SendMessage", "SendMessageBatch", "SetQueueAttributes"),
     *("StartMessageMoveTask", "TagQueue", "UntagQueue"),
 )
+
+
+# As text: the tables are loaded with the broker.
+_QUEUES: Final = text("SELECT id FROM sqs_queues UNION ALL SELECT id FROM sqs_gone LIMIT 1")
+
+
+def _has_queues(connection: Connection) -> bool:
+    return connection.execute(_QUEUES).first() is not None
 
 
 class SqsService:
@@ -40,6 +50,16 @@ class SqsService:
     def broker(self) -> "Broker":
         return self._loaded()[0]
 
+    def start(self) -> None:
+        """Where there are queues, their messages grow old and their tasks go on."""
+        if self._database.read_now(_has_queues):
+            self._loaded()
+
+    def end_waiting(self) -> None:
+        """Long polls return, so that a server that ends need not wait for them."""
+        if self._made is not None:
+            self._made[0].end_waiting()
+
     async def close(self) -> None:
         """End the loops. Before the database closes; safe to call twice."""
         if self._made is not None:
@@ -47,7 +67,8 @@ class SqsService:
 
     async def reset(self) -> None:
         """Drop all queues and messages."""
-        await self.broker.reset()
+        if self._made is not None or self._database.read_now(_has_queues):
+            await self.broker.reset()
 
     def _handler(self, name: str) -> Handler:
         def handler(context: CallContext, parameters: Parameters) -> Awaitable[Result]:

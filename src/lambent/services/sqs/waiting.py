@@ -76,6 +76,14 @@ class Waiters:
         if self._line and (self._next_ms is None or at_ms < self._next_ms):
             self._poke.set()
 
+    def release(self) -> None:
+        """Their time is over: the server ends."""
+        while self._line:
+            waiter = self._line.popleft()
+            if not waiter.future.done():
+                waiter.future.set_result(None)
+        self._poke.set()
+
     def end(self, failure: Callable[[], Exception]) -> None:
         """The queue is gone."""
         while self._line:
