@@ -11,10 +11,8 @@ import pytest
 
 from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
+from tests.e2e.job_kit import ACCOUNT, REGION, queue_for
 from tests.e2e.packages import create_function
-
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -34,23 +32,22 @@ def queue(server: Server) -> Any:
 class Queue:
     def __init__(self, server: Server, name: str) -> None:
         self.client = server.client("sqs")
-        self.url = self.client.create_queue(QueueName=name)["QueueUrl"]
-        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        self.url, self.arn = queue_for(server, name, "sns.amazonaws.com", "events.amazonaws.com")
+
+    def drained(self) -> list[dict[str, Any]]:
+        """What can be received now, removed from the queue."""
+        reply = self.client.receive_message(
+            QueueUrl=self.url, MessageAttributeNames=["All"], AttributeNames=["All"], MaxNumberOfMessages=10
+        )
+        found: list[dict[str, Any]] = reply.get("Messages", [])
+        for each in found:
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
+        return found
 
     def message(self) -> dict[str, Any]:
         """The one message that comes, removed from the queue."""
-
-        def received() -> list[Any]:
-            reply = self.client.receive_message(
-                QueueUrl=self.url, MessageAttributeNames=["All"], AttributeNames=["All"], MaxNumberOfMessages=10
-            )
-            found: list[Any] = reply.get("Messages", [])
-            return found
-
-        (message,) = eventually(received, timeout_s=30, until=bool)
-        self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-        found: dict[str, Any] = message
-        return found
+        (message,) = eventually(self.drained, timeout_s=30, until=bool)
+        return message
 
 
 def invoke(server: Server, name: str, payload: Any, **configuration: Any) -> str:
