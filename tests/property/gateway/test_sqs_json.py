@@ -55,7 +55,13 @@ def test_wrong_types_are_refused_as_by_the_model(data: st.DataObject) -> None:
     operation = data.draw(st.sampled_from(OPERATIONS))
     name = data.draw(st.sampled_from(sorted(operation.input_shape.members)))
     body = orjson.dumps({name: data.draw(JSON)})
-    assert parsed(SHORT, operation, body) == parsed(LONG, operation, body)
+    assert parsed(SHORT, operation, body) == _without_null(parsed(LONG, operation, body))
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_null(item) for name, item in value.items() if item is not None}
+    return [_without_null(item) for item in value if item is not None] if isinstance(value, list) else value
 
 
 def without_empty(members: dict[str, Any]) -> dict[str, Any]:
