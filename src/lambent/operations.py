@@ -34,5 +34,5 @@ def services(lambda_operations: Operations, logs: LogsService, sts: StsService, 
         "lambda": Service("lambda", lambda_operations, options.partial()),
         "logs": Service("logs", logs.operations()),
         "sts": Service("sts", sts.operations(), shared=True),
-        "sqs": Service("sqs", sqs.operations()),
+        "sqs": Service("sqs", sqs.operations(), waiting=frozenset({"ReceiveMessage"})),
     }

@@ -87,6 +87,7 @@ class Service:
     `partial` names, by operation, the members that are refused because their effect does not exist yet. The other
     operations of a `shared` service are answered by the neighbour. The payload of the operations that `streamed` names
     is an `aws.streams.Upload`, read by the handler; a result's payload may be a `FileRange` or an async iterator.
+    The handlers of those that are `waiting` are cancelled when their client is gone.
     """
 
     name: str
@@ -94,5 +95,6 @@ class Service:
     partial: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shared: bool = False
     streamed: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
     buckets: Buckets | None = None
     """Of S3 alone."""

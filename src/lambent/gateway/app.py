@@ -223,6 +223,8 @@ class Front:
             base_url=head.base_url,
             trace_header=head.headers.get("x-amzn-trace-id"),
         )
+        if match.operation.name in api.service.waiting:
+            return await body.while_asked(api.call(context, match, request))
         return await api.call(context, match, request)
 
 

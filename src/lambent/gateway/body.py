@@ -5,14 +5,15 @@ Or piece by piece, when somebody takes it as it comes: then memory has the bound
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from typing import Any, Final, TypeVar
 
 from lambent.aws.errors import ApiError
 from lambent.aws.streams import CHUNK_BYTES
 
 READER: Final = "lambent.body"
 """Key of a request's `BodyReader` in the state of its ASGI scope: the connection asks it who is slow."""
+T = TypeVar("T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 ALL_BODIES_BYTES: Final = 512 * 1024 * 1024
@@ -27,7 +28,7 @@ QUIET_S: Final = 30.0
 
 
 class Disconnected(Exception):
-    """The client went away before its body was complete; there is nobody to answer."""
+    """The client went away; there is nobody to answer."""
 
 
 class TooLarge(Exception):
@@ -82,6 +83,8 @@ class BodyReader:
         self.complete = False
         self.streaming = False
         """Somebody reads it piece by piece, and sees to it that it does not stand still."""
+        self.asking = False
+        """What was asked is done only as long as its client is there."""
 
     @property
     def worth_reading(self) -> bool:
@@ -130,6 +133,33 @@ class BodyReader:
                         yield whole[start : start + CHUNK_BYTES]
         finally:
             self.streaming = False
+
+    async def while_asked(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work` as long as the client of a body that was read is there; then cancel it.
+
+        Raises Disconnected.
+        """
+        task = asyncio.ensure_future(work)
+        both: list[asyncio.Future[Any]] = [task]
+        try:
+            # Most need no waiting, and nobody to look out.
+            await asyncio.sleep(0)
+            if not task.done():
+                self.asking = True
+                both.append(asyncio.ensure_future(self._hung_up()))
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Disconnected
+        finally:
+            self.asking = False
+            for each in both:
+                each.cancel()
+            await asyncio.wait(both)
+
+    async def _hung_up(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     @property
     def announced(self) -> int | None:

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from lambent.gateway.body import READER
+from lambent.gateway.body import READER, BodyReader
 from lambent.gateway.direct import DirectReply, DirectWay
 from lambent.gateway.exchange import Exchange
 from lambent.gateway.http import HttpResponse
@@ -119,10 +119,11 @@ class Connection(HttpToolsProtocol):
         self._feed(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that has sent all it wants to may still wait for answers."""
+        """A client that has sent all it wants to may still wait for answers; not for one that comes when it comes."""
         waiting = self.cycle is not None and not self.cycle.response_complete and self._reading == _IDLE
         self._ending = True
-        return waiting
+        reader = self._reader()
+        return waiting and (reader is None or not reader.asking)
 
     def on_response_complete(self) -> None:
         """As uvicorn's, without its timer for each pause between two requests: `check` sees those that are long."""
@@ -353,8 +354,13 @@ class Connection(HttpToolsProtocol):
 
     def _is_streamed(self) -> bool:
         """Whether the body is read piece by piece: its reader limits the time of each, and we may be the slow ones."""
-        reader = None if self.cycle is None else self.cycle.scope["state"].get(READER)
+        reader = self._reader()
         return reader is not None and reader.streaming
+
+    def _reader(self) -> BodyReader | None:
+        """None also for a request that is answered the direct way, which has read its body."""
+        scope = getattr(self.cycle, "scope", None)
+        return None if scope is None else scope["state"].get(READER)
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer as far as the state of the connection lets us, and end it."""
