@@ -80,6 +80,7 @@ from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
 from lambent.services.neighbours.iam import IamOverRestarts
 from lambent.services.neighbours.neighbours import Neighbours
+from lambent.services.s3.lazily import S3
 from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 from lambent.store.datadir import DataDir
@@ -203,9 +204,11 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         sts.load()
         sqs = SqsService(database, schedule, keys)
         stack.push_async_callback(sqs.close)
+        s3 = S3(database, data_dir.root / "s3", schedule, caller)
+        stack.push_async_callback(s3.close)
         table: dict[str, Handler] = {}
         gateway = Gateway(
-            services(table, logs, sts, sqs), allowed_hosts=settings.allowed_hosts, elsewhere=elsewhere, keys=keys
+            services(table, logs, sts, sqs, s3), allowed_hosts=settings.allowed_hosts, elsewhere=elsewhere, keys=keys
         )
         caller.apis = gateway.apis
         choice = await choosing
@@ -296,6 +299,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             neighbours.reset,
             sts.reset,
             sqs.reset,
+            s3.reset,
         )
         admin = Admin(
             catalog=host.catalog,
@@ -343,6 +347,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         ledger.start()
         sqs.start()
         await events.start()
+        await s3.start()
         standing = Standing(
             clock,
             table_of_prices,

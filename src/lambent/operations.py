@@ -10,6 +10,7 @@ from lambent.functions.api import options
 from lambent.functions.control_plane import ControlPlane
 from lambent.invocation.api import Invocation
 from lambent.services.logs.service import LogsService
+from lambent.services.s3.lazily import S3, STREAMED
 from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 
@@ -28,11 +29,14 @@ def lambda_operations(
     }
 
 
-def services(lambda_operations: Operations, logs: LogsService, sts: StsService, sqs: SqsService) -> dict[str, Service]:
+def services(
+    lambda_operations: Operations, logs: LogsService, sts: StsService, sqs: SqsService, s3: S3
+) -> dict[str, Service]:
     """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
     return {
         "lambda": Service("lambda", lambda_operations, options.partial()),
         "logs": Service("logs", logs.operations()),
+        "s3": Service("s3", s3, streamed=STREAMED, buckets=s3),
         "sts": Service("sts", sts.operations(), shared=True),
         "sqs": Service("sqs", sqs.operations(), waiting=frozenset({"ReceiveMessage"})),
     }

@@ -5,6 +5,7 @@
     lambent.db   the database, with -wal and -shm beside it
     blobs/       content-addressed files, one folder per kind
     packages/    unpacked code packages; a cache that can be made again from blobs/
+    s3/          the bytes of objects, one file each; rows name them
     secrets/     keys and tokens, one file each
     DATABASE     where the state is when it is not in lambent.db
     clock        milliseconds that the time of events is ahead, once it was advanced
@@ -22,7 +23,7 @@ from lambent.store.files import write_durably
 
 VERSION = 1
 _OWN_NAMES = frozenset(
-    {"VERSION", "lock", "lambent.db", "DATABASE", "blobs", "packages", "secrets", "run", "logs", "clock"}
+    {"VERSION", "lock", "lambent.db", "DATABASE", "blobs", "packages", "s3", "secrets", "run", "logs", "clock"}
 )
 
 

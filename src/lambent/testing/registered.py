@@ -21,6 +21,7 @@ from lambent.gateway.keys import KnownKeys
 from lambent.invocation.api import Invocation
 from lambent.operations import lambda_operations, services
 from lambent.services.logs.service import LogsService
+from lambent.services.s3.lazily import S3
 from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 from lambent.store.database import Database
@@ -43,9 +44,11 @@ async def registered(root: Path) -> AsyncIterator[dict[str, Service]]:
     keys = KnownKeys(clock)
     sts = StsService(database, clock, keys, ScriptedCaller(), b"")
     sqs = SqsService(database, clock, keys)
+    s3 = S3(database, root / "s3", clock, ScriptedCaller())
     try:
-        yield services(lambda_operations(control_plane, mappings, invocation), logs, sts, sqs)
+        yield services(lambda_operations(control_plane, mappings, invocation), logs, sts, sqs, s3)
     finally:
+        await s3.close()
         await mappings.close()
         await control_plane.close()
         await logs.close()

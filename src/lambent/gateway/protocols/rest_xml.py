@@ -75,6 +75,9 @@ class RestXml:
         status: int = habits.statuses.get(name) or operation.http.get("responseCode", 200)
         if shape is None:
             return HttpResponse(status, ())
+        if status == 200 and result.get("ContentRange") is not None:
+            # Which the model does not say: a part of what was asked for.
+            status = 206
         places = bindings(shape)
         headers: list[tuple[str, str]] = []
         inside: dict[str, Any] = {}

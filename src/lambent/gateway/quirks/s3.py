@@ -100,6 +100,9 @@ def refusal(operation: str, failure: Failure, payload: str | None) -> ApiError |
         return None
     if operation.startswith("PutBucketNotification") and failure.value is not None:
         return None
+    if operation == "CreateBucket" and failure.path.endswith("locationConstraint"):
+        # The handler has words for each region that it cannot be.
+        return None
     return malformed_xml()
 
 

@@ -15,6 +15,7 @@ from lambent.services.s3.records import Bucket, ObjectChange
 from lambent.services.s3.service import S3Service
 from lambent.store.database import Database
 from lambent.testing.manual_clock import ManualClock
+from lambent.testing.scripted_caller import ScriptedCaller
 from tests.places import Place
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
@@ -91,7 +92,15 @@ async def make_s3(place: Place, tmp_path: Path) -> AsyncIterator[MakeS3]:
 
     async def make() -> S3:
         database, clock, told = place.open(), ManualClock(), Told()
-        opened.append(S3(S3Service(database, tmp_path / "s3", clock, told), database, clock, told, tmp_path / "s3"))
+        opened.append(
+            S3(
+                S3Service(database, tmp_path / "s3", clock, ScriptedCaller(), told),
+                database,
+                clock,
+                told,
+                tmp_path / "s3",
+            )
+        )
         return opened[-1]
 
     yield make
