@@ -7,6 +7,7 @@ batches run is `scale`'s decision and `turns`', when a refused one is tried agai
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ WAIT_S: Final = 2.0
 hidden messages. One such read at a time asks a queue less often than AWS's five of 20 s."""
 NO_WAIT_S: Final = 0.5
 READERS: Final = 5
+MAX_DELETIONS: Final = 20
+"""At one time, beside batches; with more, batches wait for theirs."""
 OK: Final = "OK"
 FAILED: Final = "PROBLEM: Function call failed"
 
@@ -71,8 +74,10 @@ class Poller:
         self._turn = turns.join(self._changed.set)
         self._reads: set[asyncio.Task[None]] = set()
         self._batches: set[asyncio.Task[None]] = set()
+        self._ready: deque[Sequence[Event]] = deque()
+        """Batches that were read, and wait until one more may run."""
         self._chores: set[asyncio.Task[None]] = set()
-        """Deletions of what nobody is invoked for."""
+        """Deletions."""
         self._asked = 0
         """How many events the reads that are under way may bring."""
         self._more = False
@@ -101,6 +106,7 @@ class Poller:
         while not self._stopping.is_set():
             self._changed.clear()
             self._flush_when_due()
+            self._start_ready()
             self._read_more()
             await self._changed.wait()
         if self._alarm is not None:
@@ -110,8 +116,9 @@ class Poller:
             await asyncio.wait(self._reads)
         if self._collector is not None and (rest := self._collector.take()):
             self._begin(rest)
-        while left := self._batches | self._chores:
-            await asyncio.wait(left)
+        while self._ready or self._batches or self._chores:
+            self._start_ready()
+            await asyncio.wait(self._batches | self._chores, return_when=asyncio.FIRST_COMPLETED)
 
     # Reading
 
@@ -128,7 +135,7 @@ class Poller:
     def _may_read(self) -> bool:
         if self._reads and (not self._more or len(self._reads) >= READERS):
             return False
-        if self._limit() <= 0:
+        if self._ready or self._limit() <= 0:
             return False
         # With a window, all reads fill one batch; without, each is one.
         coming = len(self._reads) if self._collector is None else 0
@@ -231,7 +238,13 @@ class Poller:
         self._changed.set()
 
     def _begin(self, events: Sequence[Event]) -> None:
-        self._spawn(self._batches, self._process(events))
+        self._ready.append(events)
+        self._start_ready()
+
+    def _start_ready(self) -> None:
+        # Reads that were under way may bring more than may run, and what may run may have become less meanwhile.
+        while self._ready and len(self._batches) < self._scale.allowed:
+            self._spawn(self._batches, self._process(self._ready.popleft()))
 
     async def _process(self, events: Sequence[Event]) -> None:
         self._turn.begin()
@@ -263,7 +276,12 @@ class Poller:
             self._failed(len(events) - len(done))
         else:
             self._told(OK)
-        if done:
+        if not done:
+            return
+        if len(self._chores) < MAX_DELETIONS:
+            # The next batch need not wait for the disk of a queue.
+            self._spawn(self._chores, self._delete(done))
+        else:
             await self._delete(done)
 
     async def _invoked(self, events: Sequence[Event]) -> tuple[Sequence[Event], Answer]:

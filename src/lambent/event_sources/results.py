@@ -1,5 +1,6 @@
 """`LastProcessingResult`: what a poller says of its last batch, stored when it changes and at most once in a second."""
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +21,7 @@ class Results:
         self._clock = clock
         self._latest: dict[MappingKey, str] = {}
         """What is to be stored, or was just now."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def told(self, key: MappingKey, result: str) -> None:
@@ -29,10 +31,14 @@ class Results:
             self._latest[key] = result[:MAX_LENGTH]
         elif mapping is not None and mapping.last_result != result[:MAX_LENGTH] and not self._closed:
             self._latest[key] = result[:MAX_LENGTH]
-            tasks.detach("result of an event source mapping", self._store(key))
+            task = tasks.detach("result of an event source mapping", self._store(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         self._closed = True
+        for task in self._tasks:
+            task.cancel()
 
     async def _store(self, key: MappingKey) -> None:
         try:

@@ -273,6 +273,23 @@ async def test_maximum_concurrency_is_kept() -> None:
     await kit.stopped(poller)
 
 
+async def test_maximum_concurrency_is_kept_with_a_window() -> None:
+    opened, handler = gate()
+    kit = Kit(handler)
+    queue = kit.sqs.create(QUEUE, visibility_s=600)
+    for number in range(200):
+        kit.sqs.send(queue, str(number))
+    poller = kit.poller(batch_size=15, window_s=1, maximum_concurrency=2)
+    await poller.start()
+    await kit.clock.advance(60)
+    assert (kit.function.running, kit.function.most) == (2, 2)
+    opened.set()
+    await kit.clock.advance(10)
+    assert kit.function.most == 2
+    assert queue.messages == []
+    await kit.stopped(poller)
+
+
 async def test_a_slow_mapping_leaves_room_for_others() -> None:
     opened, handler = gate()
     kit = Kit(handler, budget=8)
