@@ -14,7 +14,10 @@ import pytest
 from botocore.config import Config
 
 from lambent.aws.keys import KnownKey, Secret
+from lambent.core.clock import SystemClock
+from lambent.environments.ports import SessionCredentials
 from lambent.gateway.app import Gateway
+from lambent.gateway.authenticate import OneSession
 from lambent.gateway.keys import KnownKeys
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.served import served
@@ -229,6 +232,8 @@ async def test_nobody_reads_only_what_is_open_to_all(web: httpx.AsyncClient, s3:
     assert s3.seen[0][1].identity.arn == "anonymous"
     assert s3.seen[0][1].account == OWNER
     assert (await web.put("/photos/k", content=b"x")).status_code == 403
+    other = await web.get("/photos/k?response-content-type=text/html")
+    assert (other.status_code, code_of(other)) == (400, "InvalidRequest")
     missing = await web.get("/k", headers={"Host": "missing.s3.localhost"})
     assert (missing.status_code, code_of(missing)) == (404, "NoSuchBucket")
     # What is no bucket's may be anybody's.
@@ -429,3 +434,22 @@ async def test_nobody_may_upload_a_form_to_what_is_open_to_all(web: httpx.AsyncC
     assert s3.seen[0][2]["Tagging"] == "a=b+c"
     bad = await sent(web, (url, {"key": "k", "tagging": "<Tagging"}))
     assert code_of(bad) == "MalformedXML"
+
+
+# Inside a sandbox
+
+
+async def test_a_function_signs_with_its_session_and_nobody_else_gets_in(s3: SmallS3) -> None:
+    role = f"arn:aws:iam::{OWNER}:role/r"
+    session = SessionCredentials(OWNER, "us-east-1", role, "f", TEMPORARY_ID, SECRET, TOKEN)
+    gateway = Gateway({"s3": s3.service()})
+    front = gateway.private(OneSession(session, gateway.keys, SystemClock()))
+    async with served(front) as port, httpx.AsyncClient(base_url=f"http://localhost:{port}") as web:
+        own = signer(web, "s3v4", TEMPORARY_ID, token=TOKEN)
+        await asyncio.to_thread(own.put_object, Bucket="photos", Key="k", Body=b"x")
+        for version in ("s3", "s3v4"):
+            assert (await web.get(url_of(signer(web, version, TEMPORARY_ID, token=TOKEN), Key="k"))).content == b"x"
+        wrong = signer(web, "s3v4", TEMPORARY_ID, secret="wrong", token=TOKEN)
+        for stranger in (signer(web, key_id="111111111111"), wrong):
+            assert (await web.get(url_of(stranger))).status_code == 403
+        assert (await web.get("/photos/k")).status_code == 403

@@ -113,3 +113,10 @@ async def test_a_body_that_stops_early_or_is_not_chunked_is_incomplete(body: byt
 
 async def test_an_empty_body_has_one_chunk() -> None:
     assert await content(b"0\r\n\r\n", 0) == (b"", {})
+
+
+async def test_chunks_of_one_byte_are_gathered_and_cost_no_more_than_their_bytes() -> None:
+    number = 100_000
+    body = b"1\r\nx\r\n" * number + b"0\r\n\r\n"
+    found = [len(chunk) async for chunk in decoded(pieces(body, 262_144), number, {})]
+    assert found == [65_536, number - 65_536]

@@ -98,6 +98,9 @@ class S3Api(Api):
                 raise no_such_bucket(bucket)
             if not await self._buckets.open_to_all(operation, bucket, asked.address.key):
                 raise access_denied()
+            if "response-" in asked.head.query and operation == "GetObject":
+                text = "Request specific response headers cannot be used for anonymous GET requests."
+                raise ApiError("InvalidRequest", text, status=400)
             trusted = True
         check_page(asked.head, trusted=trusted)
 
@@ -163,8 +166,8 @@ class S3Api(Api):
         # A HEAD has a status alone.
         silent = request.method == "HEAD" or status == 304
         body = b"" if silent else xml_body.document("Error", "", content)
-        headers = (CONTENT_TYPE, *error.headers.items(), *ids, SERVER)
-        return HttpResponse(status, headers, body)
+        types = () if status == 304 else (CONTENT_TYPE,)
+        return HttpResponse(status, (*types, *error.headers.items(), *ids, SERVER), body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Data is taken by length alone, as it may hold anything. Data of a chunk leaves b
 reads it commits nothing before the end.
 """
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, MutableMapping
@@ -11,10 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError
+from lambent.aws.streams import CHUNK_BYTES
 
 LINE_BYTES: Final = 16_384
 """The longest line of a chunk's head or of a trailer."""
 _TRAILERS: Final = 32
+_ENOUGH_BYTES: Final = 65_536
+"""Of content, to be worth its reader's while: chunks may be small."""
+_IN_A_ROW: Final = 256
 _EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest()
 _SIGNATURE: Final = "chunk-signature"
 TRAILER_SIGNATURE: Final = "x-amz-trailer-signature"
@@ -66,31 +71,35 @@ class _Source:
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
         self._held = b""
+        self._at = 0
+        """Of what is held, how much was taken: cutting it off each time would copy the rest each time."""
 
     async def line(self) -> str | None:
         """Without its end; None when the body is at its end."""
-        while (end := self._held.find(b"\n")) < 0:
-            if len(self._held) > LINE_BYTES:
+        while (end := self._held.find(b"\n", self._at)) < 0:
+            if len(self._held) - self._at > LINE_BYTES:
                 raise incomplete_body()
             if not await self._more():
-                rest, self._held = self._held, b""
+                rest, self._held, self._at = self._held[self._at :], b"", 0
                 return rest.decode("latin-1").rstrip("\r") if rest else None
-        found, self._held = self._held[:end], self._held[end + 1 :]
+        found, self._at = self._held[self._at : end], end + 1
         if len(found) > LINE_BYTES:
             raise incomplete_body()
         return found.decode("latin-1").rstrip("\r")
 
     async def take(self, most: int) -> bytes:
         """At least one byte. Raises `ApiError` IncompleteBody at the end of the body."""
-        if not self._held and not await self._more():
+        if self._at == len(self._held) and not await self._more():
             raise incomplete_body()
-        found, self._held = self._held[:most], self._held[most:]
+        found = self._held[self._at : self._at + most]
+        self._at += len(found)
         return found
 
     async def _more(self) -> bool:
         async for piece in self._pieces:
             if piece:
-                self._held += piece
+                self._held = self._held[self._at :] + piece
+                self._at = 0
                 return True
         return False
 
@@ -103,10 +112,11 @@ async def decoded(
 ) -> AsyncIterator[bytes]:
     """The content; `trailers` are filled at its end. Raises `ApiError` IncompleteBody, SignatureDoesNotMatch."""
     source = _Source(pieces)
-    left_bytes = length_bytes
+    left_bytes, number = length_bytes, 0
+    ready: list[bytes] = []
+    ready_bytes = 0
     while True:
-        head = await source.line()
-        size, signature = _head(head)
+        size, signature = _head(await source.line())
         left_bytes -= size
         if left_bytes < 0:
             raise incomplete_body()
@@ -116,13 +126,26 @@ async def decoded(
             left -= len(data)
             if signatures is not None:
                 signatures.update(data)
-            yield data
+            if ready_bytes + len(data) > CHUNK_BYTES:
+                yield b"".join(ready)
+                ready, ready_bytes = [], 0
+            ready.append(data)
+            ready_bytes += len(data)
+            if ready_bytes >= _ENOUGH_BYTES:
+                yield b"".join(ready)
+                ready, ready_bytes = [], 0
         if signatures is not None:
             signatures.end_of_chunk(signature)
         if size == 0:
             break
         if await source.line() not in ("", None):
             raise incomplete_body()
+        number += 1
+        if number % _IN_A_ROW == 0:
+            # A client may send chunks of one byte: others get their turn.
+            await asyncio.sleep(0)
+    if ready:
+        yield b"".join(ready)
     if left_bytes:
         raise incomplete_body()
     await _read_trailers(source, trailers, signatures)
