@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.request import Request, urlopen
 
 from lambent.invocation.trace import invocations
 from lambent.testing.running_server import Server
@@ -9,6 +10,7 @@ from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=00"
 AGAIN = """
 import boto3
 
@@ -25,6 +27,15 @@ sqs = boto3.client("sqs")
 
 def handler(event, context):
     sqs.send_message(QueueUrl=event, MessageBody="x")
+"""
+FORWARDS = """
+import boto3
+
+client = boto3.client("{service}")
+
+def handler(event, context):
+    print("again")
+    client.{call}**{{"MessageBody" if "{service}" == "sqs" else "Message": "x"}})
 """
 COLLECTS = """
 import json
@@ -68,3 +79,41 @@ def test_a_message_that_a_function_sends_carries_its_chain(server: Server) -> No
     assert "FunctionError" not in client.invoke(FunctionName="sends", Payload=json.dumps(queue))
     (message,) = sqs.receive_message(QueueUrl=queue, MessageSystemAttributeNames=["AWSTraceHeader"])["Messages"]
     assert invocations(message["Attributes"]["AWSTraceHeader"], ARN + "sends") == 1
+
+
+def test_a_loop_through_a_queue_is_stopped(server: Server) -> None:
+    client, sqs = server.client("lambda"), server.client("sqs")
+    queue = sqs.create_queue(QueueName="round")["QueueUrl"]
+    create_function(client, "queued", FORWARDS.format(service="sqs", call=f"send_message(QueueUrl={queue!r}, "))
+    client.create_event_source_mapping(
+        FunctionName="queued", EventSourceArn="arn:aws:sqs:us-east-1:000000000000:round", BatchSize=1
+    )
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    assert_stopped(server, "queued")
+
+
+def test_a_loop_through_a_topic_is_stopped(server: Server) -> None:
+    client, sns = server.client("lambda"), server.client("sns")
+    topic = sns.create_topic(Name="round")["TopicArn"]
+    create_function(client, "told", FORWARDS.format(service="sns", call=f"publish(TopicArn={topic!r}, "))
+    permission = {"Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com", "SourceArn": topic}
+    client.add_permission(FunctionName="told", StatementId="topic", **permission)
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=ARN + "told")
+    sns.publish(TopicArn=topic, Message="x")
+    assert_stopped(server, "told")
+
+
+def assert_stopped(server: Server, name: str) -> None:
+    """The seventeenth is counted, and no other one ran."""
+
+    signed = {"Authorization": SIGNED}
+    asked = Request(f"{server.url}/_lambent/function-metrics?FunctionName={name}", headers=signed)
+
+    def dropped() -> bool:
+        with urlopen(asked, timeout=10) as reply:
+            return b"RecursiveInvocationsDropped" in reply.read()
+
+    eventually(dropped, timeout_s=40, until=bool)
+    logs = server.client("logs")
+    runs = eventually(lambda: lines(logs, name, "again"), timeout_s=10, until=lambda found: len(found) > 15)
+    assert len(runs) == 16

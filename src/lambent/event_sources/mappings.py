@@ -28,7 +28,7 @@ from lambent.functions.read_model import ReadModel as Functions
 from lambent.store.database import Database
 
 STOP_S: Final = 10.0
-"""How long the end of a server, or a reset, waits for batches that run. What is not done by then comes again."""
+"""How long the end of a server waits for batches that run. What is not done by then comes again."""
 
 
 class EventSourceMappings:
@@ -79,7 +79,7 @@ class EventSourceMappings:
     async def reset(self) -> None:
         """Drop every mapping of every account; nothing is polled afterwards."""
         await self._changes.forget_everything()
-        await self._reconciler.stop(STOP_S)
+        self._reconciler.abandon()
 
     async def close(self) -> None:
         if self._loop is not None:

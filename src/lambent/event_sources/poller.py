@@ -102,6 +102,13 @@ class Poller:
             await asyncio.wait({self._loop})
         self._turn.leave()
 
+    def abandon(self) -> None:
+        self._stopping.set()
+        single = (self._loop, self._pause, self._alarm)
+        for task in [*self._reads, *self._batches, *self._chores, *(each for each in single if each is not None)]:
+            task.cancel()
+        self._turn.leave()
+
     async def _run(self) -> None:
         while not self._stopping.is_set():
             self._changed.clear()

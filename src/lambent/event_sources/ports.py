@@ -19,6 +19,10 @@ class Poller(Protocol):
         """Return when it reads no more and none of its invocations is under way. Safe to call twice."""
         ...
 
+    def abandon(self) -> None:
+        """Be gone at once: what it has read comes again by itself, or is gone as well."""
+        ...
+
 
 class PollerFactory(Protocol):
     def __call__(self, mapping: EventSourceMapping) -> Poller: ...

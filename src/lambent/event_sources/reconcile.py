@@ -95,6 +95,12 @@ class Reconciler:
             for stop in late:
                 stop.cancel()
 
+    def abandon(self) -> None:
+        """The same at once, whatever runs."""
+        pollers, self._pollers = self._pollers, {}
+        for poller in pollers.values():
+            poller.abandon()
+
     async def _work(self, key: MappingKey) -> None:
         try:
             await self._settle(key)

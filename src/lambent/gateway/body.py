@@ -117,13 +117,20 @@ class BodyReader:
         Raises `Disconnected`, and `TimeoutError` when nothing comes for `quiet_s`.
         """
         self.streaming = True
+        held: list[bytes] = []
+        size = 0
         try:
             while not self.complete:
                 async with asyncio.timeout(quiet_s):
                     message = await self._next()
-                piece: bytes = message["body"]
-                for start in range(0, len(piece), CHUNK_BYTES):
-                    yield piece[start : start + CHUNK_BYTES] if len(piece) > CHUNK_BYTES else piece
+                held.append(message["body"])
+                size += len(message["body"])
+                # Each piece costs its reader a way to a thread and back: few large ones are cheaper.
+                if size >= CHUNK_BYTES or self.complete:
+                    whole = held[0] if len(held) == 1 else b"".join(held)
+                    held, size = [], 0
+                    for start in range(0, len(whole), CHUNK_BYTES):
+                        yield whole[start : start + CHUNK_BYTES]
         finally:
             self.streaming = False
 

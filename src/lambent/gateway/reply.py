@@ -55,7 +55,9 @@ async def respond(send: Send, response: HttpResponse, request_id: str, body: Bod
 def _headers(response: HttpResponse, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-amzn-RequestId", request_id.encode())]
     for name, value in response.headers:
-        headers.append((name.encode("latin-1"), _clean(value).encode("latin-1", "replace")))
+        # The exchange knows the length by this name alone.
+        wire = b"content-length" if name == "Content-Length" else name.encode("latin-1")
+        headers.append((wire, _clean(value).encode("latin-1", "replace")))
     return headers
 
 

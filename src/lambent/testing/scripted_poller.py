@@ -59,3 +59,7 @@ class ScriptedPoller:
         await self.script.passed()
         if self.script.running.pop(self.mapping.uuid, None) is not None:
             self.script.events.append("stop")
+
+    def abandon(self) -> None:
+        if self.script.running.pop(self.mapping.uuid, None) is not None:
+            self.script.events.append("stop")

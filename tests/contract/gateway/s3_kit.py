@@ -1,5 +1,6 @@
 """A service S3 of a few lines behind the real gateway: it notes what reaches a handler, objects are files."""
 
+import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ class SmallS3:
     public: set[tuple[str, str]] = field(default_factory=set)
     """Of operation and bucket."""
     stored: list[dict[str, Any]] = field(default_factory=list)
+    reading: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody is about to read a body."""
 
     def service(self) -> Service:
         operations = {
@@ -63,6 +66,7 @@ class SmallS3:
         upload: Upload = parameters["Body"]
         path = self.path(parameters["Key"])
         largest = 0
+        self.reading.set()
         with path.with_suffix(".part").open("wb") as file:
             async for chunk in upload:
                 largest = max(largest, len(chunk))

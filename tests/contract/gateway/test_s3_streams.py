@@ -12,10 +12,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lambent.aws.streams import Download, Upload
+from lambent.aws.checksums import combined, digest_of
+from lambent.aws.service import Service
+from lambent.aws.streams import Download, FileRange, Upload, read_range
 from lambent.gateway.app import Gateway
+from lambent.gateway.body import BodyReader, Budget
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere
+from lambent.gateway.server import HttpServer
 from lambent.testing.served import exchange, served
 from tests.contract.gateway.s3_kit import OWNER, SmallS3
 
@@ -54,6 +58,10 @@ def put(path: str, body: bytes, *headers: str, announced: int | None = None) -> 
     length = len(body) if announced is None else announced
     head = b"PUT %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % path.encode()
     return head + AUTHORIZATION + lines + b"Content-Length: %d\r\n\r\n" % length + body
+
+
+def get(path: str) -> bytes:
+    return b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%b\r\n" % (path.encode(), AUTHORIZATION)
 
 
 async def test_an_object_goes_to_a_file_in_chunks_and_comes_back_from_it(port: int, s3: SmallS3) -> None:
@@ -187,3 +195,153 @@ async def test_an_error_of_head_has_no_body(port: int) -> None:
     with pytest.raises(ClientError) as raised:
         await asyncio.to_thread(client(port).head_object, Bucket="photos", Key="none")
     assert raised.value.response["Error"] == {"Code": "404", "Message": "Not Found"}
+
+
+async def test_a_streamed_body_may_take_longer_than_any_other(s3: SmallS3) -> None:
+    server = HttpServer()
+    try:
+        listener = await server.listen(Gateway({"s3": s3.service()}).public(), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(put("/photos/k", b"a", announced=2))
+        async with asyncio.timeout(10):
+            await s3.reading.wait()
+            listener.check(asyncio.get_running_loop().time() + 3600)
+            writer.write(b"b")
+            reply = await reader.read()
+        writer.close()
+    finally:
+        await server.close(1.0)
+    assert reply.startswith(b"HTTP/1.1 200")
+    assert s3.path("k").read_bytes() == b"ab"
+
+
+async def test_a_body_that_stands_still_ends_its_upload(tmp_path: Path) -> None:
+    async def receive() -> dict[str, Any]:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    body = BodyReader(receive, {"content-length": "5"}, Budget())
+    with pytest.raises(TimeoutError):
+        async for _ in body.pieces(quiet_s=0.01):
+            pass
+    assert not body.streaming
+
+
+async def test_nobody_reads_ahead_of_the_one_who_writes() -> None:
+    asked = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x" * 300_000, "more_body": asked < 10}
+
+    body = BodyReader(receive, {"content-length": "3000000"}, Budget())
+    pieces = body.pieces()
+    assert len(await anext(pieces)) == 262_144
+    assert asked == 1
+    rest = [len(piece) async for piece in pieces]
+    assert sum(rest) == 3_000_000 - 262_144
+    assert max(rest) == 262_144
+    assert body.held_bytes == 0
+
+
+async def test_a_range_of_a_file_that_is_deleted_meanwhile_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(bytes(range(256)) * 4096)
+    source = FileRange.opened(path, 1000, 600_000)
+    path.unlink()
+    found = b"".join([chunk async for chunk in read_range(source)])
+    assert found == (bytes(range(256)) * 4096)[1000:601_000]
+
+
+def test_the_checksum_of_a_whole_follows_from_those_of_its_parts() -> None:
+    parts = [b"123", b"", b"456789"]
+    for algorithm in ("CRC32", "CRC32C", "CRC64NVME"):
+        known = [(digest_of(algorithm, part), len(part)) for part in parts]
+        assert combined(algorithm, known) == digest_of(algorithm, b"123456789")
+
+
+async def test_the_reply_of_a_bug_is_an_internal_error_of_s3(s3: SmallS3, caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    service = Service("s3", {"ListBuckets": broken})
+    async with served(Gateway({"s3": service}).public()) as port:
+        with pytest.raises(ClientError, match=r"\(InternalError\)") as raised:
+            await asyncio.to_thread(client(port).list_buckets)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert len(raised.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amz-id-2"]) == 76
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_documents_have_the_roots_and_the_order_of_aws(port: int) -> None:
+    buckets = await exchange(port, get("/"))
+    assert (
+        b'<?xml version="1.0" encoding="UTF-8"?>\n<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-'
+        in (buckets)
+    )
+    assert buckets.index(b"<Owner>") < buckets.index(b"<Buckets>")
+    objects = await exchange(port, get("/photos?list-type=2"))
+    assert objects.index(b"<Name>photos</Name><Prefix/>") < objects.index(b"<Contents><Key>odd&#1;key</Key>")
+    location = await exchange(port, get("/photos?location"))
+    assert location.endswith(b'/2006-03-01/">eu-west-3</LocationConstraint>')
+    tagged = await exchange(port, put("/photos?tagging", b"<Tagging><TagSet/></Tagging>"))
+    assert tagged.startswith(b"HTTP/1.1 204")
+    assert b"content-length" not in tagged.lower()
+    assert b"content-type" not in tagged.lower()
+    created = await exchange(port, put("/photos", b""))
+    assert b"content-length: 0" in created.lower()
+    assert b"content-type" not in created.lower()
+
+
+@pytest.mark.parametrize(
+    "body", [b"<Tagging>", b"no xml", b"<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>"]
+)
+async def test_xml_that_is_not_its_schema_is_malformed(port: int, body: bytes) -> None:
+    reply = await exchange(port, put("/photos?tagging", body))
+    assert reply.startswith(b"HTTP/1.1 400")
+    assert b"<Error><Code>MalformedXML</Code><Message>The XML you provided was not well-formed or did not" in reply
+
+
+async def test_a_number_in_a_query_that_is_none_is_an_invalid_argument(port: int) -> None:
+    reply = await exchange(port, get("/photos?list-type=2&max-keys=many"))
+    assert b"<Code>InvalidArgument</Code><Message>Provided max-keys not an integer or within integer range" in reply
+    assert b"<ArgumentName>max-keys</ArgumentName><ArgumentValue>many</ArgumentValue><RequestId>" in reply
+
+
+async def test_metadata_beyond_ascii_goes_and_comes_in_words_of_mail(port: int, s3: SmallS3) -> None:
+    header = "x-amz-meta-Word: =?UTF-8?B?aMO2bGxl?="
+    assert (await exchange(port, put("/photos/k", b"x", header))).startswith(b"HTTP/1.1 200")
+    assert s3.seen[0][2]["Metadata"] == {"word": "h\u00f6lle"}
+    reply = await exchange(port, get("/photos/k").replace(b"GET", b"HEAD"))
+    assert b"x-amz-meta-word: =?utf-8?" in reply
+    assert b"content-length: 1\r\n" in reply
+
+
+async def test_an_unsigned_trailer_is_verified_and_its_framing_is_not_stored(port: int, s3: SmallS3) -> None:
+    headers = (
+        "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length: 9",
+        "x-amz-trailer: x-amz-checksum-crc32",
+        "Content-Encoding: aws-chunked,gzip",
+    )
+    for checksum, status in ((b"y/Q5Jg==", b"200"), (b"AAAAAA==", b"400")):
+        body = b"9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:%b\r\n\r\n" % checksum
+        reply = await exchange(port, put("/photos/k", body, *headers))
+        assert reply.startswith(b"HTTP/1.1 " + status)
+    assert s3.path("k").read_bytes() == b"123456789"
+    assert (s3.seen[0][2]["ContentEncoding"], s3.seen[0][2]["ContentLength"]) == ("gzip", 9)
+    lacking = await exchange(port, put("/photos/k", b"0\r\n\r\n", headers[0]))
+    assert lacking.startswith(b"HTTP/1.1 411")
+
+
+async def test_a_document_with_a_wrong_digest_reaches_no_handler(port: int, s3: SmallS3) -> None:
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    reply = await exchange(port, b"POST" + put("/photos?delete", body, "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==")[3:])
+    assert b"<Code>BadDigest</Code>" in reply
+    assert s3.seen == []
+
+
+async def test_the_body_of_a_get_is_ignored(port: int, s3: SmallS3) -> None:
+    s3.path("k").write_bytes(b"content")
+    reply = await exchange(port, b"GET" + put("/photos/k", b"<what>")[3:])
+    assert reply.endswith(b"content")

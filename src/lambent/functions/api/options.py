@@ -73,7 +73,7 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
-_NO_LINEAGE: Final = "stopping loops through SQS, SNS or S3: what they hold does not come back to a function yet"
+_NO_LINEAGE: Final = "stopping loops through S3, whose notifications reach no function yet"
 _NO_POLLERS: Final = "reading the source (the State says so)"
 _OTHER_KINDS: Final = "capacity providers and network connectors (501)"
 _REFUSED_ELSEWHERE: Final = {

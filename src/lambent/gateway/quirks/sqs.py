@@ -88,7 +88,7 @@ def fault_of(status: int) -> str:
 
 
 class SqsJson(Json):
-    """Text is made of numbers and booleans; empty lists and maps are left out; errors have two names.
+    """Text is made of numbers and booleans, null is nothing; empty lists and maps are left out; errors have two names.
 
     Parses with functions that are made once from the shapes. A property test holds them to `Json`.
     """
@@ -143,7 +143,7 @@ def _reader(shape: Shape) -> Reader:
         def read_list(value: Any) -> list[Any]:
             if type(value) is not list:
                 raise json_body.misplaced(value)
-            return [None if item is None else item_reader(item) for item in value]
+            return [item_reader(item) for item in value if item is not None]
 
         return read_list
     if isinstance(shape, MapShape):
@@ -152,7 +152,7 @@ def _reader(shape: Shape) -> Reader:
         def read_map(value: Any) -> dict[str, Any]:
             if type(value) is not dict:
                 raise json_body.misplaced(value)
-            return {key: None if item is None else value_reader(item) for key, item in value.items()}
+            return {key: value_reader(item) for key, item in value.items() if item is not None}
 
         return read_map
     if shape.type_name == "string":

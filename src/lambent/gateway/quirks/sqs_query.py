@@ -63,6 +63,9 @@ def query_model() -> ServiceModel:
         elif shape["type"] == "map":
             shape["key"]["locationName"] = "Key" if name == "TagMap" else "Name"
             shape["value"]["locationName"] = "Value"
+    for name, operation in document["operations"].items():
+        if "output" in operation:
+            operation["output"]["resultWrapper"] = f"{name}Result"
     return ServiceModel(document, "sqs")
 
 
