@@ -49,9 +49,9 @@ pytestmark = [
 class Project:
     """A copy of the module in a folder of its own, and the server that it is applied to."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: Server, module: Path = HERE) -> None:
         self.folder = folder
-        shutil.copy(HERE / "main.tf", folder)
+        shutil.copy(module / "main.tf", folder)
         (folder / "layer.zip").write_bytes(zip_of({"python/shared.py": LAYER}))
         self.code("one")
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
