@@ -30,7 +30,7 @@ from lambent.billing.store import allocated_since, cached_mb_ms
 from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
-from lambent.development_clock import DevelopmentClock
+from lambent.development_clock import DevelopmentClock, Timed
 from lambent.environments.capacity import give_back_memory, raise_open_files_limit
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
@@ -325,7 +325,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         )
         gateway.routes = admin.routes() | events_route.routes() | BillRoutes(desk, keys).routes()
         if virtual is not None and settings.virtual_clock:
-            timed = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
+            timed: dict[str, Timed] = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
+            timed["Expiries"] = s3
             gateway.routes |= DevelopmentClock(virtual, data_dir, timed).routes()
         gateway.urls = UrlRoute(
             FunctionUrls(

@@ -57,6 +57,23 @@ class S3(Mapping[str, Handler]):
     async def open_to_all(self, operation: str, bucket: str, key: str | None) -> bool:
         return self.service.open_to_all(operation, bucket, key)
 
+    @property
+    def idle(self) -> bool:
+        """This and the next three: what `lambent clock advance` waits for, objects that expire."""
+        return self.running == 0
+
+    @property
+    def starting(self) -> bool:
+        return False
+
+    @property
+    def begun(self) -> int:
+        return 0 if self._made is None else self._made.expiry.begun
+
+    @property
+    def running(self) -> int:
+        return 0 if self._made is None else self._made.expiry.running
+
     async def start(self) -> None:
         self._started = True
         if self._made is not None:

@@ -29,6 +29,7 @@ from lambent.services.s3.changes import Changes
 from lambent.services.s3.configs.configs import Configs
 from lambent.services.s3.configs.kinds import Kind
 from lambent.services.s3.expiration import Expirations
+from lambent.services.s3.expiry import ExpiryLoop
 from lambent.services.s3.files import Files
 from lambent.services.s3.multipart import Multipart
 from lambent.services.s3.notifications.delivery import NotificationDelivery
@@ -60,6 +61,7 @@ class S3Service:
         self.objects = Objects(database, self._files, changes)
         expirations = Expirations(self.configs)
         multipart = Multipart(database, changes, clock)
+        self.expiry = ExpiryLoop(database, self.buckets, changes, expirations, clock)
         self._apis = (
             BucketApi(self.buckets, self.configs, self._files, clock),
             PutApi(self.objects, self.buckets, self.configs, clock, expirations),
@@ -79,7 +81,7 @@ class S3Service:
         self._operations = self.access.admitted(
             {name: handler for api in self._apis for name, handler in api.operations().items()}
         )
-        self._sweep: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
 
     def operations(self) -> Operations:
         return self._operations
@@ -95,9 +97,12 @@ class S3Service:
         return self.access.may_anybody(operation, name, key)
 
     async def start(self) -> None:
-        """Begin to deliver notifications, and to sweep files that a crash has left without a row."""
+        """Begin to deliver notifications, to expire objects, and to sweep files that a crash has left."""
         await self._delivery.start()
-        self._sweep = keep_running("sweep of S3's files", self._run)
+        self._loops = [
+            keep_running("sweep of S3's files", self._run),
+            keep_running("lifecycles of S3", self.expiry.run),
+        ]
 
     async def reset(self) -> None:
         """No bucket, no object and no file is left."""
@@ -115,10 +120,11 @@ class S3Service:
 
     async def close(self) -> None:
         """Before the database closes; safe to call twice."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-            await asyncio.wait([self._sweep])
-            self._sweep = None
+        for loop in self._loops:
+            loop.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops)
+        self._loops = []
         await self._delivery.close()
         self._files.close()
 
