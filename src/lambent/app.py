@@ -376,6 +376,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         give_back_memory()
         ready(listener.url(settings.host), choice, egress.missing)
         await stop.wait()
+        mappings.begin_to_close()
         lost = launcher is not None and launcher.gone
         await events.close()
         sqs.end_waiting()
