@@ -16,7 +16,9 @@ from lambent.aws import checksums
 CHUNK_BYTES: Final = 262_144
 """The longest chunk of an `Upload`."""
 _IN_A_THREAD_BYTES: Final = 65_536
-"""From here on, digests of a chunk take longer than it takes to ask a thread for them."""
+"""From here on, digests take longer than it takes to ask a thread for them."""
+_AT_ONCE_BYTES: Final = 1024 * 1024
+"""For one call of a thread: on a busy machine each costs as much as the digests of 100 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class Upload:
         self.ended = False
         self._check = check
         self._digests = {checksums.MD5: checksums.new(checksums.MD5)}
+        self._pending: list[bytes] = []
+        """Chunks that no digest has seen yet."""
+        self._pending_bytes = 0
         if checksum_algorithm is not None:
             self.want(checksum_algorithm)
 
@@ -75,6 +80,7 @@ class Upload:
 
     def digest(self, algorithm: str) -> bytes:
         """Of what has come so far. Raises `KeyError` for one that nobody wanted; MD5 is always there."""
+        self._digest_pending()
         return self._digests[algorithm].digest()
 
     def __aiter__(self) -> "Upload":
@@ -86,19 +92,23 @@ class Upload:
         except StopAsyncIteration:
             if not self.ended:
                 self.ended = True
+                if self._pending_bytes >= _IN_A_THREAD_BYTES:
+                    await asyncio.to_thread(self._digest_pending)
                 if self._check is not None:
                     self._check(self)
             raise
-        if len(chunk) < _IN_A_THREAD_BYTES:
-            self._count(chunk)
-        else:
-            await asyncio.to_thread(self._count, chunk)
+        self.size_bytes += len(chunk)
+        self._pending.append(chunk)
+        self._pending_bytes += len(chunk)
+        if self._pending_bytes >= _AT_ONCE_BYTES:
+            await asyncio.to_thread(self._digest_pending)
         return chunk
 
-    def _count(self, chunk: bytes) -> None:
-        self.size_bytes += len(chunk)
+    def _digest_pending(self) -> None:
+        chunks, self._pending, self._pending_bytes = self._pending, [], 0
         for digest in self._digests.values():
-            digest.update(chunk)
+            for chunk in chunks:
+                digest.update(chunk)
 
     @classmethod
     def of(cls, content: bytes) -> "Upload":
