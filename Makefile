@@ -75,6 +75,7 @@ lock:  ## write the lock files anew (needs uv)
 	@$(COMPILE) --python-version 3.11 requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) --python-version 3.11 -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	@$(COMPILE) --python-version 3.9 examples/thumbnail/requirements.in -o examples/thumbnail/requirements.txt
+	@$(COMPILE) --python-version 3.9 examples/photos/requirements.in -o examples/photos/requirements.txt
 	@$(COMPILE) --python-version 3.9 examples/flask/requirements.in -o examples/flask/requirements.txt
 	@$(COMPILE) --python-version 3.10 examples/fastapi/requirements.in -o examples/fastapi/requirements.txt
 	@! grep -lE 'https?://' requirements/*.txt examples/*/requirements.txt || { echo "a lock holds an address" >&2; exit 1; }

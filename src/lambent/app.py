@@ -165,6 +165,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             stack.push_async_callback(endpoint.close)
         caller = InProcessCaller(elsewhere)
         neighbours.caller = caller
+        neighbours.buckets = True
 
         ec2 = Ec2(caller)
         # The control plane tells the pool what is retired, the pool asks the control plane for packages.
@@ -376,6 +377,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         give_back_memory()
         ready(listener.url(settings.host), choice, egress.missing)
         await stop.wait()
+        mappings.begin_to_close()
         lost = launcher is not None and launcher.gone
         await events.close()
         sqs.end_waiting()

@@ -10,7 +10,7 @@ from lambent.functions.api import options
 from lambent.functions.control_plane import ControlPlane
 from lambent.invocation.api import Invocation
 from lambent.services.logs.service import LogsService
-from lambent.services.s3.lazily import S3, STREAMED
+from lambent.services.s3.lazily import PARTIAL, S3, STREAMED
 from lambent.services.sqs.service import SqsService
 from lambent.services.sts.service import StsService
 
@@ -36,7 +36,7 @@ def services(
     return {
         "lambda": Service("lambda", lambda_operations, options.partial()),
         "logs": Service("logs", logs.operations()),
-        "s3": Service("s3", s3, streamed=STREAMED, buckets=s3),
+        "s3": Service("s3", s3, PARTIAL, streamed=STREAMED, buckets=s3),
         "sts": Service("sts", sts.operations(), shared=True),
         "sqs": Service("sqs", sqs.operations(), waiting=frozenset({"ReceiveMessage"})),
     }

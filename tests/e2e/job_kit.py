@@ -38,13 +38,19 @@ def handler(event, context):
 """
 
 
-def set_up(server: Server, visibility_s: int = 6) -> None:
+VISIBILITY_S = 15
+
+
+def set_up(server: Server) -> None:
+    """Few environments of much memory, since each loads boto3: what is tested is not the speed of cold starts."""
     s3, sqs, functions = server.client("s3"), server.client("sqs"), server.client("lambda")
     s3.create_bucket(Bucket="wholes")
     s3.create_bucket(Bucket="halves")
-    sqs.create_queue(QueueName="halved", Attributes={"VisibilityTimeout": str(visibility_s)})
-    create_function(functions, "halves", HALVES, Timeout=visibility_s)
-    create_function(functions, "enters", ENTERS, Timeout=visibility_s)
+    sqs.create_queue(QueueName="halved", Attributes={"VisibilityTimeout": str(VISIBILITY_S)})
+    create_function(functions, "halves", HALVES, Timeout=60, MemorySize=1769)
+    create_function(functions, "enters", ENTERS, Timeout=VISIBILITY_S, MemorySize=1769)
+    for name in ("halves", "enters"):
+        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
     functions.create_event_source_mapping(
         FunctionName="enters", EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:halved"
     )

@@ -121,6 +121,45 @@ def test_a_success_arrives_through_a_bus(server: Server, queue: Queue) -> None:
     assert event["detail"]["requestContext"]["requestId"] == request_id
 
 
+def test_no_result_is_lost_when_the_server_is_killed(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    results, dead = Queue(server, "kept"), Queue(server, "kept-dead")
+    server.client("s3").create_bucket(Bucket="kept-failures")
+    create_function(server.client("lambda"), "kept", SOMETIMES, DeadLetterConfig={"TargetArn": dead.arn})
+    destinations = {
+        "OnSuccess": {"Destination": results.arn},
+        "OnFailure": {"Destination": "arn:aws:s3:::kept-failures"},
+    }
+    good = {invoke(server, "kept", number, DestinationConfig=destinations) for number in range(15)}
+    bad = {invoke(server, "kept", "fail", DestinationConfig=destinations) for _ in range(5)}
+    eventually(lambda: stored(server, "kept-failures"), timeout_s=30, until=bool)
+    server.kill()
+
+    again = start_server()
+    results.client = dead.client = again.client("sqs")
+    results.url, dead.url = (again.client("sqs").get_queue_url(QueueName=n)["QueueUrl"] for n in ("kept", "kept-dead"))
+    arrived: set[str] = set()
+    buried: set[str] = set()
+
+    def everything() -> bool:
+        records = (json.loads(message["Body"]) for message in results.drained())
+        arrived.update(record["requestContext"]["requestId"] for record in records)
+        buried.update(message["MessageAttributes"]["RequestID"]["StringValue"] for message in dead.drained())
+        return good <= arrived and bad <= buried and bad <= stored(again, "kept-failures")
+
+    assert eventually(everything, timeout_s=40, until=bool), (len(arrived), len(buried))
+
+
+def stored(server: Server, bucket: str) -> set[str]:
+    """Request ids of the records in a bucket."""
+    s3 = server.client("s3")
+    found = set()
+    for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        with s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"] as body:
+            found.add(json.load(body)["requestContext"]["requestId"])
+    return found
+
+
 @pytest.fixture
 def elsewhere() -> Iterator["Elsewhere"]:
     with Elsewhere(("127.0.0.1", 0), _Answer) as server:

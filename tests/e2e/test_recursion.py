@@ -37,6 +37,15 @@ def handler(event, context):
     print("again")
     client.{call}**{{"MessageBody" if "{service}" == "sqs" else "Message": "x"}})
 """
+UPLOADS = """
+import boto3
+
+s3 = boto3.client("s3")
+
+def handler(event, context):
+    print("again")
+    s3.put_object(Bucket="round", Key="again", Body=b"x")
+"""
 COLLECTS = """
 import json
 
@@ -101,6 +110,20 @@ def test_a_loop_through_a_topic_is_stopped(server: Server) -> None:
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=ARN + "told")
     sns.publish(TopicArn=topic, Message="x")
     assert_stopped(server, "told")
+
+
+def test_a_loop_through_a_bucket_is_stopped(server: Server) -> None:
+    client, s3 = server.client("lambda"), server.client("s3")
+    s3.create_bucket(Bucket="round")
+    create_function(client, "uploads", UPLOADS, Timeout=30)
+    permission = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com", "SourceArn": "arn:aws:s3:::round"}
+    client.add_permission(FunctionName="uploads", StatementId="bucket", **permission)
+    rule = {"LambdaFunctionArn": ARN + "uploads", "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="round", NotificationConfiguration={"LambdaFunctionConfigurations": [rule]}
+    )
+    s3.put_object(Bucket="round", Key="first", Body=b"x")
+    assert_stopped(server, "uploads")
 
 
 def assert_stopped(server: Server, name: str) -> None:

@@ -92,6 +92,9 @@ def test_an_upload_reaches_a_queue_through_a_topic(server: Server) -> None:
     sns, s3 = server.client("sns"), server.client("s3")
     topic = sns.create_topic(Name="uploads")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    allowed = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sns:Publish"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": topic}]})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
     s3.create_bucket(Bucket="tells-a-topic")
     told = {"TopicArn": topic, "Events": ["s3:ObjectCreated:Put"]}
     s3.put_bucket_notification_configuration(

@@ -7,6 +7,7 @@ os.environ.setdefault("LAMBENT_CRASH_ROUNDS", "50")
 os.environ.setdefault("LAMBENT_CRASH_EVENTS", "5000")
 os.environ.setdefault("LAMBENT_CRASH_KILLS", "12")
 os.environ.setdefault("LAMBENT_CYCLES", "10000")
+os.environ.setdefault("LAMBENT_JOB_UPLOADS", "500")
 os.environ.setdefault("LAMBENT_FLAT_SCALE", "30")
 os.environ.setdefault("LAMBENT_TEST_SANDBOX_CYCLES", "3000")
 

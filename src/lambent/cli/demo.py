@@ -1,35 +1,29 @@
 """`lambent demo`: the main job on real input, as a newcomer would do it with boto3, in a minute and with nothing left.
 
-Starts a server of its own in a temporary folder, deploys `examples/thumbnail`, sends it a photograph. It refuses to
-touch a server or a data dir that the user already has.
+Starts a server of its own in a temporary folder, does the job of `examples/photos` there (`demo_job`), and tells what
+it took. It refuses to touch a server or a data dir that the user already has.
 """
 
-import base64
-import json
 import os
 import platform
-import re
 import shutil
 import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import boto3
 import click
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import lambent
 from lambent.billing.prices import cost
 from lambent.cli import options
 from lambent.cli.child import serving
+from lambent.cli.demo_job import MEMORY_MB, Job, Report
 from lambent.cli.failure import CANNOT_START, FUNCTION_FAILED, USAGE, Failure
 from lambent.cli.machine import command
 from lambent.cli.progress import Progress
@@ -38,11 +32,9 @@ from lambent.core.settings import SANDBOXES, Settings
 from lambent.packaging import archive, requirements
 from lambent.packaging.folder import PackagingError
 
-NAME = "thumbnail"
-MEMORY_MB = 512
-WIDTH = 160
-WARM_INVOCATIONS = 5
-ROLE = "arn:aws:iam::000000000000:role/lambent-demo"
+EXAMPLE = "photos"
+PHOTO = "thumbnail/grace_hopper.jpg"
+WARM_PHOTOS = 5
 
 
 @click.command()
@@ -55,60 +47,70 @@ ROLE = "arn:aws:iam::000000000000:role/lambent-demo"
 @click.option("--sandbox", type=click.Choice(SANDBOXES), help="As of `lambent up`.")
 @options.config
 def demo(output: Path, sandbox: str | None, config: Path | None) -> None:
-    """Run a real photograph through a sandboxed function: package, create, invoke, log, cost. Nothing is left."""
+    """Do a whole job: a photograph into a bucket, its thumbnail into another, a message processed. Nothing is left."""
     settings = options.settings({"sandbox": sandbox}, config)
     check_output(output)
-    example = example_folder()
+    examples = examples_folder()
     runtime = choose_runtime(survey(settings))
     work = Path(tempfile.mkdtemp(prefix="lambent-demo-"))
     # Started through sudo, the server is the user who called, and has to pass on its way to its data dir.
     work.chmod(0o711)
     try:
         with interruptible(), Progress() as progress:
-            run(settings, example, runtime, work, output, progress)
+            run(settings, examples, runtime, work, output, progress)
     except (ClientError, BotoCoreError) as error:
         raise Failure(f"the demo failed: {error}{kept_log(work, output)}", FUNCTION_FAILED) from error
     finally:
         remove(work)
 
 
-def run(settings: Settings, example: Path, runtime: Served, work: Path, output: Path, progress: Progress) -> None:
-    progress.result("A photograph through a sandboxed function, with an unmodified boto3")
-    progress.show("packaging the function with Pillow")
-    begun = time.perf_counter()
-    package = build(example, runtime.identifier.removeprefix("python"), work / "requirements")
+def run(settings: Settings, examples: Path, runtime: Served, work: Path, output: Path, progress: Progress) -> None:
     progress.result(
-        row("package", f"{example.name}/handler.py with Pillow, {len(package) / 1e6:.1f} MB zip", since(begun))
+        "A photograph into a bucket, its thumbnail into another, a message when it is there; with boto3 as it is"
     )
+    progress.show("packaging the functions with Pillow")
+    begun = time.perf_counter()
+    package = build(examples / EXAMPLE, runtime.identifier.removeprefix("python"), work / "requirements")
+    progress.result(row("package", f"examples/{EXAMPLE} with Pillow, {len(package) / 1e6:.1f} MB zip", since(begun)))
 
     progress.show("starting the server")
     flags = ["--sandbox", settings.sandbox]
     for identifier, path in settings.interpreters:
         flags += ["--interpreter", f"{identifier}={path}"]
-    photo = (example / "grace_hopper.jpg").read_bytes()
+    photo = (examples / PHOTO).read_bytes()
+    names = [f"hopper-{number}.jpg" for number in range(1 + WARM_PHOTOS)]
     with serving(work / "data", work / "server.log", flags) as server:
         weak = " (not isolated, or in part: lambent doctor)" if server.sandbox == "process" else ""
         progress.result(
             row("server", f"lambent up: {server.url}, sandbox {server.sandbox}{weak}", f"{server.ready_s:.2f} s")
         )
-        client = connect(server.url)
+        job = Job(server.url)
 
-        progress.show("creating the function")
+        progress.show("making buckets, a queue and functions")
         begun = time.perf_counter()
-        deploy(client, runtime.identifier, package)
-        progress.result(
-            row("create", f"CreateFunction {NAME} ({runtime.identifier}, {MEMORY_MB} MB), now Active", since(begun))
-        )
+        job.set_up(package, runtime.identifier, architecture())
+        made = f"2 buckets, notification, queue, mapping, 2 functions ({runtime.identifier})"
+        progress.result(row("set up", made, since(begun)))
 
-        progress.show("invoking")
-        cold = invoke(client, photo)
-        warm = [invoke(client, photo) for _ in range(WARM_INVOCATIONS)]
+        times = []
+        for number, name in enumerate(names, start=1):
+            progress.show(f"photograph {number} of {len(names)}")
+            times.append(job.upload(name, photo))
+        progress.show("reading logs")
+        image = job.thumbnail(names[0])
+        width, height = job.width_and_height(names[0])
+        reports = {name: job.reports(name, len(names)) for name in MEMORY_MB}
 
-    write(output / "thumbnail.jpg", cold.image)
-    warm_ms = statistics.median(each.elapsed_ms for each in warm)
-    progress.result(row("invoke", f"{cold.description}", f"cold {cold.elapsed_ms:.0f} ms, warm {warm_ms:.1f} ms"))
-    progress.result(row("log", cold.report.replace("\t", "  ")))
-    progress.result(row("cost", describe_cost(cold, warm)))
+    write(output / "thumbnail.jpg", image)
+    cold, warm = times[0], times[1:]
+    for what, first, others in (
+        (f"{len(photo) / 1000:.0f} KB uploaded -> thumbnail of {width} x {height}, {len(image) / 1000:.0f} KB",
+         cold.thumbnail_ms, [each.thumbnail_ms for each in warm]),
+        ("uploaded -> message processed, in the gallery", cold.gallery_ms, [each.gallery_ms for each in warm]),
+    ):  # fmt: skip
+        progress.result(row("photo", what, f"cold {first:.0f} ms, warm {statistics.median(others):.1f} ms"))
+    progress.result(row("log", reports["thumbnails"][0].line.replace("\t", "  ")))
+    progress.result(row("bill", describe_cost(reports)))
     progress.result(row("written", str(output / "thumbnail.jpg")))
     name = command()
     progress.result(f'\nEverything is stopped. Next: {name} up, and in another terminal: eval "$({name} env)"')
@@ -117,82 +119,29 @@ def run(settings: Settings, example: Path, runtime: Served, work: Path, output: 
 def build(example: Path, python: str, cache: Path) -> bytes:
     try:
         below = requirements.installed(example / requirements.FILE, python, cache)
-        return archive.of_files(example, ["handler.py"], below)
+        return archive.of_files(example, [f"{name}.py" for name in MEMORY_MB], below)
     except PackagingError as error:
         raise Failure(str(error), FUNCTION_FAILED) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    image: bytes
-    description: str
-    elapsed_ms: float
-    """As the client saw it, with both photographs on the wire."""
-    report: str
-    """The REPORT line."""
-
-    @property
-    def billed_ms(self) -> int:
-        found = re.search(r"Billed Duration: (\d+) ms", self.report)
-        if found is None:
-            raise Failure(f"the REPORT line names no billed duration: {self.report!r}", FUNCTION_FAILED)
-        return int(found[1])
-
-
-def connect(url: str) -> Any:
-    return boto3.session.Session().client(
-        "lambda",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
-    )
-
-
-def deploy(client: Any, identifier: str, package: bytes) -> None:
-    client.create_function(
-        FunctionName=NAME,
-        Runtime=identifier,
-        Handler="handler.handler",
-        Role=ROLE,
-        Code={"ZipFile": package},
-        MemorySize=MEMORY_MB,
-        Timeout=30,
-        Architectures=[architecture()],
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName=NAME, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
-
-
-def invoke(client: Any, photo: bytes) -> Answer:
-    payload = json.dumps({"image": base64.b64encode(photo).decode(), "width": WIDTH})
-    begun = time.perf_counter()
-    reply = client.invoke(FunctionName=NAME, Payload=payload, LogType="Tail")
-    body = reply["Payload"].read()
-    elapsed_ms = (time.perf_counter() - begun) * 1000
-    answer = json.loads(body)
-    if "FunctionError" in reply:
-        raise Failure(f"the function failed: {answer.get('errorType')}: {answer.get('errorMessage')}", FUNCTION_FAILED)
-    log = base64.b64decode(reply["LogResult"]).decode()
-    image = base64.b64decode(answer["image"])
-    before = answer["original"]
-    return Answer(
-        image,
-        f"{before['width']} x {before['height']}, {len(photo) / 1000:.0f} KB"
-        f" -> {answer['width']} x {answer['height']}, {len(image) / 1000:.0f} KB",
-        elapsed_ms,
-        next((line for line in log.splitlines() if line.startswith("REPORT ")), ""),
-    )
-
-
-def describe_cost(cold: Answer, warm: list[Answer]) -> str:
-    """What AWS would charge, at its list price."""
+def describe_cost(reports: Mapping[str, Sequence[Report]]) -> str:
+    """What AWS would charge for the functions, at its list price. `reports`: of each function, in order."""
     kind = architecture()
-    billed_ms = cold.billed_ms + sum(each.billed_ms for each in warm)
-    here = cost(duration_ms=billed_ms, memory_mb=MEMORY_MB, architecture=kind, requests=1 + len(warm))
-    usual_ms = int(statistics.median(each.billed_ms for each in warm))
-    million = cost(duration_ms=usual_ms, memory_mb=MEMORY_MB, architecture=kind) * 1_000_000
-    return f"on AWS: ${here:.7f} for these {1 + len(warm)} invocations, ${million:.2f} for a million warm ones"
+    here = sum(
+        cost(duration_ms=each.billed_ms, memory_mb=each.memory_mb, architecture=kind)
+        for found in reports.values()
+        for each in found
+    )
+    million = 1_000_000 * sum(
+        cost(
+            duration_ms=int(statistics.median(each.billed_ms for each in found[1:] or found)),
+            memory_mb=found[0].memory_mb,
+            architecture=kind,
+        )
+        for found in reports.values()
+    )
+    count = sum(map(len, reports.values()))
+    return f"on AWS: ${here:.7f} for these {count} invocations, ${million:.2f} for a million photographs when warm"
 
 
 def architecture() -> str:
@@ -208,11 +157,11 @@ def choose_runtime(found: list[Served]) -> Served:
     return next((each for each in served if each.identifier == own), served[-1])
 
 
-def example_folder() -> Path:
-    """`examples/thumbnail`: in an installed package beside our modules, in a checkout at its root."""
+def examples_folder() -> Path:
+    """In an installed package beside our modules, in a checkout at its root."""
     package = Path(lambent.__file__).parent
-    for folder in (package / "examples" / NAME, package.parents[1] / "examples" / NAME):
-        if (folder / "handler.py").is_file():
+    for folder in (package / "examples", package.parents[1] / "examples"):
+        if all((folder / name).is_file() for name in (f"{EXAMPLE}/thumbnails.py", PHOTO)):
             return folder
     raise Failure("the example's files are not installed beside this command", CANNOT_START)
 

@@ -61,6 +61,7 @@ class EventSourceMappings:
         self.results = Results(self._changes, self.read_model, clock)
         self.taggable = MappingTags(self.read_model, self._changes)
         self._loop: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Load what is stored, and take up what a crash interrupted or what another server could not read."""
@@ -81,7 +82,17 @@ class EventSourceMappings:
         await self._changes.forget_everything()
         self._reconciler.abandon()
 
+    def begin_to_close(self) -> None:
+        """No more is read from here on; `close` waits for what runs."""
+        if self._closing is None:
+            self._closing = tasks.detach("end of event source mappings", self._close())
+
     async def close(self) -> None:
+        self.begin_to_close()
+        assert self._closing is not None
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)

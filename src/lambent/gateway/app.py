@@ -30,7 +30,7 @@ from lambent.gateway.http import Headers, HttpRequest, HttpResponse, RouteHandle
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.reply import Send, respond
 from lambent.gateway.s3.addressing import may_name_bucket
-from lambent.gateway.s3.recognised import is_for_s3
+from lambent.gateway.s3.recognised import is_for_s3, is_of_control
 from lambent.gateway.sigv4 import Credential, credential_of, signing_name
 
 Scope = MutableMapping[str, Any]
@@ -174,7 +174,8 @@ class Front:
         credential = credential_of(head.headers, head.query)
         if (redirected := self._elsewhere.redirected(credential.service)) is not None:
             return await self._outside(redirected, credential, head, body)
-        api = api or self._apis.by_signing_name(credential.service)
+        if api is None and not is_of_control(head):
+            api = self._apis.by_signing_name(credential.service)
         if api is None:
             return await self._neighbour(credential, head, body)
         api = api.spoken_by(head)

@@ -153,19 +153,27 @@ class RecordedQueue:
             rows = connection.execute(
                 select(*_COLUMNS).where(_in(self.name, lane, above)).order_by(messages.c.id).limit(limit)
             ).all()
-            total, wanted = 0, []
-            for row in rows:
-                total += row.size
-                if total > max_bytes:
-                    break
-                wanted.append(row.id)
-            found = _bodies(connection, wanted)
+            found = _bodies(connection, _first(rows, max_bytes))
             return [_record(row, found.get(row.id)) for row in rows]
 
         return await self._database.read(work)
 
-    async def bodies(self, ids: Sequence[int]) -> dict[int, bytes]:
-        return await self._database.read(lambda connection: _bodies(connection, ids))
+    async def bodies(self, lane: str, ids: Sequence[int], ahead: int, max_bytes: int) -> dict[int, bytes]:
+        """Those of `ids`, and of so many rows behind them, which are likely to be asked for next.
+
+        The latter have `max_bytes` at most together.
+        """
+        sizes = (
+            select(messages.c.id, messages.c.size)
+            .where(_in(self.name, lane, max(ids)))
+            .order_by(messages.c.id)
+            .limit(ahead)
+        )
+
+        def work(connection: Connection) -> dict[int, bytes]:
+            return _bodies(connection, [*ids, *_first(connection.execute(sizes).all(), max_bytes)])
+
+        return await self._database.read(work)
 
     async def expired(self, lane: str, above: int, sent_ms: int, limit: int) -> list[int]:
         """Numbers of messages sent at that time or before."""
@@ -277,6 +285,17 @@ def _row(queue: str, new: NewRecord) -> dict[str, Any]:
 
 def _record(row: Any, body: bytes | None) -> Record:
     return Record(row.id, row.visible_ms, row.takes, row.first_ms, row.sent_ms, row.group_id, row.state, row.size, body)
+
+
+def _first(rows: Sequence[Any], max_bytes: int) -> list[int]:
+    """Numbers of the first rows, whose bodies have so many bytes at most together."""
+    wanted = []
+    for row in rows:
+        max_bytes -= row.size
+        if max_bytes < 0:
+            break
+        wanted.append(row.id)
+    return wanted
 
 
 def _bodies(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:

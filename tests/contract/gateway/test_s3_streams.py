@@ -345,3 +345,17 @@ async def test_the_body_of_a_get_is_ignored(port: int, s3: SmallS3) -> None:
     s3.path("k").write_bytes(b"content")
     reply = await exchange(port, b"GET" + put("/photos/k", b"<what>")[3:])
     assert reply.endswith(b"content")
+
+
+async def test_s3_control_is_another_service(port: int, s3: SmallS3) -> None:
+    path = "/v20180820/configuration/publicAccessBlock"
+    reply = await exchange(port, put(path, b"", f"x-amz-account-id: {OWNER}"))
+    assert reply.startswith(b"HTTP/1.1 501")
+    assert s3.seen == []
+
+
+@pytest.mark.parametrize("host", ["photos.s3.localhost", "photos.s3.us-east-1.localhost", "photos.localhost"])
+async def test_a_bucket_is_reached_by_its_host_name(port: int, s3: SmallS3, host: str) -> None:
+    request = put("/a//b/../c", b"x").replace(b"Host: localhost", b"Host: %b:4566" % host.encode())
+    assert (await exchange(port, request)).startswith(b"HTTP/1.1 200")
+    assert (s3.seen[0][2]["Bucket"], s3.seen[0][2]["Key"]) == ("photos", "a//b/../c")

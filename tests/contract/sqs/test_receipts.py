@@ -86,6 +86,18 @@ async def test_a_change_of_what_is_expired_is_no_error_and_of_what_is_deleted_is
     )
 
 
+async def test_an_older_handle_makes_a_message_visible_while_it_is_in_flight_again(
+    world: World, sqs: AsyncClient, queue: str, handle: str
+) -> None:
+    await world.clock.advance(11)
+    assert await bodies(sqs, queue) == ["x"]
+    await sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0)
+    assert await bodies(sqs, queue) == ["x"]
+    await sqs.delete_message(QueueUrl=queue, ReceiptHandle=handle)
+    await world.clock.advance(60)
+    assert await bodies(sqs, queue) == []
+
+
 async def test_no_message_is_hidden_for_more_than_12_hours(
     world: World, sqs: AsyncClient, queue: str, handle: str
 ) -> None:

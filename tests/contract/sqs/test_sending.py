@@ -393,3 +393,23 @@ class TestFifo:
         assert found[0]["Attributes"]["MessageDeduplicationId"] == (
             "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
         )
+
+    async def test_a_purge_forgets_what_was_sent(self, sqs: AsyncClient, fifo: str) -> None:
+        ids = {"MessageGroupId": "g", "MessageDeduplicationId": "1"}
+        await sqs.send_message(QueueUrl=fifo, MessageBody="x", **ids)
+        await sqs.purge_queue(QueueUrl=fifo)
+        await sqs.send_message(QueueUrl=fifo, MessageBody="y", **ids)
+        assert await bodies(sqs, fifo) == ["y"]
+
+    async def test_the_scope_of_deduplication_is_that_of_the_creation(self, sqs: AsyncClient, fifo: str) -> None:
+        given = {"FifoQueue": "true", "DeduplicationScope": "messageGroup"}
+        by_group = (await sqs.create_queue(QueueName="g.fifo", Attributes=given))["QueueUrl"]
+        await sqs.set_queue_attributes(QueueUrl=by_group, Attributes={"DeduplicationScope": "queue"})
+        await sqs.set_queue_attributes(QueueUrl=fifo, Attributes={"DeduplicationScope": "messageGroup"})
+        for url in (by_group, fifo):
+            for group in ("a", "b"):
+                await sqs.send_message(
+                    QueueUrl=url, MessageBody=group, MessageGroupId=group, MessageDeduplicationId="1"
+                )
+        assert await bodies(sqs, by_group) == ["a", "b"]
+        assert await bodies(sqs, fifo) == ["a"]

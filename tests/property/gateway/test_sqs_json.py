@@ -122,3 +122,19 @@ def _sayable(value: Any) -> Any:
 
 
 _NAMES = {name for shape in MODEL.shape_names for name in getattr(MODEL.shape_for(shape), "members", ())}
+
+
+PARTS = st.sampled_from(
+    ["Attribute", "Name", "Value", "1", "2", "0", "", "Tag", "Key", "MessageAttributes", "DataType", "BinaryValue",
+     "SendMessageBatchRequestEntry", "Id", "MessageBody", "QueueUrl", "AttributeName", "DelaySeconds", "x", "9" * 11]
+)  # fmt: skip
+FIELDS = st.lists(
+    st.tuples(st.lists(PARTS, max_size=5).map(".".join), st.sampled_from(["", "1", "x", "AAE=", "\u00e9"])), max_size=6
+)
+
+
+@given(operation=st.sampled_from(OPERATIONS), fields=FIELDS)
+def test_any_form_is_read_or_refused(operation: OperationModel, fields: list[tuple[str, str]]) -> None:
+    described = query_model().operation_model(operation.name)
+    found = parsed(SqsQuery(), described, urlencode(fields).encode())
+    assert isinstance(found, dict) or found[0] == "SerializationException"

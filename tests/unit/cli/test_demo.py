@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lambent.cli.child import serving
-from lambent.cli.demo import Answer, check_output, choose_runtime, describe_cost, example_folder, remove, write
+from lambent.cli.demo import PHOTO, check_output, choose_runtime, describe_cost, examples_folder, remove, write
+from lambent.cli.demo_job import Report
 from lambent.cli.failure import Failure
 from lambent.cli.runtimes import Served
 
@@ -22,8 +23,8 @@ def served(*identifiers: str) -> list[Served]:
     return [Served(identifier, "3.x", f"/bin/{identifier}", None) for identifier in identifiers]
 
 
-def answer(billed_ms: int) -> Answer:
-    return Answer(b"", "", 1.0, REPORT.format(billed=billed_ms))
+def report(billed_ms: int) -> Report:
+    return Report(REPORT.format(billed=billed_ms))
 
 
 def test_the_runtime_is_that_of_our_own_python_where_it_is_served() -> None:
@@ -42,18 +43,21 @@ def test_no_interpreter_at_all_names_the_doctor() -> None:
 
 
 def test_the_cost_is_that_of_the_billed_milliseconds() -> None:
-    assert describe_cost(answer(100), [answer(10), answer(12), answer(11)]).startswith("on AWS: $0.00000")
-    assert describe_cost(answer(100), [answer(11)]).endswith("$0.29 for a million warm ones")
+    one = {"thumbnails": [report(100), report(10), report(12), report(11)]}
+    assert describe_cost(one).startswith("on AWS: $0.00000")
+    two = {"thumbnails": [report(100), report(11)], "gallery": [report(11)]}
+    assert describe_cost(two).endswith("3 invocations, $0.58 for a million photographs when warm")
 
 
 def test_a_report_without_a_billed_duration_is_a_fault() -> None:
     with pytest.raises(Failure, match="billed duration"):
-        assert Answer(b"", "", 1.0, "").billed_ms
+        assert Report("").billed_ms
 
 
 def test_the_example_is_found_and_complete() -> None:
-    names = {file.name for file in example_folder().iterdir()}
-    assert {"handler.py", "requirements.txt", "grace_hopper.jpg"} <= names
+    names = {file.name for file in (examples_folder() / "photos").iterdir()}
+    assert {"thumbnails.py", "gallery.py", "requirements.txt"} <= names
+    assert (examples_folder() / PHOTO).is_file()
 
 
 def test_a_server_that_ends_at_once_is_one_line_with_its_last_words(

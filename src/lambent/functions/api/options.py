@@ -73,8 +73,7 @@ REFUSED: Final[Mapping[str, IsOff]] = {
 """Members without an effect yet, and when their value asks for none."""
 
 
-_NO_LINEAGE: Final = "stopping loops through S3, whose notifications reach no function yet"
-_NO_POLLERS: Final = "reading the source (the State says so)"
+_NO_POLLERS: Final = "reading sources other than SQS (the State says so)"
 _OTHER_KINDS: Final = "capacity providers and network connectors (501)"
 _REFUSED_ELSEWHERE: Final = {
     "CreateEventSourceMapping": [_NO_POLLERS],
@@ -82,7 +81,6 @@ _REFUSED_ELSEWHERE: Final = {
     "Invoke": ["DurableExecutionName"],
     "ListTags": [_OTHER_KINDS],
     "PublishLayerVersion": ["Content.S3ObjectStorageMode REFERENCE"],
-    "PutFunctionRecursionConfig": [_NO_LINEAGE],
     "PutRuntimeManagementConfig": ["UpdateRuntimeOn FunctionUpdate", "UpdateRuntimeOn Manual"],
     "TagResource": [_OTHER_KINDS],
     "UntagResource": [_OTHER_KINDS],

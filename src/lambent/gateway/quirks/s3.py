@@ -96,6 +96,13 @@ def metadata_to_header(text: str) -> str:
 def refusal(operation: str, failure: Failure, payload: str | None) -> ApiError | None:
     """Of a failed rule of the model: the XML's shape is S3's business, values of headers are its handlers'."""
     first = failure.path.split(".", 1)[0]
+    if operation == "GetObjectAttributes" and first == "objectAttributes" and failure.value is None:
+        return ApiError(
+            "MissingSecurityHeader",
+            "Your request was missing a required header",
+            status=400,
+            members={"MissingHeaderName": "x-amz-object-attributes"},
+        )
     if payload is None or first != payload[:1].lower() + payload[1:]:
         return None
     if operation.startswith("PutBucketNotification") and failure.value is not None:

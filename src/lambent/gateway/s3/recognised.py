@@ -6,13 +6,19 @@ from lambent.gateway.http import HttpRequest
 from lambent.gateway.s3.addressing import is_of_s3
 from lambent.gateway.sigv4 import signing_name
 
+_CONTROL: Final = "/v20180820/"
 _FORM: Final = "multipart/form-data"
+
+
+def is_of_control(head: HttpRequest) -> bool:
+    """Of S3 Control, another service that is signed for under the name of S3."""
+    return "x-amz-account-id" in head.headers and head.path.startswith(_CONTROL)
 
 
 def is_for_s3(head: HttpRequest) -> bool | None:
     """None: it is, if a bucket has the name that its path begins with."""
     headers = head.headers
-    if "x-amz-target" in headers:
+    if "x-amz-target" in headers or is_of_control(head):
         return False
     query = head.query
     if "authorization" in headers:

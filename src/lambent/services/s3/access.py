@@ -7,6 +7,7 @@ The owner's account may do everything that the policy does not deny: identity po
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from lambent.aws.errors import ApiError
 from lambent.aws.policy.decision import Decision
 from lambent.aws.policy.principals import ANONYMOUS, Principal
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
@@ -17,6 +18,7 @@ from lambent.services.s3.configs.kinds import Kind
 from lambent.services.s3.configs.public_access import blocks
 from lambent.services.s3.errors import access_denied
 from lambent.services.s3.records import ENFORCED, Bucket
+from lambent.services.s3.sources import source_of
 
 _OPEN: Final = frozenset({"CreateBucket", "ListBuckets", "ListDirectoryBuckets", "WriteGetObjectResponse"})
 """Of no bucket that is there already."""
@@ -92,6 +94,8 @@ class Access:
     def _behind(self, operation: str, handler: Handler) -> Handler:
         async def admitted(context: CallContext, parameters: Parameters) -> Result:
             self.admit(operation, context, parameters)
+            if "CopySource" in parameters:
+                self.admit_source(context, parameters["CopySource"])
             return await handler(context, parameters)
 
         return admitted
@@ -109,6 +113,15 @@ class Access:
         for action, resource in asked(operation, bucket, parameters):
             if not self.may(bucket, principal, action, resource, keys, own=own):
                 raise access_denied()
+
+    def admit_source(self, context: CallContext, given: object) -> None:
+        """The same of what a copy reads. A source that is none is left to the operation."""
+        try:
+            source = source_of(given)
+        except ApiError:
+            return
+        version = {} if source.version_id is None else {"VersionId": source.version_id}
+        self.admit("GetObject", context, {"Bucket": source.bucket, "Key": source.key, **version})
 
     def may_anybody(self, operation: str, bucket_name: str, key: str | None) -> bool:
         """Whether somebody who has signed nothing may call the operation."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lambent.services.s3.service import S3Service
 
 STREAMED: Final = frozenset({"PutObject", "UploadPart"})
+PARTIAL: Final = {"PutBucketLogging": ("LoggingEnabled",), "PutBucketVersioning": ("MFADelete",)}
+"""Members that are refused, for nothing would come of them."""
 
 
 class S3(Mapping[str, Handler]):

@@ -10,6 +10,8 @@ from lambent.services.sqs.entry import Entry, Phase
 from lambent.services.sqs.records import AttemptOver, Received
 
 KEEP_MS: Final = 300_000
+MAX_BYTES: Final = 2 * 1024 * 1024
+"""Of bodies that are kept for another attempt, in each queue; beyond it the oldest attempts are forgotten."""
 
 
 class Attempt(NamedTuple):
@@ -18,10 +20,15 @@ class Attempt(NamedTuple):
     """With their receives, and until when they were hidden."""
     received: Sequence[Received]
 
+    @property
+    def size(self) -> int:
+        return sum(len(message.body) + 500 for message in self.received)
+
 
 class Attempts:
     def __init__(self) -> None:
         self._made: dict[str, Attempt] = {}
+        self._bytes = 0
 
     def again(self, attempt_id: str, now_ms: int) -> Attempt | None:
         """Raises AttemptOver when one of its messages was deleted or changed."""
@@ -29,7 +36,7 @@ class Attempts:
             oldest = next(iter(self._made))
             if self._made[oldest].at_ms + KEEP_MS > now_ms:
                 break
-            del self._made[oldest]
+            self._forget(oldest)
         attempt = self._made.get(attempt_id)
         if attempt is None:
             return None
@@ -39,5 +46,12 @@ class Attempts:
         return attempt
 
     def keep(self, attempt_id: str, attempt: Attempt) -> None:
-        self._made.pop(attempt_id, None)
+        if attempt_id in self._made:
+            self._forget(attempt_id)
         self._made[attempt_id] = attempt
+        self._bytes += attempt.size
+        while self._bytes > MAX_BYTES and len(self._made) > 1:
+            self._forget(next(iter(self._made)))
+
+    def _forget(self, attempt_id: str) -> None:
+        self._bytes -= self._made.pop(attempt_id).size

@@ -27,6 +27,8 @@ class Room:
     """Messages that are kept for having been sent just now."""
     page: int = 500
     body_bytes: int = 2 * 1024 * 1024
+    ahead: int = 200
+    """Bodies that are read along, for the next receives."""
 
 
 class Line:
@@ -48,6 +50,9 @@ class Line:
         self._cursor = record.floor
         self._kept_bytes = 0
         self._loading = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._wanted: set[int] = set()
+        """Numbers of those that were received, and whose bodies are read."""
         self._arrived: list[int] = []
         """Numbers above the cursor that we were told while a page was read."""
         self._purges = 0
@@ -124,12 +129,32 @@ class Line:
 
     async def contents(self, entries: Sequence[Entry]) -> list[bytes | None]:
         """What they say; None for one that is no more. What is received is kept in memory no longer."""
-        missing = [entry.id for entry in entries if entry.content is None]
-        found = await self._queue.bodies(missing) if missing else {}
-        contents = [found.get(entry.id) if entry.content is None else entry.content for entry in entries]
+        contents = [entry.content for entry in entries]
+        missing = [entry.id for entry, content in zip(entries, contents, strict=True) if content is None]
+        if missing:
+            self._wanted.update(missing)
+            try:
+                async with self._reading:
+                    found = await self._read(entries)
+            finally:
+                self._wanted.difference_update(missing)
+            contents = [found.get(entry.id, entry.content) for entry in entries]
         for entry in entries:
             self._unkeep(entry)
         return contents
+
+    async def _read(self, entries: Sequence[Entry]) -> dict[int, bytes]:
+        """What they say, as far as nobody has read it meanwhile; and what those behind them say, for the next ones."""
+        missing = [entry.id for entry in entries if entry.content is None]
+        if not missing:
+            return {}
+        room = self._room.body_bytes - self._kept_bytes
+        found = await self._queue.bodies(self.lane, missing, self._room.ahead, room)
+        for number in found.keys() - set(missing):
+            entry = self.shelf.entries.get(number)
+            if entry is not None and entry.content is None and (entry.phase is Phase.READY or number in self._wanted):
+                self._keep(entry, found[number])
+        return found
 
     def gone(self, entry: Entry) -> None:
         """Its row is deleted."""

@@ -13,6 +13,7 @@ from lambent.services.sqs.records import MAX_IN_FLIGHT
 from lambent.services.sqs.standard import StandardOrder
 
 STALE_FROM: Final = 1000
+_NEVER_MS: Final = 1 << 62
 _HIDDEN: Final = (Phase.FLYING, Phase.DELAYED)
 
 
@@ -65,6 +66,8 @@ class Shelf:
         self.delayed = 0
         self.flying = 0
         self.leaving = 0
+        self._oldest_ms = _NEVER_MS
+        """No message here was sent before."""
         self._order: Order = FifoOrder() if fifo else StandardOrder()
         self._timers: list[tuple[int, int]] = []
         """A heap of when a number is visible again; what has changed meanwhile is passed over."""
@@ -82,6 +85,7 @@ class Shelf:
     def add(self, entry: Entry, now_ms: int) -> None:
         """A message that is new here; numbers only rise."""
         entry.rank = entry.id
+        self._oldest_ms = min(self._oldest_ms, entry.sent_ms)
         self.entries[entry.id] = entry
         self._order.place(entry)
         self._show(entry, entry.visible_ms, now_ms)
@@ -155,9 +159,12 @@ class Shelf:
 
     def expire(self, since_ms: int) -> list[Entry]:
         """Those that are too old, in flight or not. They are gone now."""
+        if since_ms < self._oldest_ms:
+            return []
         old = [entry for entry in self.entries.values() if entry.sent_ms <= since_ms]
         for entry in old:
             self._drop(entry)
+        self._oldest_ms = min((entry.sent_ms for entry in self.entries.values()), default=_NEVER_MS)
         return old
 
     def redelay(self, delay_ms: int, now_ms: int) -> None:

@@ -206,3 +206,13 @@ async def test_retention_of_a_head_frees_its_group(desk: Desk) -> None:
     await desk.clock.advance(30.1)
     await desk.counts(FIFO)
     assert await received(desk) == ["2"]
+
+
+async def test_attempts_are_remembered_as_far_as_there_is_room(desk: Desk) -> None:
+    await desk.create(FIFO)
+    big = "x" * 900_000
+    for number in range(3):
+        await desk.broker.send(FIFO, [message(big, group=str(number), id=str(number))])
+        assert len(await desk.receive(1, key=FIFO, attempt_id=str(number))) == 1
+    assert await desk.receive(1, key=FIFO, attempt_id="0") == ()
+    assert len(await desk.receive(1, key=FIFO, attempt_id="2")) == 1

@@ -14,7 +14,7 @@ from lambent.services.sqs.records import (
     QueueMissing,
     Refusal,
 )
-from tests.contract.sqs.broker.kit import OTHER, QUEUE, Desk, bodies, settle, soon
+from tests.contract.sqs.broker.kit import OTHER, QUEUE, SOON_S, Desk, bodies, settle, soon
 
 
 async def test_what_was_sent_is_received_in_its_order_with_all_that_was_said(desk: Desk) -> None:
@@ -264,3 +264,8 @@ async def test_a_restart_keeps_what_is_hidden_hidden_and_its_handle_good(desk: D
     await desk.clock.advance(31)
     (second,) = await desk.receive()
     assert (second.body, second.receive_count) == (b"2", 2)
+
+
+async def test_a_short_poll_of_a_queue_whose_receives_wait_returns_at_once(desk: Desk) -> None:
+    await desk.create(ReceiveMessageWaitTimeSeconds="20")
+    assert await asyncio.wait_for(desk.receive(wait_s=0), SOON_S) == ()

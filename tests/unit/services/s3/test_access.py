@@ -91,6 +91,16 @@ async def test_another_account_may_what_the_policy_allows(s3: S3) -> None:
         assert (await other.error(operation, Bucket="bkt", **more)).code == "AccessDenied", operation
 
 
+async def test_another_account_copies_only_what_it_may_read(s3: S3) -> None:
+    await open_bucket(s3)
+    other = replace(s3, account=OTHER)
+    await other("CreateBucket", Bucket="mine")
+    copy = {"Bucket": "mine", "Key": "k", "CopySource": "bkt/k"}
+    assert (await other.error("CopyObject", **copy)).code == "AccessDenied"
+    await s3("PutBucketPolicy", Bucket="bkt", Policy=document())
+    await other("CopyObject", **copy)
+
+
 async def test_a_deny_is_for_the_owner_too_who_can_take_it_back(s3: S3) -> None:
     await open_bucket(s3)
     deny = document(Effect="Deny", Principal="*", Action="s3:*", Resource=[ARN, f"{ARN}/*"])
