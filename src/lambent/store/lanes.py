@@ -14,6 +14,7 @@ from typing import Final
 
 from lambent.core import tasks
 from lambent.core.clock import Clock
+from lambent.core.pressure import cpus_are_taken
 from lambent.store.messages import Message, NewMessage
 from lambent.store.queue import Queue
 from lambent.store.ramp import LOOK_EVERY_S
@@ -173,8 +174,8 @@ class LaneWorker:
     def _may_start(self, lane: Lane) -> bool:
         """A lane has at most twice as much as it leaves free, so that no number of busy lanes keeps a new one out."""
         if lane.running >= lane.ramp.allowed:
-            loop = asyncio.get_running_loop()
-            lane.ramp.look(loop.time())
+            now_s = asyncio.get_running_loop().time()
+            lane.ramp.look(now_s, cpus_are_taken=lane.ramp.due(now_s) and cpus_are_taken())
             if lane.running >= lane.ramp.allowed:
                 self._look_again()
                 return False

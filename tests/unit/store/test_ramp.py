@@ -28,3 +28,23 @@ def test_a_look_too_early_changes_nothing() -> None:
     for at in range(10):
         ramp.look(at * LOOK_EVERY_S / 10)
     assert ramp.allowed == FIRST
+
+
+def test_slowness_of_a_machine_whose_cpus_are_taken_is_no_reason_for_more() -> None:
+    ramp = Ramp()
+    ramp.look(0.0)
+    for number in range(1, 20):
+        ramp.look(number * LOOK_EVERY_S, cpus_are_taken=True)
+    assert ramp.allowed == FIRST
+    assert ramp.due(20 * LOOK_EVERY_S)
+    ramp.look(20 * LOOK_EVERY_S)
+    assert ramp.allowed == 2 * FIRST
+    assert not ramp.due(20.5 * LOOK_EVERY_S)
+
+
+def test_an_increase_that_made_more_finish_is_followed_by_another_also_then() -> None:
+    ramp = Ramp()
+    ramp.look(0.0)
+    ramp.finished = 200
+    ramp.look(LOOK_EVERY_S, cpus_are_taken=True)
+    assert ramp.allowed == 2 * FIRST
