@@ -8,6 +8,7 @@ import pytest
 
 from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext, Identity, Source
+from lambent.aws.streams import Upload
 from lambent.services.s3.configs.acl import EVERYBODY
 from lambent.services.s3.configs.policy import checked, is_public
 from tests.unit.services.s3.conftest import S3
@@ -192,3 +193,21 @@ async def test_an_acl_is_told_only_when_it_is_another_one(s3: S3) -> None:
     for acl in ("private", "public-read", "public-read"):
         await s3("PutObjectAcl", Bucket="bkt", Key="k", ACL=acl)
     assert s3.told.events == ["ObjectCreated:Put", "ObjectAcl:Put"]
+
+
+async def test_what_is_made_with_an_acl_has_it(s3: S3) -> None:
+    public = {"ACL": "public-read", "ObjectOwnership": "ObjectWriter"}
+    refused = await s3.error("CreateBucket", Bucket="open", **public)
+    assert refused.code == "InvalidBucketAclWithBlockPublicAccessError"
+    await s3.bucket(ObjectOwnership="ObjectWriter", ACL="log-delivery-write")
+    assert [each["Permission"] for each in (await s3("GetBucketAcl", Bucket="bkt"))["Grants"]] == [
+        "FULL_CONTROL",
+        "WRITE",
+        "READ_ACP",
+    ]
+    asked = {"Bucket": "bkt", "Key": "k", "ACL": "public-read"}
+    assert (await s3.error("PutObject", Body=Upload.of(b""), **asked)).code == "AccessDenied"
+    await s3("DeletePublicAccessBlock", Bucket="bkt")
+    await s3.put("k", ACL="public-read")
+    grants = (await s3("GetObjectAcl", Bucket="bkt", Key="k"))["Grants"]
+    assert [each["Permission"] for each in grants] == ["FULL_CONTROL", "READ"]

@@ -9,6 +9,7 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.clock import Clock
 from lambent.services.s3.api import common
 from lambent.services.s3.buckets import Buckets
+from lambent.services.s3.configs import acl
 from lambent.services.s3.configs.configs import Configs
 from lambent.services.s3.configs.kinds import Kind
 from lambent.services.s3.errors import error, invalid_argument
@@ -55,6 +56,12 @@ class BucketApi:
         if ownership == ENFORCED and parameters.get("ACL") not in (None, "private", "bucket-owner-full-control"):
             text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
             raise error("InvalidBucketAclWithObjectOwnership", text, 400)
+        grants = (
+            acl.of_request(parameters, context.account) if acl.given(parameters) and ownership != ENFORCED else None
+        )
+        if grants is not None and acl.is_public(grants):
+            text = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
+            raise error("InvalidBucketAclWithBlockPublicAccessError", text, 400)
         locked = bool(parameters.get("ObjectLockEnabledForBucket"))
         made = await self._buckets.create(
             Bucket(
@@ -74,6 +81,8 @@ class BucketApi:
             self._refuse_taken(context, name, tags)
         elif tags:
             await self._configs.put(made.id, Kind.TAGGING, {"TagSet": [dict(tag) for tag in tags]})
+        if made is not None and grants is not None:
+            await self._configs.put(made.id, Kind.ACL, {"Grants": grants})
         location = f"/{name}" if region == HOME else f"http://{name}.s3.amazonaws.com/"
         return {"Location": location, "BucketArn": f"arn:aws:s3:::{name}"}
 

@@ -1,14 +1,16 @@
 """What a request to write an object says besides its bytes: headers, metadata, tags, class, lock and encryption."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from lambent.aws.service import Parameters
 from lambent.services.s3 import tagging
-from lambent.services.s3.configs import object_lock
+from lambent.services.s3.configs import acl, object_lock
 from lambent.services.s3.configs.configs import Configs
 from lambent.services.s3.configs.kinds import Kind
+from lambent.services.s3.configs.public_access import blocks
 from lambent.services.s3.errors import access_denied, error, invalid_argument
 from lambent.services.s3.records import DEFAULT_TYPE, ENFORCED, STANDARD, Bucket, Details, State
 
@@ -85,13 +87,29 @@ def state_of(bucket: Bucket, configs: Configs, parameters: Parameters, now_ms: i
     if not mode and bucket.locked:
         mode, until_ms = object_lock.default_until(configs.document(bucket.id, Kind.LOCK) or {}, now_ms)
     tags = tagging.from_header(parameters.get("Tagging"))
-    return State(tags=tags, lock_mode=mode, lock_until_ms=until_ms, hold=hold)
+    return State(
+        tags=tags,
+        lock_mode=mode,
+        lock_until_ms=until_ms,
+        hold=hold,
+        acl=grants_of(bucket, configs, parameters),
+    )
+
+
+def grants_of(bucket: Bucket, configs: Configs, parameters: Parameters) -> str:
+    """The ACL that a new object begins with, as its state keeps it; empty: its owner's alone."""
+    if bucket.ownership == ENFORCED or not acl.given(parameters):
+        return ""
+    grants = acl.of_request(parameters, bucket.account)
+    if acl.is_public(grants) and blocks(configs, bucket, "BlockPublicAcls"):
+        raise access_denied()
+    return json.dumps(grants)
 
 
 def check_acl(bucket: Bucket, parameters: Parameters) -> None:
     grants = any(parameters.get(name) for name in ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"))
-    acl = parameters.get("ACL")
-    if bucket.ownership == ENFORCED and (grants or acl not in (None, "private", "bucket-owner-full-control")):
+    canned = parameters.get("ACL")
+    if bucket.ownership == ENFORCED and (grants or canned not in (None, "private", "bucket-owner-full-control")):
         raise error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
 
 
