@@ -125,3 +125,16 @@ async def test_the_acl_of_an_object_is_its_owners(s3: Client, bucket: str) -> No
     assert [grant["Permission"] for grant in grants] == ["FULL_CONTROL"]
     refused = await s3.refused("put_object_acl", Bucket=bucket, Key="k", ACL="public-read")
     assert refused == ("AccessControlListNotSupported", 400)
+
+
+async def test_an_archived_object_is_read_once_it_is_restored(s3: Client, bucket: str) -> None:
+    where = {"Bucket": bucket, "Key": "k"}
+    await s3.put_object(**where, Body=b"x", StorageClass="GLACIER")
+    assert await s3.refused("get_object", **where) == ("InvalidObjectState", 403)
+    restored = await s3.restore_object(**where, RestoreRequest={"Days": 1})
+    assert restored["ResponseMetadata"]["HTTPStatusCode"] == 202
+    got = await s3.get_object(**where)
+    assert (got["Body"].read(), got["Restore"][:24]) == (b"x", 'ongoing-request="false",')
+    await s3.put_object(Bucket=bucket, Key="warm", Body=b"x")
+    refused = await s3.refused("restore_object", Bucket=bucket, Key="warm", RestoreRequest={"Days": 1})
+    assert refused == ("InvalidObjectState", 403)

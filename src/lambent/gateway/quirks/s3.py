@@ -46,6 +46,7 @@ ROOTS: Final = {
 }
 FIRST: Final = {"ListBuckets": ("Owner", "Buckets"), "ListParts": ("Bucket", "Key", "UploadId", "Initiator", "Owner")}
 STATUSES: Final = {
+    "RestoreObject": 202,
     "PutBucketTagging": 204,
     "PutBucketPolicy": 204,
 }

@@ -23,6 +23,7 @@ from lambent.services.s3.api.notification import NotificationApi
 from lambent.services.s3.api.object_lock import ObjectLockApi
 from lambent.services.s3.api.policy import PolicyApi
 from lambent.services.s3.api.put import PutApi
+from lambent.services.s3.api.restore import RestoreApi
 from lambent.services.s3.api.tags import TagApi
 from lambent.services.s3.buckets import Buckets
 from lambent.services.s3.changes import Changes
@@ -72,6 +73,7 @@ class S3Service:
             MultipartApi(self.objects, multipart, self.buckets, self.configs, clock, expirations),
             TagApi(self.objects, self.buckets),
             AttributeApi(self.objects, self.buckets),
+            RestoreApi(self.objects, self.buckets, clock),
             BucketConfigApi(self.buckets, self.configs),
             NotificationApi(self.buckets, self.configs, notices, caller, clock, _ids),
             PolicyApi(self.buckets, self.configs),
