@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from lambent.testing.running_server import Server
-from tests.contract.clients.test_terraform import CHANGES, MIRROR, NO_CHANGES, TERRAFORM, Project
+from tests.contract.clients.test_terraform import MIRROR, NO_CHANGES, TERRAFORM, Project
 
 HERE = Path(__file__).parent / "terraform_s3"
 
@@ -35,8 +35,6 @@ def test_a_bucket_is_applied_planned_without_changes_updated_and_destroyed(serve
     assert outputs["version"]
     project.plan(NO_CHANGES)
 
-    planned = project.plan(CHANGES, days=9)
-    assert " 0 to destroy" in planned
     project.apply(days=9)
     project.plan(NO_CHANGES, days=9)
 
