@@ -22,6 +22,8 @@ ACCOUNT: Final = "000000000000"
 MODEL: Final = service_model("s3")
 SERIALISER: Final = create_serializer("rest-xml", include_validation=False)
 OPERATIONS: Final = [name for name in MODEL.operation_names if name != "DeleteBucket"]
+KNOWN: Final = {"Bucket": "bucket", "Key": "key", "RequestRoute": "route"}
+"""The last is a part of the host name, which botocore holds to what one may be."""
 AUTHORIZATION: Final = (
     f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261120/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
 )
@@ -48,7 +50,7 @@ def parameters_of(operation: OperationModel) -> st.SearchStrategy[dict[str, Any]
     shape = operation.input_shape
     if shape is None:
         return st.just({})
-    known = {name: text for name, text in (("Bucket", "bucket"), ("Key", "key")) if name in shape.members}
+    known = {name: text for name, text in KNOWN.items() if name in shape.members}
     return structure(shape, SECONDS).map(lambda found: {**found, **known})
 
 
