@@ -25,7 +25,7 @@ def handler(event, context):
                 os.fsync(file.fileno())
     except OSError as error:
         print("full", error, flush=True)
-    while context.get_remaining_time_in_millis() > 12_000:
+    while context.get_remaining_time_in_millis() > 10_000:
         time.sleep(0.05)
     return written >> 20
 """
@@ -47,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_no_environment_is_started_while_the_disk_is_full(server: Server) -> None:
     client = server.client("lambda")
-    create_function(client, "fills", FILLS, Timeout=20)
+    create_function(client, "fills", FILLS, Timeout=25)
     for name in ("refused", "welcome"):
         create_function(client, name)
     with ThreadPoolExecutor(1) as pool:
