@@ -14,6 +14,7 @@ from lambent.functions.records import FunctionKey
 
 KEPT_SHARE: Final = 8
 """One of so many places is kept from functions that hold many; none where there are fewer than `FEWEST`."""
+MOST_KEPT: Final = 64
 FEWEST: Final = 4
 TURN_S: Final = 0.1
 """How long a function without any environment waits for the only one of another, which has callers itself."""
@@ -41,7 +42,7 @@ class Idle(NamedTuple):
 
 def kept(capacity: int) -> int:
     """Places that a function takes only while it holds fewer than are left."""
-    return max(1, capacity // KEPT_SHARE) if capacity >= FEWEST else 0
+    return min(MOST_KEPT, max(1, capacity // KEPT_SHARE)) if capacity >= FEWEST else 0
 
 
 def may_grow(holds: int, free: int, capacity: int) -> bool:

@@ -222,3 +222,8 @@ async def test_who_waits_for_room_is_told_when_its_function_starts_too_fast() ->
         with pytest.raises(ApiError) as refused:
             await within(waiting)
         assert refused.value.members["Reason"] == "FunctionInvocationRateLimitExceeded"
+
+
+@pytest.mark.parametrize(("capacity", "places"), [(3, 0), (4, 1), (15, 1), (80, 10), (512, 64), (1_122, 64)])
+def test_an_eighth_of_the_places_is_kept_but_no_more_than_a_large_machine_needs(capacity: int, places: int) -> None:
+    assert kept(capacity) == places
