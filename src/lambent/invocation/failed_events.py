@@ -5,6 +5,7 @@ Each is put in the commit that deletes the event, whether or not it has a destin
 commit that queues it.
 """
 
+import asyncio
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ MAX_AGE_MS: Final = 14 * 24 * 3600 * 1000
 SLACK: Final = 100
 """So many more are let in before the oldest are dropped: one statement for a hundred of them."""
 LOOK_EVERY_S: Final = 3600.0
+NOTHING: Final = Holding(0, 0)
 MAX_ERROR_MESSAGE: Final = 1024
 
 
@@ -85,6 +87,7 @@ class FailedEvents:
         """By lane, never less than what is in the store."""
         self._total_bytes = 0
         self._trimming = False
+        self._looking = asyncio.Lock()
 
     async def run(self) -> None:
         """See what there is, and drop what is too old, each hour. No start waits for that."""
@@ -94,8 +97,7 @@ class FailedEvents:
             await self._clock.sleep(LOOK_EVERY_S)
 
     def added(self, put: NewMessage) -> None:
-        before = self._held.get(put.lane, Holding(0, 0))
-        held = self._held[put.lane] = Holding(before.messages + 1, before.size_bytes + len(put.body))
+        held = self._held[put.lane] = self._held.get(put.lane, NOTHING) + Holding(1, len(put.body))
         self._total_bytes += len(put.body)
         many = held.messages >= MAX_EVENTS + SLACK or held.size_bytes > MAX_BYTES
         if (many or self._total_bytes > MAX_TOTAL_BYTES) and not self._trimming:
@@ -143,7 +145,7 @@ class FailedEvents:
 
         lane = events.lane_of(key)
         moved = await self._queue.move(lane, events.QUEUE, now_ms, again)
-        await self._look_again(lane)
+        await self._look(lane)
         return moved
 
     async def purge(self, key: FunctionKey | None = None) -> int:
@@ -157,19 +159,21 @@ class FailedEvents:
         dropped = await self._queue.keep_newest(lane, MAX_EVENTS, max_bytes, since_ms)
         if dropped:
             logger.info("%d of the failed events of %s were dropped: too many or too old", dropped, lane)
-        await self._look_again(lane)
+        await self._look(lane)
 
-    async def _look(self) -> None:
-        self._held = await self._queue.holdings()
-        self._total_bytes = sum(each.size_bytes for each in self._held.values())
-
-    async def _look_again(self, lane: str) -> None:
-        held = (await self._queue.holdings(lane)).get(lane)
-        if held is None:
-            self._held.pop(lane, None)
-        else:
-            self._held[lane] = held
-        self._total_bytes = sum(each.size_bytes for each in self._held.values())
+    async def _look(self, lane: str | None = None) -> None:
+        """See what the store holds, of one lane or of all. What is added during the read is counted on top of it:
+        the read may not have seen it."""
+        async with self._looking:
+            before = self._held.copy()
+            seen = await self._queue.holdings(lane)
+            for each in [lane] if lane is not None else {*seen, *self._held}:
+                held = seen.get(each, NOTHING) + (self._held.get(each, NOTHING) - before.get(each, NOTHING))
+                if held == NOTHING:
+                    self._held.pop(each, None)
+                else:
+                    self._held[each] = held
+            self._total_bytes = sum(each.size_bytes for each in self._held.values())
 
 
 def _shown(row: Listed) -> FailedEvent:

@@ -85,6 +85,12 @@ class Holding:
     messages: int
     size_bytes: int
 
+    def __add__(self, other: "Holding") -> "Holding":
+        return Holding(self.messages + other.messages, self.size_bytes + other.size_bytes)
+
+    def __sub__(self, other: "Holding") -> "Holding":
+        return Holding(self.messages - other.messages, self.size_bytes - other.size_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
