@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all set-up by themselves; `make help` lists the targets.
-# PYTHON=/path/to/python3.12 chooses the interpreter of .venv; ARGS="..." is passed on to up, demo, bench and soak.
+# PYTHON=/path/to/python3.12 chooses the interpreter of .venv; ARGS="..." is passed on to up, demo, test, bench and soak.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -30,10 +30,10 @@ demo: venv  ## a real photograph through a sandboxed function, start to end
 up: venv  ## start the server on 127.0.0.1:4566
 	@$(BIN)/lambent up $(ARGS)
 
-test: venv-dev  ## all tests, with real sandboxes where this machine allows (10 minutes at most)
+test: venv-dev  ## all tests, with real sandboxes where this machine allows (about 20 minutes)
 	@status=0; \
-	$(BIN)/python -m pytest -rs -n 2 $(FAST) $(NOT_FAST) || status=1; \
-	$(BIN)/python -m pytest -rs tests/contract/clients tests/e2e || status=1; \
+	$(BIN)/python -m pytest -rsR -n 2 $(FAST) $(NOT_FAST) $(ARGS) || status=1; \
+	$(BIN)/python -m pytest -rsR tests/contract/clients tests/e2e $(ARGS) || status=1; \
 	exit $$status
 
 check: lint fast  ## the gate before each commit: format, lint, types, import rules, fast tests
