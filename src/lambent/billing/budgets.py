@@ -1,13 +1,16 @@
 """Budgets in force: what has been spent this month, who is told, and who may not begin. An `Admission` of the router.
 
-Knows the month's sums in memory: read from the ledger at the start, and added to with each batch that is stored. So a
-budget is noticed one batch, 200 ms at most, after it is used up. Nothing is computed where there is no budget.
+Knows in memory what the scopes with a budget have used this month: read from the ledger when a budget is put and at the
+start, and added to with each batch that is stored. So a budget is noticed one batch, 200 ms at most, after it is used
+up. Where there is no budget nothing is computed and nothing kept, however many functions come and go.
 """
 
 import logging
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
+
+from sqlalchemy import Connection
 
 from lambent.aws.errors import ApiError
 from lambent.billing import store
@@ -37,17 +40,14 @@ class Budgets:
         self._month_end_ms = self._month.end_ms
         self._budgets: dict[Scope, Budget] = {}
         self._used: dict[Scope, dict[_Class, Sums]] = {}
-        """Of the month, for each function and each account."""
+        """Of the month, for each budget."""
         self._standings: dict[Scope, Standing] = {}
         self._stopped: dict[Scope, Budget] = {}
 
     def load(self) -> None:
         for budget in self._database.read_now(store.all_budgets):
             self._budgets[budget.scope] = budget
-        by = ("account", "region", "function", "architecture", "kind")
-        begin, end = self._month.begin_ms, self._month.end_ms
-        for key, sums in self._database.read_now(partial(store.summed, begin_ms=begin, end_ms=end, by=by)):
-            self._add(sums=sums, **key)
+            self._used[budget.scope] = self._database.read_now(partial(_used, scope=budget.scope, month=self._month))
         self._look(self._budgets)
 
     def refuses(self, key: FunctionKey) -> ApiError | None:
@@ -59,20 +59,38 @@ class Budgets:
         return None if stopped is None else stopped.refusal(str(self._month))
 
     def stored(self, rows: Rows) -> None:
+        if not self._budgets:
+            return
         if self._clock.epoch_ms() >= self._month_end_ms:
             self._begin_month()
         changed = set()
         for key, sums in rows.items():
             if self._month.begin_ms <= key.start_ms < self._month_end_ms:
-                self._add(key.account, key.region, key.function, key.architecture, key.kind, sums)
-                changed |= {Scope(key.account), Scope(key.account, key.region, key.function)}
-        self._look(changed & self._budgets.keys())
+                found = key.region, key.architecture, key.kind
+                for scope in (Scope(key.account), Scope(key.account, key.region, key.function)):
+                    if scope in self._budgets:
+                        classes = self._used.setdefault(scope, {})
+                        classes[found] = classes.get(found, Sums()).plus(sums)
+                        changed.add(scope)
+        self._look(changed)
 
     async def put(self, budget: Budget) -> None:
-        await self._database.write(partial(store.put_budget, budget=budget))
-        self._budgets[budget.scope] = budget
-        self._standings.pop(budget.scope, None)
-        self._look([budget.scope])
+        month = Month.at(self._clock.epoch_ms())
+
+        def work(connection: Connection) -> dict[_Class, Sums]:
+            store.put_budget(connection, budget)
+            return _used(connection, budget.scope, month)
+
+        def applied(used: dict[_Class, Sums]) -> None:
+            # In the order of commits: what was read has each batch that `stored` has heard of, and no other.
+            if self._clock.epoch_ms() >= self._month_end_ms:
+                self._begin_month()
+            self._budgets[budget.scope] = budget
+            self._used[budget.scope] = used if month == self._month else {}
+            self._standings.pop(budget.scope, None)
+            self._look([budget.scope])
+
+        await self._database.write(work, applied=applied)
 
     async def remove(self, scope: Scope) -> bool:
         """Whether there was one."""
@@ -103,12 +121,6 @@ class Budgets:
         self._stopped.clear()
         self._look(self._budgets)
 
-    def _add(self, account: str, region: str, function: str, architecture: str, kind: str, sums: Sums) -> None:
-        found = region, architecture, Kind(kind)
-        for scope in (Scope(account), Scope(account, region, function)):
-            classes = self._used.setdefault(scope, {})
-            classes[found] = classes.get(found, Sums()).plus(sums)
-
     def _spent(self, scope: Scope) -> Decimal:
         """As `lambent bill` shows it: the free tier is the account's, a function's line is before it."""
         items = [Item("", *classes, sums) for classes, sums in self._used.get(scope, {}).items()]
@@ -128,8 +140,15 @@ class Budgets:
             self._standings[scope] = standing
 
     def _forget(self, scope: Scope) -> None:
-        for each in (self._budgets, self._standings, self._stopped):
+        for each in (self._budgets, self._used, self._standings, self._stopped):
             each.pop(scope, None)
+
+
+def _used(connection: Connection, scope: Scope, month: Month) -> dict[_Class, Sums]:
+    """What the ledger has of a month, by class."""
+    by = ("region", "architecture", "kind")
+    found = store.summed(connection, begin_ms=month.begin_ms, end_ms=month.end_ms, by=by, scope=scope)
+    return {(key["region"], key["architecture"], Kind(key["kind"])): sums for key, sums in found}
 
 
 def _tell(budget: Budget, spent: Decimal, standing: Standing) -> None:

@@ -108,7 +108,7 @@ class Desk:
 
     async def _items(self, account: str, month: Month, by: str, tag: str) -> list[Item]:
         columns = (*_PRICED, "function" if by == "tag" else by)
-        read = partial(store.summed, begin_ms=month.begin_ms, end_ms=month.end_ms, by=columns, account=account)
+        read = partial(store.summed, begin_ms=month.begin_ms, end_ms=month.end_ms, by=columns, scope=Scope(account))
         found = await self._database.read(read)
         regions = len({key["region"] for key, _ in found}) > 1
         items = []

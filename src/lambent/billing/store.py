@@ -64,17 +64,17 @@ def count(connection: Connection) -> int:
 
 
 def summed(
-    connection: Connection, begin_ms: int, end_ms: int, by: Sequence[str], account: str | None = None
+    connection: Connection, begin_ms: int, end_ms: int, by: Sequence[str], scope: Scope
 ) -> list[tuple[Mapping[str, Any], Sums]]:
-    """Sums of what began in a time, by columns of the key; `day` is one too: epoch milliseconds of its begin."""
+    """Sums of what a scope began in a time, by columns of the key; `day` is one too: its begin."""
     # Not as a parameter: PostgreSQL would take the two places of it for two expressions.
     day = usage.c.start_ms - usage.c.start_ms % literal_column(str(Span.DAY.ms))
     columns = [day if name == "day" else usage.c[name] for name in by]
     query = select(*columns, *(func.sum(column) for column in _SUMS)).where(
-        usage.c.start_ms >= begin_ms, usage.c.start_ms < end_ms
+        usage.c.start_ms >= begin_ms, usage.c.start_ms < end_ms, usage.c.account == scope.account
     )
-    if account is not None:
-        query = query.where(usage.c.account == account)
+    if scope.function:
+        query = query.where(usage.c.region == scope.region, usage.c.function == scope.function)
     rows = connection.execute(query.group_by(*columns))
     return [
         (dict(zip(by, each[: len(by)], strict=True)), Sums(*(int(value) for value in each[len(by) :]))) for each in rows

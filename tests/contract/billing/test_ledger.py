@@ -73,7 +73,7 @@ async def test_sums_are_by_day_and_class(database: Database) -> None:
         },
     )
     found = await database.read(
-        lambda connection: store.summed(connection, NOVEMBER_MS, NOVEMBER_MS + 2 * DAY, ("kind", "day"), ACCOUNT)
+        lambda connection: store.summed(connection, NOVEMBER_MS, NOVEMBER_MS + 2 * DAY, ("kind", "day"), Scope(ACCOUNT))
     )
     assert {(each["kind"], each["day"] - NOVEMBER_MS): (sums.requests, sums.memory_mb_ms) for each, sums in found} == {
         ("on-demand", 0): (3, 0),

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -105,6 +106,26 @@ async def test_budgets_and_what_was_spent_survive_a_restart(database: Database) 
         (Budget(SCOPE, Decimal(10), stop=True), Decimal(10), Standing.OVER),
     ]
     assert budgets.of("111111111111") == []
+
+
+async def test_a_budget_counts_what_was_used_before_it_was_set_and_all_that_follows(database: Database) -> None:
+    budgets = Budgets(database, clock_at(), PRICES)
+    for dollars in (1, 2):
+        used = rows(dollars) | rows(100, function="other")
+        await database.write(partial(store.add, rows=used), applied=lambda _, used=used: budgets.stored(used))  # type: ignore[misc]
+    await budgets.put(Budget.of(SCOPE, 10))
+    budgets.stored(rows(3))
+    assert [spent for _, spent, _ in budgets.of(ACCOUNT)] == [6]
+
+
+async def test_functions_without_a_budget_take_no_memory(database: Database) -> None:
+    budgets = Budgets(database, clock_at(), PRICES)
+    await budgets.put(Budget.of(SCOPE, 10))
+    for number in range(50):
+        budgets.stored(rows(1, function=f"passing-{number}", account=f"{number:012}"))
+    assert list(budgets._used) == [SCOPE]
+    await budgets.remove(SCOPE)
+    assert not budgets._used
 
 
 async def test_the_month_ends_and_invocations_go_on(database: Database) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from lambent.aws.errors import PlatformFault
 from lambent.billing import store
+from lambent.billing.budget import Scope
 from lambent.billing.ledger import FLUSH_INTERVAL_S, Ledger
 from lambent.billing.prices import default
 from lambent.billing.retention import Retention
@@ -170,7 +171,8 @@ async def test_sums_are_by_any_part_of_the_key_and_by_day(place: Place) -> None:
     }
 
     def work(connection: Connection) -> list[tuple[object, int]]:
-        found = store.summed(connection, NOVEMBER_MS, NOVEMBER_MS + 30 * DAY, ("function", "day"), "000000000000")
+        scope = Scope("000000000000")
+        found = store.summed(connection, NOVEMBER_MS, NOVEMBER_MS + 30 * DAY, ("function", "day"), scope)
         return sorted((tuple(each.values()), sums.requests) for each, sums in found)
 
     async with database_at(place) as database:
