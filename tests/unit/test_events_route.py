@@ -55,6 +55,7 @@ async def test_an_event_is_told_from_its_retries_to_its_end(kit: Kit, route: Eve
                 "state": "retry",
                 "request_id": "r-1",
                 "qualifier": None,
+                "tenant": None,
                 "attempts": 1,
                 "refusals": 0,
                 "accepted_ms": accepted_ms,
@@ -73,6 +74,20 @@ async def test_an_event_is_told_from_its_retries_to_its_end(kit: Kit, route: Eve
     assert (failed["state"], failed["attempts"], failed["next_ms"]) == ("failed", 2, None)
     assert (failed["condition"], failed["error"]) == ("RetriesExhausted", "ValueError: boom")
     assert failed["ended_ms"] == accepted_ms + 60_000
+
+
+async def test_the_tenant_of_an_event_is_told_while_it_waits_and_when_it_has_failed(
+    kit: Kit, route: EventsRoute
+) -> None:
+    kit.functions.add("a", config(maximum_retry_attempts=1))
+    kit.router.reactions["a"] = [FAILURE]
+    resolution = kit.functions.resolve("000000000000", "us-east-1", "a")
+    await kit.events.accept(resolution, b"{}", "r-1", None, tenant_id="blue")
+    await kit.idle()
+    for state in ("retry", "failed"):
+        (event,) = (await ask(route, PATH, "FunctionName=a"))["events"]
+        assert (event["state"], event["tenant"]) == (state, "blue")
+        await kit.advance(60)
 
 
 async def test_the_limit_holds_for_both_lists_together(kit: Kit, route: EventsRoute) -> None:

@@ -21,6 +21,7 @@ WORDS = {"running": "running", "queued": "queued", "retry": "in retry", "failed"
 ALL_COLUMNS = ("FUNCTION", *(WORDS[state].upper() for state in STATES))
 COLUMNS = ("STATE", "REQUEST ID", "ATTEMPTS", "AGE", "NEXT ATTEMPT", "SIZE", "LAST ERROR")
 ERROR_WIDTH = 200
+TENANT_WIDTH = 40
 FEWEST_CHARACTERS = 20
 """Of the error, however narrow the terminal is."""
 
@@ -132,8 +133,12 @@ def _show(client: Client, function: str, failed: bool, limit: int, as_json: bool
 
 
 def table(events: Sequence[Mapping[str, Any]], now_ms: int, width: int | None = None) -> list[str]:
-    """The lines of events as the server tells them, under headings. Errors give way where `width` is too little."""
+    """The lines of events as the server tells them, under headings. Tenants have a column where an event has one;
+    errors give way where `width` is too little."""
     rows = [COLUMNS, *(_row(event, now_ms) for event in events)]
+    if any(event["tenant"] for event in events):
+        tenants = ["TENANT", *(_cut(event["tenant"] or "-", TENANT_WIDTH) for event in events)]
+        rows = [(*row[:2], tenant, *row[2:]) for row, tenant in zip(rows, tenants, strict=True)]
     before = max(map(len, aligned([(*row[:-1], "|") for row in rows]))) - 1
     room = ERROR_WIDTH if width is None else max(FEWEST_CHARACTERS, width - before)
     return aligned([(*row[:-1], _cut(row[-1], room)) for row in rows])

@@ -75,6 +75,7 @@ class WaitingEvent:
     """Throttles and failures of the server since then."""
     last_error: str
     size_bytes: int
+    tenant_id: str | None = None
 
 
 def shown(row: Listed, *, running: bool) -> WaitingEvent:
@@ -91,6 +92,7 @@ def shown(row: Listed, *, running: bool) -> WaitingEvent:
         refusals=event.refusals,
         last_error=event.last_error,
         size_bytes=row.size_bytes,
+        tenant_id=event.tenant_id,
     )
 
 

@@ -62,6 +62,7 @@ class FailedEvent:
     error_type: str | None
     error_message: str
     size_bytes: int
+    tenant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +190,7 @@ def _shown(row: Listed) -> FailedEvent:
         error_type=failure.error_type,
         error_message=failure.error_message,
         size_bytes=row.size_bytes,
+        tenant_id=event.tenant_id,
     )
 
 

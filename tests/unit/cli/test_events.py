@@ -21,6 +21,7 @@ def event(state: str, number: int, **changes: Any) -> dict[str, Any]:
         "state": state,
         "request_id": f"{number:08d}-0000-4000-8000-000000000000",
         "qualifier": None,
+        "tenant": None,
         "attempts": 0,
         "refusals": 0,
         "accepted_ms": NOW_MS - 3000,
@@ -60,6 +61,16 @@ def test_the_table_tells_state_attempts_age_next_attempt_and_error(run: Run, ser
         "1 running, 1 queued, 2 in retry, 1 failed",
     ]
     assert server.asked[-1][1] == f"{PATH}?FunctionName=orders&Limit=50"
+
+
+def test_tenants_have_a_column_where_an_event_has_one() -> None:
+    heading, first, second = table([event("running", 1, tenant="blue"), event("queued", 2)], NOW_MS)
+    zeros = "-0000-4000-8000-000000000000"
+    assert heading.startswith("STATE    REQUEST ID                            TENANT  ATTEMPTS")
+    assert first.startswith(f"running  00000001{zeros}  blue    0")
+    assert second.startswith(f"queued   00000002{zeros}  -       0")
+    long = table([event("queued", 1, tenant="t" * 256)], NOW_MS)[1]
+    assert f"  {'t' * 37}...  " in long
 
 
 def test_errors_give_way_where_the_terminal_is_narrow() -> None:
