@@ -5,11 +5,12 @@ belongs to other servers on the same machine is left out.
 """
 
 import ctypes
+import fcntl
 import operator
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 _PR_SET_CHILD_SUBREAPER = 36
+_SIOCGSKNS = 0x894C
 _INTERESTING_MOUNTS = ("lambent", "nsfs", "/dev/loop")
 
 
@@ -64,6 +66,13 @@ class Census:
         """Control groups named after a process that this test has seen and that is dead."""
         marks = {f"-{pid}-{started}" for pid, started in self._seen - {(each.pid, each.started) for each in _family()}}
         return sorted(folder for folder in _cgroups() if any(folder.endswith(mark) for mark in marks))
+
+    def networks(self) -> set[str]:
+        """Network namespaces that this process or one of this test holds: lives in, has open, has a socket of, or has
+        mounted. Nothing else keeps one, and no other program has these."""
+        own = f"net:[{os.stat('/proc/self/ns/net').st_ino}]"
+        held = {name for each in self.processes() for name in _networks(each.pid)}
+        return (held | _networks(os.getpid()) | _networks_of_sockets()) - {own}
 
     def sandbox_cgroups(self) -> int:
         """Number of control groups, over all hierarchies, that living servers of this test have for sandboxes."""
@@ -162,6 +171,31 @@ def _reap(process: Process) -> None:
 
 def _mounts() -> set[str]:
     return set(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _networks(pid: int) -> set[str]:
+    root = Path(f"/proc/{pid}")
+    found = set()
+    for folder in ("ns", "fd"):
+        with suppress(OSError):
+            for link in (root / folder).iterdir():
+                with suppress(OSError):
+                    found.add(os.readlink(link))
+    with suppress(OSError):
+        found |= {line.split()[3] for line in (root / "mountinfo").read_text().splitlines() if " nsfs " in line}
+    return {name for name in found if name.startswith("net:[")}
+
+
+def _networks_of_sockets() -> set[str]:
+    """A listener inside a sandbox is a descriptor of the supervisor, and keeps the sandbox's network."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if os.readlink(link).startswith("socket:"):
+                namespace = fcntl.ioctl(int(link.name), _SIOCGSKNS)
+                found.add(f"net:[{os.fstat(namespace).st_ino}]")
+                os.close(namespace)
+    return found
 
 
 def _loops() -> set[str]:
