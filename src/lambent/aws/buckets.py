@@ -1,6 +1,7 @@
-"""What the wire of S3 asks of the service before a handler runs: where a bucket is, and who may come unsigned.
+"""What the wire of S3 asks of the service before a handler runs: whose a bucket is, where, and its CORS rules.
 
-Host names, redirects, preflights and anonymous requests are decided in the gateway by pure functions of this.
+Host names, redirects and preflights are decided in the gateway by pure functions of this. Who has signed nothing is
+`ANYONE`; whether he may do what he asks is the service's to decide, in front of every handler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,4 @@ class BucketFacts:
 class Buckets(Protocol):
     async def facts(self, bucket: str) -> BucketFacts | None:
         """None for a bucket that does not exist."""
-        ...
-
-    async def open_to_all(self, operation: str, bucket: str, key: str | None) -> bool:
-        """Whether somebody who has signed nothing may call `operation` (a name of the model): by the bucket's policy
-        or ACL, as its public access block leaves them."""
         ...

@@ -8,7 +8,7 @@ caller's mistakes. Validation against the model has happened before it runs.
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from lambent.aws.buckets import Buckets
 
@@ -27,6 +27,10 @@ class Identity:
     account: str
     arn: str
     access_key_id: str
+
+
+ANYONE: Final = Identity("anonymous", "anonymous", "")
+"""Who has signed nothing. Only S3 lets him reach a handler."""
 
 
 class Source(NamedTuple):
@@ -51,6 +55,8 @@ class CallContext(NamedTuple):
     """Of a call by a service of ours; the identity is the service then."""
     source_ip: str = ""
     """Empty for a caller of this process."""
+    conditions: Callable[[], Mapping[str, str]] = dict
+    """What the wire knows of the request and policies may ask for, by condition key: `aws:Referer`, `s3:authType`."""
     by_form: bool = False
     """A PutObject of S3 that a web page has sent as a form."""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from lambent.aws.buckets import BucketFacts
 from lambent.aws.errors import ApiError
-from lambent.aws.service import CallContext, Parameters, Result, Service
+from lambent.aws.service import ANYONE, CallContext, Handler, Parameters, Result, Service
 from lambent.aws.streams import FileRange, Upload
 
 OWNER = "123456789012"
@@ -29,7 +29,7 @@ class SmallS3:
 
     def service(self) -> Service:
         operations = {
-            name: getattr(self, "_" + name)
+            name: self._open(name, getattr(self, "_" + name))
             for name in (
                 "PutObject", "UploadPart", "GetObject", "HeadObject", "DeleteObject", "ListObjectsV2", "ListBuckets",
                 "CreateBucket", "GetBucketLocation", "PutBucketTagging", "DeleteObjects", "PutBucketPolicy",
@@ -40,8 +40,15 @@ class SmallS3:
     async def facts(self, bucket: str) -> BucketFacts | None:
         return self.known.get(bucket)
 
-    async def open_to_all(self, operation: str, bucket: str, key: str | None) -> bool:
-        return (operation, bucket) in self.public
+    def _open(self, operation: str, handler: Handler) -> Handler:
+        """As the service does: nobody gets what is not open to all."""
+
+        async def admitted(context: CallContext, parameters: Parameters) -> Result:
+            if context.identity is ANYONE and (operation, parameters.get("Bucket")) not in self.public:
+                raise ApiError("AccessDenied", "Access Denied", status=403)
+            return await handler(context, parameters)
+
+        return admitted
 
     def bucket(self, name: str, *, region: str = "us-east-1", cors: Sequence[Mapping[str, Any]] = ()) -> None:
         self.known[name] = BucketFacts(OWNER, region, cors)

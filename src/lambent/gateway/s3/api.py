@@ -7,6 +7,7 @@ an operation does is the service's; what is decided here needs no more of it tha
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from botocore.model import OperationModel
@@ -16,7 +17,7 @@ from lambent.aws.errors import ApiError
 from lambent.aws.limits import PLAIN_REQUEST_BYTES
 from lambent.aws.s3_ids import host_id
 from lambent.aws.s3_ids import request_id as s3_request_id
-from lambent.aws.service import CallContext, Parameters, Service
+from lambent.aws.service import ANYONE, CallContext, Parameters, Service
 from lambent.aws.streams import Upload
 from lambent.aws.validation import failures
 from lambent.core.clock import Clock
@@ -32,8 +33,9 @@ from lambent.gateway.route import Match
 from lambent.gateway.s3 import cross_origin, forms, payload
 from lambent.gateway.s3.access import access_denied, check_owner, check_page, check_region
 from lambent.gateway.s3.addressing import Address, address_of
+from lambent.gateway.s3.conditions import condition_keys
 from lambent.gateway.s3.routes import S3Routes
-from lambent.gateway.s3.signatures import ANYONE, DEFAULT_REGION, Signed, signed
+from lambent.gateway.s3.signatures import DEFAULT_REGION, Signed, signed
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class S3Api(Api):
         head = head._replace(headers=signer.headers)
         match = self._routes.match(head.method, address, head.query, head.headers)
         name = match.operation.name
-        await self._admit(asked, signer, name)
+        self._check_nobody(asked, signer, name)
         check_owner(facts, head.headers)
         check_region(facts, name, address, signer.region, head.headers.get("host", ""))
         context = self._context(asked, signer)
@@ -87,22 +89,20 @@ class S3Api(Api):
         request = head._replace(body=await self._read(match.operation, head, body, signer))
         return await self.call(context, match, request)
 
-    async def _admit(self, asked: "_Asked", signer: Signed, operation: str) -> None:
-        """Raises `ApiError` AccessDenied for who is nobody, and for a web page that may not."""
-        trusted = signer.verified or asked.allowed_by_cors
-        if signer.identity is ANYONE:
+    def _check_nobody(self, asked: "_Asked", signer: Signed, operation: str) -> None:
+        """Raises `ApiError`, also for a web page that may not. Who has signed nothing gets what the service gives."""
+        nobody = signer.identity is ANYONE
+        if nobody:
             bucket = asked.address.bucket
             if bucket is None or self._buckets is None:
                 raise access_denied()
             if asked.facts is None:
                 raise no_such_bucket(bucket)
-            if not await self._buckets.open_to_all(operation, bucket, asked.address.key):
-                raise access_denied()
             if "response-" in asked.head.query and operation == "GetObject":
                 text = "Request specific response headers cannot be used for anonymous GET requests."
                 raise ApiError("InvalidRequest", text, status=400)
-            trusted = True
-        check_page(asked.head, trusted=trusted)
+        # What is open to nobody's requests is open to those of a page too.
+        check_page(asked.head, trusted=nobody or signer.verified or asked.allowed_by_cors)
 
     def _context(self, asked: "_Asked", signer: Signed) -> CallContext:
         head, facts = asked.head, asked.facts
@@ -116,13 +116,14 @@ class S3Api(Api):
             base_url=head.base_url,
             trace_header=head.headers.get("x-amzn-trace-id"),
             source_ip=head.source_ip,
+            conditions=partial(condition_keys, head, signer, self._clock.now),
         )
 
     async def _post(self, asked: "_Asked", body: BodyReader, authenticator: Authenticator) -> HttpResponse:
         """A form of a web page: its fields say what the headers of a PutObject say."""
         form = await forms.read(asked.head, body)
         signer = forms.signed(form, asked.address, authenticator, self._clock.now())
-        await self._admit(asked, signer, "PutObject")
+        self._check_nobody(asked, signer, "PutObject")
         if asked.facts is None and self._buckets is not None:
             raise no_such_bucket(asked.address.bucket or "")
         match = Match(self.model.operation_model("PutObject"), {"Bucket": asked.address.bucket or "", "Key": form.key})

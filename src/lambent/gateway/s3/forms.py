@@ -4,12 +4,14 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from lambent.aws.errors import ApiError
 from lambent.aws.keys import Secret
+from lambent.aws.service import ANYONE
 from lambent.aws.streams import CHUNK_BYTES, Upload
 from lambent.gateway import sigv4
 from lambent.gateway.authenticate import Authenticator
@@ -23,7 +25,7 @@ from lambent.gateway.s3.addressing import Address, check_key
 from lambent.gateway.s3.multipart import MultipartForm
 from lambent.gateway.s3.payload import Claims
 from lambent.gateway.s3.post_policy import SizeRange
-from lambent.gateway.s3.signatures import ANYONE, Signed, check_token, does_not_match
+from lambent.gateway.s3.signatures import POST, VERSION_2, Signed, check_token, does_not_match
 
 _KIND: Final = "multipart/form-data"
 _OF_VERSION_4: Final = ("X-Amz-Signature", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date")
@@ -157,7 +159,8 @@ def _by_version_4(fields: Mapping[str, str], policy: str, authenticator: Authent
         key = sigv4.signing_key(secret.access_key, credential.date, credential.region, credential.service)
         wanted = hmac.new(key, policy.encode(), hashlib.sha256).hexdigest()
         _compare(fields, secret, wanted, fields["x-amz-signature"], credential.access_key_id)
-    return Signed(identity, credential.region, {}, verified=secret is not None)
+    found = Signed(identity, credential.region, {}, verified=secret is not None)
+    return replace(found, way=POST, version=sigv4.ALGORITHM)
 
 
 def _by_version_2(fields: Mapping[str, str], policy: str, authenticator: Authenticator) -> Signed:
@@ -168,7 +171,7 @@ def _by_version_2(fields: Mapping[str, str], policy: str, authenticator: Authent
     if secret is not None:
         wanted = hmac.new(secret.access_key.encode(), policy.encode(), hashlib.sha1).digest()
         _compare(fields, secret, base64.b64encode(wanted).decode(), fields["signature"], identity.access_key_id)
-    return Signed(identity, None, {}, verified=secret is not None)
+    return Signed(identity, None, {}, verified=secret is not None, way=POST, version=VERSION_2)
 
 
 def _compare(fields: Mapping[str, str], secret: Secret, wanted: str, given: str, access_key_id: str) -> None:

@@ -8,14 +8,14 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from lambent.aws.errors import ApiError
 from lambent.aws.keys import Secret
-from lambent.aws.service import Identity
+from lambent.aws.service import ANYONE, Identity
 from lambent.gateway import sigv4
 from lambent.gateway.authenticate import Authenticator
 from lambent.gateway.http import HttpRequest
@@ -24,7 +24,10 @@ from lambent.gateway.s3.chunks import ChunkSignatures
 from lambent.gateway.s3.payload import CONTENT_HASH
 from lambent.gateway.sigv4 import Credential, Signature
 
-ANYONE: Final = Identity("anonymous", "anonymous", "")
+HEADER: Final = "REST-HEADER"
+QUERY: Final = "REST-QUERY-STRING"
+POST: Final = "POST"
+VERSION_2: Final = "AWS"
 DEFAULT_REGION: Final = "us-east-1"
 LONGEST: Final = 604_800
 _OF_VERSION_4: Final = (
@@ -62,6 +65,12 @@ class Signed:
     """Where the chunks of the body are signed and the secret is known."""
     verified: bool = False
     """Signed with a secret that is known here."""
+    way: str = ""
+    """As policies call it: `REST-HEADER`, `REST-QUERY-STRING`, `POST`; empty: not signed."""
+    version: str = ""
+    """`AWS4-HMAC-SHA256`, or `AWS` for version 2."""
+    moment: datetime | None = None
+    """When it was signed, where it says so."""
 
 
 def is_signed(head: HttpRequest) -> bool:
@@ -90,7 +99,7 @@ def _by_header(head: HttpRequest, authenticator: Authenticator, now: datetime) -
     credential = sigv4.credential_of(head.headers, head.query)
     identity, secret = authenticator.identify(credential.access_key_id)
     if secret is None:
-        return Signed(identity, credential.region, head.headers)
+        return Signed(identity, credential.region, head.headers, way=HEADER, version=sigv4.ALGORITHM)
     signature = _malformed_is_ours(head)
     check_token(signature.security_token, secret)
     moment = _moment(signature.timestamp)
@@ -109,7 +118,8 @@ def _by_header(head: HttpRequest, authenticator: Authenticator, now: datetime) -
     chunks = None
     if head.headers.get(CONTENT_HASH, "").startswith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"):
         chunks = ChunkSignatures(key, signature.timestamp, _scope(credential), signature.signature)
-    return Signed(identity, credential.region, head.headers, chunks, verified=True)
+    found = Signed(identity, credential.region, head.headers, chunks, verified=True)
+    return replace(found, way=HEADER, version=sigv4.ALGORITHM, moment=moment)
 
 
 def _by_query(head: HttpRequest, query: Mapping[str, str], authenticator: Authenticator, now: datetime) -> Signed:
@@ -161,7 +171,8 @@ def _by_query(head: HttpRequest, query: Mapping[str, str], authenticator: Authen
         signature = Signature(credential, names, query["X-Amz-Signature"], query["X-Amz-Date"], token, lifetime)
         claimed = head.headers.get(CONTENT_HASH) if CONTENT_HASH in names else query.get("X-Amz-Content-Sha256")
         _compare(head, signature, secret, claimed or sigv4.UNSIGNED_PAYLOAD)
-    return Signed(identity, credential.region, headers, verified=secret is not None)
+    found = Signed(identity, credential.region, headers, verified=secret is not None)
+    return replace(found, way=QUERY, version=sigv4.ALGORITHM, moment=moment)
 
 
 def _by_version_2(
@@ -185,7 +196,7 @@ def _by_version_2(
         found = hmac.new(secret.access_key.encode(), wanted.encode(), hashlib.sha1).digest()
         if not hmac.compare_digest(base64.b64encode(found), query["Signature"].encode()):
             raise does_not_match(query["AWSAccessKeyId"], wanted, query["Signature"])
-    return Signed(identity, None, headers, verified=secret is not None)
+    return Signed(identity, None, headers, verified=secret is not None, way=QUERY, version=VERSION_2)
 
 
 def string_of_version_2(

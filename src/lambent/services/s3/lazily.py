@@ -56,9 +56,6 @@ class S3(Mapping[str, Handler]):
     async def facts(self, bucket: str) -> BucketFacts | None:
         return self.service.facts(bucket)
 
-    async def open_to_all(self, operation: str, bucket: str, key: str | None) -> bool:
-        return self.service.open_to_all(operation, bucket, key)
-
     @property
     def idle(self) -> bool:
         """This and the next three: what `lambent clock advance` waits for, objects that expire."""

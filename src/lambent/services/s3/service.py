@@ -9,7 +9,7 @@ from lambent.aws.s3_ids import host_id
 from lambent.aws.service import Operations
 from lambent.core.clock import Clock
 from lambent.core.tasks import keep_running
-from lambent.services.s3.access import Access
+from lambent.services.s3.access.admission import Access
 from lambent.services.s3.api.acl import AclApi
 from lambent.services.s3.api.attributes import AttributeApi
 from lambent.services.s3.api.bucket_configs import BucketConfigApi
@@ -56,10 +56,10 @@ class S3Service:
         notices = NotificationOutbox(self.configs, _ids, self._delivery.wake)
         outbox = outbox or notices
         self.buckets = Buckets(database, self.configs)
-        self.access = Access(self.buckets, self.configs)
         self._files = Files(root)
         changes = Changes(database, self._files, clock, outbox)
         self.objects = Objects(database, self._files, changes)
+        self.access = Access(self.buckets, self.configs, self.objects, clock)
         expirations = Expirations(self.configs)
         multipart = Multipart(database, changes, clock)
         self.expiry = ExpiryLoop(database, self.buckets, changes, expirations, clock)
@@ -94,9 +94,6 @@ class S3Service:
             return None
         cors = self.configs.document(bucket.id, Kind.CORS) or {}
         return BucketFacts(bucket.account, bucket.region, cors.get("CORSRules") or ())
-
-    def open_to_all(self, operation: str, name: str, key: str | None) -> bool:
-        return self.access.may_anybody(operation, name, key)
 
     async def start(self) -> None:
         """Begin to deliver notifications, to expire objects, and to sweep files that a crash has left."""

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from lambent.aws.errors import ApiError
-from lambent.aws.service import CallContext, Identity
+from lambent.aws.service import ANYONE, CallContext, Identity
 from lambent.aws.streams import Download, FileRange, Upload, read_range
 from lambent.services.s3.records import Bucket, ObjectChange
 from lambent.services.s3.service import S3Service
@@ -45,13 +45,20 @@ class S3:
     clock: ManualClock
     told: Told
     root: Path
-    account: str = ACCOUNT
+    account: str | None = ACCOUNT
+    """None: nobody, who has signed nothing."""
     region: str = REGION
+    wire: dict[str, Any] = field(default_factory=dict)
+    """Of the context of calls, what the wire knows."""
 
     async def __call__(self, operation: str, **parameters: Any) -> Any:
-        identity = Identity(self.account, f"arn:aws:iam::{self.account}:root", "test")
-        context = CallContext(self.account, self.region, "id", identity, "http://localhost:4566")
-        return await self.service.operations()[operation](context, parameters)
+        return await self.service.operations()[operation](self.context(), parameters)
+
+    def context(self) -> CallContext:
+        account = self.account or ACCOUNT
+        known = Identity(account, f"arn:aws:iam::{account}:root", "test")
+        identity = ANYONE if self.account is None else known
+        return CallContext(account, self.region, "id", identity, "http://localhost:4566", **self.wire)
 
     async def error(self, operation: str, **parameters: Any) -> ApiError:
         with pytest.raises(ApiError) as caught:

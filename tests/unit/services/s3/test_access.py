@@ -11,7 +11,7 @@ from lambent.aws.service import CallContext, Identity, Source
 from lambent.aws.streams import Upload
 from lambent.services.s3.configs.acl import EVERYBODY
 from lambent.services.s3.configs.policy import checked, is_public
-from tests.unit.services.s3.conftest import S3
+from tests.unit.services.s3.conftest import ACCOUNT, S3
 
 ARN = "arn:aws:s3:::bkt"
 OTHER = "111122223333"
@@ -113,15 +113,15 @@ async def test_a_deny_is_for_the_owner_too_who_can_take_it_back(s3: S3) -> None:
 
 async def test_strangers_come_in_by_a_public_policy_that_is_not_restricted(s3: S3) -> None:
     await open_bucket(s3)
-    access = s3.service.access
-    assert not access.may_anybody("GetObject", "bkt", "k")
+    anybody = replace(s3, account=None)
+    refused = await anybody.error("GetObject", Bucket="bkt", Key="k")
+    assert refused.code == "AccessDenied"
     await s3("PutBucketPolicy", Bucket="bkt", Policy=document(Principal="*"))
-    assert access.may_anybody("GetObject", "bkt", "k")
-    assert not access.may_anybody("PutObject", "bkt", "k")
-    assert not access.may_anybody("ListObjectsV2", "bkt", None)
-    assert not access.may_anybody("GetObject", "nobody", "k")
+    assert await anybody.get("k") == b"x"
+    for operation, more in (("DeleteObject", {"Key": "k"}), ("ListObjectsV2", {}), ("CreateBucket", {})):
+        assert (await anybody.error(operation, Bucket="bkt", **more)).code == "AccessDenied", operation
     await s3("PutPublicAccessBlock", Bucket="bkt", PublicAccessBlockConfiguration={"RestrictPublicBuckets": True})
-    assert not access.may_anybody("GetObject", "bkt", "k")
+    assert (await anybody.error("GetObject", Bucket="bkt", Key="k")).code == "AccessDenied"
 
 
 async def test_a_service_comes_for_the_resource_that_the_policy_names(s3: S3) -> None:
@@ -133,15 +133,15 @@ async def test_a_service_comes_for_the_resource_that_the_policy_names(s3: S3) ->
     }
     await s3("PutBucketPolicy", Bucket="bkt", Policy=document(**statement))
 
-    def asks(arn: str) -> None:
-        service = Identity(s3.account, "logs.amazonaws.com", "")
-        source = Source(arn, s3.account)
-        context = CallContext(s3.account, s3.region, "id", service, "http://localhost", source=source)
-        s3.service.access.admit("PutObject", context, {"Bucket": "bkt", "Key": "k"})
+    async def asks(arn: str) -> None:
+        service = Identity(ACCOUNT, "logs.amazonaws.com", "")
+        source = Source(arn, ACCOUNT)
+        context = CallContext(ACCOUNT, s3.region, "id", service, "http://localhost", source=source)
+        await s3.service.access.admit("PutObject", context, {"Bucket": "bkt", "Key": "k"})
 
-    asks("arn:aws:logs:us-east-1:000000000000:group")
+    await asks("arn:aws:logs:us-east-1:000000000000:group")
     with pytest.raises(ApiError):
-        asks("arn:aws:logs:us-east-1:000000000000:another")
+        await asks("arn:aws:logs:us-east-1:000000000000:another")
 
 
 async def test_acls_are_refused_where_the_owner_owns_all(s3: S3) -> None:
@@ -161,11 +161,11 @@ async def test_a_public_acl_lets_anybody_list_until_it_is_ignored(s3: S3) -> Non
     await s3("PutBucketOwnershipControls", Bucket="bkt", OwnershipControls=rules)
     await s3("PutBucketAcl", Bucket="bkt", ACL="public-read")
     assert await replace(s3, account=OTHER)("ListObjectsV2", Bucket="bkt")
-    assert s3.service.access.may_anybody("ListObjectsV2", "bkt", None)
+    assert await replace(s3, account=None)("ListObjectsV2", Bucket="bkt")
     grants = (await s3("GetBucketAcl", Bucket="bkt"))["Grants"]
     assert grants[1] == {"Grantee": {"Type": "Group", "URI": EVERYBODY}, "Permission": "READ"}
     await s3("PutPublicAccessBlock", Bucket="bkt", PublicAccessBlockConfiguration={"IgnorePublicAcls": True})
-    assert not s3.service.access.may_anybody("ListObjectsV2", "bkt", None)
+    assert (await replace(s3, account=None).error("ListObjectsV2", Bucket="bkt")).code == "AccessDenied"
 
 
 @pytest.mark.parametrize(
