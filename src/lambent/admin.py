@@ -7,6 +7,7 @@ import orjson
 
 from lambent import __version__, metrics
 from lambent.aws.errors import ApiError
+from lambent.core.statistics import Statistics
 from lambent.environments.cold_starts import as_json
 from lambent.environments.networks.egress import Egress
 from lambent.environments.pool import Pool
@@ -19,7 +20,7 @@ from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sigv4 import credential_of
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.gauges import Gauges
-from lambent.invocation.metrics import UNITS, Metrics, Point
+from lambent.invocation.metrics import UNITS, Metrics
 from lambent.runtimes.catalog import Catalog
 from lambent.runtimes.custom.runtime import IDENTIFIERS as CUSTOM
 
@@ -39,6 +40,7 @@ class Admin:
         pool: Pool,
         concurrency: Concurrency,
         counted: Metrics,
+        queues: Callable[[], Mapping[str, Statistics]],
         gauges: Gauges,
         keys: KnownKeys,
         resets: Sequence[Reset] | None,
@@ -51,6 +53,7 @@ class Admin:
         self._pool = pool
         self._concurrency = concurrency
         self._counted = counted
+        self._queues = queues
         self._gauges = gauges
         self._keys = keys
         self._resets = resets
@@ -81,7 +84,7 @@ class Admin:
 
     async def metrics(self, request: HttpRequest) -> HttpResponse:
         """Open to whoever may ask for health: counts, without a name among them."""
-        text = metrics.render(self._pool, self._concurrency, self._counted)
+        text = metrics.render(self._pool, self._concurrency, self._counted, self._queues())
         return HttpResponse(200, [("Content-Type", metrics.CONTENT_TYPE)], text.encode())
 
     async def cold_starts(self, request: HttpRequest) -> HttpResponse:
@@ -94,15 +97,20 @@ class Admin:
         return _json(200, {"ColdStarts": [as_json(number, event) for number, event in found]})
 
     async def function_metrics(self, request: HttpRequest) -> HttpResponse:
-        """`?FunctionName=...&Qualifier=...`: the metrics of a function by minute; signed likewise."""
+        """`?FunctionName=...&Qualifier=...`: the metrics of a function by minute; signed likewise.
+
+        `&EventSourceMappingUUID=...`: those of one of its mappings, which have no other dimension.
+        """
         target, _ = self._function(request)
         self._gauges.take_now()
         key, qualifier = target.key, target.qualifier
+        mapping = dict(parse_qsl(request.query)).get("EventSourceMappingUUID") or None
+        series = self._counted.series
         names = {name for source, name in self._counted.sources(key.account, key.region) if source.key == key}
         found = [
-            {"MetricName": name, "Unit": UNITS[name], "Datapoints": [_point(point) for point in points]}
+            {"MetricName": name, "Unit": UNITS[name], "Datapoints": [metrics.datapoint(point) for point in points]}
             for name in sorted(names)
-            if (points := self._counted.series(key.account, key.region, name, function=key.name, qualifier=qualifier))
+            if (points := series(*key[:2], name, function=key.name, qualifier=qualifier, mapping=mapping))
         ]
         return _json(200, {"Metrics": found})
 
@@ -133,17 +141,6 @@ class Admin:
         query = dict(parse_qsl(request.query))
         archive = self._control_plane.code_archive(unquote(request.path), query)
         return HttpResponse(200, [("Content-Type", "application/zip")], archive)
-
-
-def _point(point: Point) -> dict[str, float]:
-    value = point.value
-    return {
-        "Timestamp": point.epoch_ms,
-        "SampleCount": value.count,
-        "Sum": value.sum,
-        "Minimum": value.min,
-        "Maximum": value.max,
-    }
 
 
 def _json(status: int, body: Mapping[str, object]) -> HttpResponse:

@@ -75,6 +75,7 @@ from lambent.invocation.recursion import LoopDetection
 from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.operations import lambda_operations, services
+from lambent.queue_routes import QueueRoutes
 from lambent.runtimes.catalog import Catalog
 from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
@@ -203,7 +204,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
 
         sts = StsService(database, clock, keys, caller, data_dir.secret("sessions"))
         sts.load()
-        sqs = SqsService(database, schedule, keys)
+        sqs = SqsService(database, schedule, keys, fifo_calls_per_s=quotas.fifo_queue_calls_per_s)
         stack.push_async_callback(sqs.close)
         s3 = S3(database, data_dir.root / "s3", schedule, caller)
         stack.push_async_callback(s3.close)
@@ -310,6 +311,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             pool=pool,
             concurrency=concurrency,
             counted=counted,
+            queues=sqs.totals,
             gauges=gauges,
             keys=keys,
             resets=resets if settings.allow_reset else None,
@@ -324,7 +326,9 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             budgets=budgets,
             functions=control_plane.read_model.get,
         )
-        gateway.routes = admin.routes() | events_route.routes() | BillRoutes(desk, keys).routes()
+        gateway.routes = (
+            admin.routes() | events_route.routes() | BillRoutes(desk, keys).routes() | QueueRoutes(sqs, keys).routes()
+        )
         if virtual is not None and settings.virtual_clock:
             timed: dict[str, Timed] = {"Attempts": events.worker, "Deliveries": events.deliveries.worker}
             timed["Expiries"] = s3

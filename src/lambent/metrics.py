@@ -6,8 +6,10 @@ Counts only: no name of a function, an account or an environment is among them, 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
+from lambent.core.statistics import Point, Statistics
 from lambent.environments.cold_starts import BUCKETS_MS, PHASES, ColdStarts, Histogram
 from lambent.environments.pool import Pool
 from lambent.environments.states import State
@@ -21,14 +23,30 @@ Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
 
-def render(pool: Pool, concurrency: Concurrency, counted: Metrics) -> str:
+def render(
+    pool: Pool, concurrency: Concurrency, counted: Metrics, queues: Mapping[str, Statistics] = MappingProxyType({})
+) -> str:
+    """`queues`: the totals of AWS/SQS."""
     parts = (
         _environments(pool),
         _throttles(pool, concurrency),
         _counted(counted),
+        _queues(queues),
         _cold_starts(pool.cold_starts),
     )
     return "\n".join([*(line for part in parts for line in part), ""])
+
+
+def datapoint(point: Point) -> dict[str, float]:
+    """One minute of a metric, as our routes show it."""
+    value = point.value
+    return {
+        "Timestamp": point.epoch_ms,
+        "SampleCount": value.count,
+        "Sum": value.sum,
+        "Minimum": value.min,
+        "Maximum": value.max,
+    }
 
 
 def family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
@@ -98,6 +116,15 @@ def _counted(counted: Metrics) -> Iterator[str]:
         "counter",
         "Values that are in the sums alone, because there are too many series.",
         [({}, counted.dropped)],
+    )
+
+
+def _queues(totals: Mapping[str, Statistics]) -> Iterator[str]:
+    yield from family(
+        "lambent_sqs_sum_total",
+        "counter",
+        "Metrics of AWS/SQS over all queues, by CloudWatch's name, up to the last minute: the sum of the values.",
+        [({"metric": name}, value.sum) for name, value in totals.items()],
     )
 
 

@@ -10,12 +10,11 @@ import click
 
 from lambent.cli import options
 from lambent.cli.client import Client
+from lambent.cli.metric_table import show_metrics
 from lambent.cli.table import aligned
 
 FUNCTIONS = "/2015-03-31/functions/"
 COLD_START_COLUMNS = ("TIME (UTC)", "VERSION", "HOW", "TOTAL", "QUEUED", "SANDBOX", "RUNTIME", "INIT", "HANDLER", "WHY")
-
-METRIC_COLUMNS = ("METRIC", "SUM", "AVERAGE", "MINIMUM", "MAXIMUM", "SAMPLES")
 
 
 @click.group()
@@ -43,14 +42,21 @@ def list_functions(as_json: bool, endpoint: str | None) -> None:
 @click.option("--qualifier", help="Version or alias.")
 @click.option("--cold-starts", is_flag=True, help="Its last cold starts instead: why, how, and what took how long.")
 @click.option("--metrics", is_flag=True, help="What CloudWatch would count, of the last hours; by minute with --json.")
+@click.option("--mapping", metavar="UUID", help="With --metrics: those of one event source mapping alone.")
 @options.as_json
 @options.endpoint
 def show(
-    name: str, qualifier: str | None, cold_starts: bool, metrics: bool, as_json: bool, endpoint: str | None
+    name: str,
+    qualifier: str | None,
+    cold_starts: bool,
+    metrics: bool,
+    mapping: str | None,
+    as_json: bool,
+    endpoint: str | None,
 ) -> None:
     """Show the configuration of the function NAME (a name or an ARN)."""
-    if metrics:
-        _show_metrics(name, qualifier, as_json, endpoint)
+    if metrics or mapping:
+        _show_metrics(name, qualifier, mapping, as_json, endpoint)
         return
     if cold_starts:
         _show_cold_starts(name, qualifier, as_json, endpoint)
@@ -77,27 +83,12 @@ def _show_cold_starts(name: str, qualifier: str | None, as_json: bool, endpoint:
         click.echo("milliseconds; TOTAL is the wait before the handler, without it")
 
 
-def _show_metrics(name: str, qualifier: str | None, as_json: bool, endpoint: str | None) -> None:
-    query = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
-    found = Client.choose(endpoint).get("/_lambent/function-metrics", query)["Metrics"]
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif not found:
-        click.echo("nothing was counted in the last three hours")
-    else:
-        for line in aligned([METRIC_COLUMNS, *map(_metric_row, found)]):
-            click.echo(line)
-        click.echo("times in milliseconds, since the server started and of three hours at most")
-
-
-def _metric_row(metric: Mapping[str, Any]) -> tuple[str, ...]:
-    points = metric["Datapoints"]
-    samples, total = sum(point["SampleCount"] for point in points), sum(point["Sum"] for point in points)
-    least, most = min(point["Minimum"] for point in points), max(point["Maximum"] for point in points)
-    # The sum of a level or of times says nothing.
-    counts = metric["Unit"] == "Count" and not metric["MetricName"].endswith("Executions")
-    numbers = (total if counts else None, total / samples, least, most)
-    return metric["MetricName"], *("-" if each is None else f"{each:.6g}" for each in numbers), str(samples)
+def _show_metrics(name: str, qualifier: str | None, mapping: str | None, as_json: bool, endpoint: str | None) -> None:
+    named = {"FunctionName": name, "Qualifier": qualifier, "EventSourceMappingUUID": mapping}
+    query = {key: value for key, value in named.items() if value}
+    show_metrics(
+        Client.choose(endpoint).get("/_lambent/function-metrics", query)["Metrics"], as_json, "times in milliseconds"
+    )
 
 
 def _cold_start_row(event: Mapping[str, Any]) -> tuple[str, ...]:

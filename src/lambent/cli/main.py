@@ -36,6 +36,7 @@ COMMANDS = {
     "logs": Entry("lambent.cli.logs:logs", "Show a function's log."),
     "bill": Entry("lambent.cli.bill:bill", "Show what the month would have cost on AWS; set budgets."),
     "function": Entry("lambent.cli.function:function", "List functions, or show one."),
+    "queue": Entry("lambent.cli.queue:queue", "Show what CloudWatch would count of a queue."),
     "events": Entry("lambent.cli.events:events", "Show what waits, is retried or has failed; redrive and purge."),
     "clock": Entry("lambent.cli.clock:clock", "Show and advance the time of retries, with `up --virtual-clock`."),
     "layer": Entry("lambent.cli.layer:layer", "List layers, or publish a folder as one."),

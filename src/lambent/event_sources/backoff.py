@@ -8,6 +8,9 @@ from typing import Final
 
 FIRST_S: Final = 0.1
 LONGEST_S: Final = 10.0
+THROTTLES: Final = frozenset({"ThrottlingException", "RequestThrottled", "Throttling"})
+"""By which a source says that it is asked too often."""
+SOURCE_THROTTLED_S: Final = 0.1
 SOURCE_FIRST_S: Final = 0.5
 SOURCE_LONGEST_S: Final = 30.0
 

@@ -163,7 +163,11 @@ class Poller:
         try:
             read = await self._source.read(limit, wait_s) if self._invoker.ready() else None
         except (ApiError, PlatformFault) as error:
-            self._failed_to_read(f"PROBLEM: {error}")
+            if isinstance(error, ApiError) and error.code in backoff.THROTTLES:
+                # The queue is well, and has more for us in a moment.
+                self._begin_rest(backoff.SOURCE_THROTTLED_S)
+            else:
+                self._failed_to_read(f"PROBLEM: {error}")
             return
         finally:
             self._asked -= limit

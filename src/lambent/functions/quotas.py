@@ -67,6 +67,12 @@ class Quotas:
     restore_limit_s: int = number(10, "Seconds that after-restore hooks may take")
     max_event_filters: int = number(5, "Filters of an event source mapping; AWS raises it to 10 on request", low=0)
     mappings_page_size: int = number(100, "Event source mappings on one page of a list")
+    fifo_queue_calls_per_s: int = number(
+        300,
+        "Sends, receives and deletes of a FIFO queue in a second, each by itself, a batch being one; with"
+        " `perMessageGroupId` sends of each group instead; 0: no such limit",
+        low=0,
+    )
     max_layers: int = number(5, "Layers of a function", low=0)
     page_size: int = number(50, "Entries of one page of a list")
     code_url_s: int = number(600, "Seconds for which the URL of a function's code is good")

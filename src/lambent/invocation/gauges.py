@@ -6,9 +6,10 @@ Leases note their peaks when they are taken; here they become metrics once a min
 from typing import Final
 
 from lambent.core.clock import Clock
+from lambent.core.statistics import MINUTE_MS
 from lambent.functions.records import FunctionKey
 from lambent.invocation.concurrency import Concurrency
-from lambent.invocation.metrics import MINUTE_MS, Metrics
+from lambent.invocation.metrics import Metrics
 
 BEFORE_THE_END_MS: Final = 1
 """What ends with a minute belongs to it."""

@@ -5,18 +5,16 @@ together into the coarser dimensions when somebody reads. Bounded by age and by 
 goes, and then what is new counts in the totals alone.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from lambent.core.clock import Clock, SystemClock
+from lambent.core.statistics import KEPT_MINUTES, MINUTE_MS, Point, Statistics
 from lambent.environments.events import Report, Status
 from lambent.functions.records import FunctionKey, FunctionVersion
 
-MINUTE_MS: Final = 60_000
-KEPT_MINUTES: Final = 180
 MAX_POINTS: Final = 50_000
 """Metrics of one source in one minute, over all minutes kept: about 15 MB."""
 
@@ -49,30 +47,6 @@ OF_ACCOUNT: Final = frozenset({"ConcurrentExecutions", "UnreservedConcurrentExec
 _NEVER: Final = -(1 << 40)
 
 
-@dataclass(slots=True)
-class Statistics:
-    """SampleCount, Sum, Minimum and Maximum."""
-
-    count: int = 0
-    sum: float = 0.0
-    min: float = math.inf
-    max: float = -math.inf
-
-    def add(self, value: float) -> None:
-        self.count += 1
-        self.sum += value
-        if value < self.min:
-            self.min = value
-        if value > self.max:
-            self.max = value
-
-    def merge(self, other: "Statistics") -> None:
-        self.count += other.count
-        self.sum += other.sum
-        self.min = min(self.min, other.min)
-        self.max = max(self.max, other.max)
-
-
 class Source(NamedTuple):
     """What a value was counted for."""
 
@@ -83,12 +57,6 @@ class Source(NamedTuple):
     """That ran."""
     mapping: str | None = None
     """UUID of the event source mapping; those metrics have no other dimension."""
-
-
-class Point(NamedTuple):
-    epoch_ms: int
-    """When its minute began."""
-    value: Statistics
 
 
 @dataclass(slots=True)

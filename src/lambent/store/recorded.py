@@ -175,6 +175,14 @@ class RecordedQueue:
 
         return await self._database.read(work)
 
+    async def oldest(self, lane: str, above: int, most: int | None) -> int | None:
+        """When the first message above that number was sent; of those that were taken less than `most` times."""
+        here = _in(self.name, lane, above)
+        if most is not None:
+            here = and_(here, messages.c.takes < most)
+        query = select(messages.c.sent_ms).where(here).order_by(messages.c.id).limit(1)
+        return await self._database.read(lambda connection: connection.execute(query).scalar())
+
     async def expired(self, lane: str, above: int, sent_ms: int, limit: int) -> list[int]:
         """Numbers of messages sent at that time or before."""
         query = select(messages.c.id).where(_in(self.name, lane, above), messages.c.sent_ms <= sent_ms).limit(limit)

@@ -1,6 +1,7 @@
 """SQS behind the gateway, in this process, on a clock that the test moves; on SQLite and on PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +35,16 @@ class World:
 
 @pytest.fixture
 async def world(place: Place) -> AsyncIterator[World]:
+    async with world_of(place) as world:
+        yield world
+
+
+@asynccontextmanager
+async def world_of(place: Place, fifo_calls_per_s: int = 0) -> AsyncIterator[World]:
     database = place.open()
     clock = ManualClock()
     keys = KnownKeys(clock)
-    service = SqsService(database, clock, keys)
+    service = SqsService(database, clock, keys, fifo_calls_per_s=fifo_calls_per_s)
     elsewhere = Elsewhere()
     gateway = Gateway({"sqs": Service("sqs", service.operations())}, keys=keys, elsewhere=elsewhere)
     caller = InProcessCaller(elsewhere)

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from lambent.aws.errors import ApiError
+from lambent.core.statistics import KEPT_MINUTES, MINUTE_MS, Point, Statistics
 from lambent.environments.events import Report, Status
 from lambent.functions.records import FunctionKey
 from lambent.invocation.gauges import Gauges
-from lambent.invocation.metrics import KEPT_MINUTES, MINUTE_MS, UNITS, Metrics, Point, Statistics
+from lambent.invocation.metrics import UNITS, Metrics
 from lambent.testing.manual_clock import ManualClock
 from lambent.testing.scripted_runtime import Echo, Fail, Next, Respond, WaitFor
 from tests.unit.environments.kit import Machine, function_version, request, until, within

@@ -2,7 +2,7 @@
 
 Everything below the operations: durable, ordered, timed. It knows no policy, no text of an error and no wire format;
 what it is given is validated. Every method raises QueueMissing for a queue that was deleted meanwhile, and
-PlatformFault where the store cannot write.
+PlatformFault where the store cannot write. Sends, receives and deletes of a FIFO queue raise Throttled.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from lambent.services.sqs.catalog import Catalog
 from lambent.services.sqs.deleting import Deleting
 from lambent.services.sqs.line import Room
 from lambent.services.sqs.lines import Lines
+from lambent.services.sqs.metering import Meter
+from lambent.services.sqs.metrics import QueueMetrics
 from lambent.services.sqs.moving import Moving
-from lambent.services.sqs.ports import Metrics, NoMetrics
 from lambent.services.sqs.receiving import Receiving
 from lambent.services.sqs.records import (
     Counts,
@@ -41,18 +42,20 @@ class Broker:
         database: Database,
         clock: Clock,
         *,
-        metrics: Metrics | None = None,
+        fifo_calls_per_s: int = 0,
         room: Room = Room(),  # noqa: B008  (frozen)
     ) -> None:
-        metrics = metrics or NoMetrics()
+        """`fifo_calls_per_s`: more are refused, see `throughput`; 0: no limit."""
         self._database = database
         self._clock = clock
         self._queue = RecordedQueue(database, "sqs")
         self._catalog = Catalog(database, clock)
-        self._lines = Lines(database, self._queue, self._catalog, clock, room)
-        self._sending = Sending(self._lines, self._queue, clock, metrics)
-        self._receiving = Receiving(self._lines, self._queue, clock, metrics)
-        self._deleting = Deleting(self._lines, self._queue, clock, metrics)
+        self._lines = Lines(database, self._queue, self._catalog, clock, room, fifo_calls_per_s)
+        self._sending = Sending(self._lines, self._queue, clock)
+        self._receiving = Receiving(self._lines, self._queue, clock)
+        self._deleting = Deleting(self._lines, self._queue, clock)
+        self.metrics = QueueMetrics()
+        self._meter = Meter(self._lines, self._queue, clock, self.metrics)
         self._sweeper = Sweeper(database, self._queue, self._catalog, self._lines, clock)
         self._moving = Moving(database, self._queue, self._lines, clock)
 
@@ -108,16 +111,11 @@ class Broker:
         await line.load()
 
     async def counts(self, key: QueueKey) -> Counts:
-        line = await self._lines.get(key)
-        line.promote()
-        line.expire()
-        hidden = delayed = 0
-        if line.behind:
-            hidden, delayed = await self._queue.hidden(line.lane, line.cursor, self._clock.epoch_ms())
-        shelf = line.shelf
-        in_flight = shelf.flying + shelf.leaving + hidden
-        delayed += shelf.delayed
-        return Counts(max(0, len(shelf.entries) + line.behind - in_flight - delayed), in_flight, delayed)
+        return await self._lines.counts(await self._lines.get(key))
+
+    async def measure(self, key: QueueKey) -> None:
+        """For who reads `metrics` before the minute is over."""
+        await self._meter.take(key, self._clock.epoch_ms())
 
     # Messages
 
@@ -169,6 +167,7 @@ class Broker:
 
     def start(self) -> None:
         self._sweeper.start()
+        self._meter.start()
         self._moving.start()
 
     async def sweep(self) -> None:
@@ -182,7 +181,7 @@ class Broker:
     async def close(self) -> None:
         """Safe to call twice."""
         self._lines.close_all()
-        await asyncio.gather(self._sweeper.close(), self._moving.close())
+        await asyncio.gather(self._sweeper.close(), self._moving.close(), self._meter.close())
         await self._queue.flush()
 
     async def reset(self) -> None:
@@ -194,3 +193,4 @@ class Broker:
         await self._sweeper.sweep()
         await self._database.write(delete_everything)
         self._catalog.clear()
+        self.metrics.clear()

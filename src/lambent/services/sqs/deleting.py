@@ -9,20 +9,21 @@ from lambent.services.sqs.entry import Entry, Phase
 from lambent.services.sqs.handles import Receipt, receipt_of
 from lambent.services.sqs.line import Line, visibility_of
 from lambent.services.sqs.lines import Lines
-from lambent.services.sqs.ports import Metrics
 from lambent.services.sqs.records import MAX_VISIBILITY_S, QueueKey, Refusal
+from lambent.services.sqs.throughput import DELETES
 from lambent.store.recorded import RecordedQueue
 
 
 class Deleting:
-    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock) -> None:
         self._lines = lines
         self._queue = queue
         self._clock = clock
-        self._metrics = metrics
 
     async def delete(self, key: QueueKey, handles: Sequence[str]) -> Sequence[Refusal | None]:
         line = await self._lines.get(key)
+        if line.record.fifo and not line.record.by_group_limits:
+            line.throughput.take((DELETES,), self._clock.epoch_ms())
         answers: list[Refusal | None] = []
         leaving = []
         for handle in handles:
@@ -45,7 +46,7 @@ class Deleting:
             # Before those who await it, and also when they do not any more.
             done.add_done_callback(partial(_left, line, leaving))
             await asyncio.shield(done)
-        self._metrics.count(key, "NumberOfMessagesDeleted", answers.count(None))
+        line.tally.deleted += answers.count(None)
         return answers
 
     async def change(self, key: QueueKey, changes: Sequence[tuple[str, int]]) -> Sequence[Refusal | None]:

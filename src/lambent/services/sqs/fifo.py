@@ -10,11 +10,13 @@ from lambent.services.sqs.entry import Entry, Phase
 
 
 class _Group:
-    __slots__ = ("at", "listed", "members", "name", "touched")
+    __slots__ = ("at", "flying", "listed", "members", "name", "touched")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.members: deque[Entry] = deque()
+        self.flying = 0
+        """How many of its members are in flight."""
         self.listed = False
         """It is among the free ones."""
         self.touched = False
@@ -25,6 +27,7 @@ class _Group:
 
 class FifoOrder:
     def __init__(self) -> None:
+        self.groups_in_flight = 0
         self._groups: dict[str, _Group] = {}
         self._free: deque[_Group] = deque()
         self._current: _Group | None = None
@@ -45,10 +48,14 @@ class FifoOrder:
         self._list(self._groups[entry.group or ""])
 
     def flew(self, entry: Entry) -> None:
-        pass
+        group = self._groups[entry.group or ""]
+        group.flying += 1
+        self.groups_in_flight += group.flying == 1
 
     def landed(self, entry: Entry) -> None:
-        pass
+        group = self._groups[entry.group or ""]
+        group.flying -= 1
+        self.groups_in_flight -= not group.flying
 
     def unready(self, entry: Entry) -> None:
         pass

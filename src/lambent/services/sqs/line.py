@@ -15,6 +15,8 @@ from lambent.services.sqs.deduplication import Deduplication
 from lambent.services.sqs.entry import Entry, Phase
 from lambent.services.sqs.records import MAX_IN_FLIGHT, QueueMissing, QueueRecord
 from lambent.services.sqs.shelf import Haul, Shelf
+from lambent.services.sqs.tally import Tally
+from lambent.services.sqs.throughput import Throughput
 from lambent.services.sqs.waiting import Waiters
 from lambent.store.recorded import Extent, RecordedQueue, Visibility
 
@@ -34,8 +36,19 @@ class Room:
 class Line:
     """`record` is replaced when the queue is changed."""
 
-    def __init__(self, record: QueueRecord, queue: RecordedQueue, clock: Clock, extent: Extent, room: Room) -> None:
+    def __init__(
+        self,
+        record: QueueRecord,
+        queue: RecordedQueue,
+        clock: Clock,
+        extent: Extent,
+        room: Room,
+        fifo_calls_per_s: int = 0,
+    ) -> None:
         self.record = record
+        self.tally = Tally()
+        self.throughput = Throughput(fifo_calls_per_s)
+        """Asked on FIFO alone."""
         self.lane = str(record.id)
         self.shelf = Shelf(fifo=record.fifo)
         self.waiters = Waiters(clock, self)

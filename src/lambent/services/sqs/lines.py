@@ -10,7 +10,7 @@ from lambent.services.sqs.catalog import Catalog
 from lambent.services.sqs.deduplication import Deduplication, remembered
 from lambent.services.sqs.entry import Entry
 from lambent.services.sqs.line import Line, Room
-from lambent.services.sqs.records import QueueKey, QueueMissing
+from lambent.services.sqs.records import Counts, QueueKey, QueueMissing
 from lambent.services.sqs.sequences import Sequences
 from lambent.services.sqs.shelf import Haul
 from lambent.store.database import Database
@@ -18,12 +18,21 @@ from lambent.store.recorded import Move, RecordedQueue
 
 
 class Lines:
-    def __init__(self, database: Database, queue: RecordedQueue, catalog: Catalog, clock: Clock, room: Room) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queue: RecordedQueue,
+        catalog: Catalog,
+        clock: Clock,
+        room: Room,
+        fifo_calls_per_s: int = 0,
+    ) -> None:
         self._database = database
         self._queue = queue
         self._catalog = catalog
         self._clock = clock
         self._room = room
+        self._fifo_calls_per_s = fifo_calls_per_s
         self.sequences = Sequences(clock)
         self._open: dict[int, Line] = {}
         self._opening = asyncio.Lock()
@@ -41,7 +50,7 @@ class Lines:
             line = self._open.get(record.id)
             if line is None:
                 extent = await self._queue.extent(str(record.id), record.floor)
-                line = Line(record, self._queue, self._clock, extent, self._room)
+                line = Line(record, self._queue, self._clock, extent, self._room, self._fifo_calls_per_s)
                 if record.fifo:
                     now_ms = self._clock.epoch_ms()
                     rows = await self._database.read(partial(remembered, queue_id=record.id, now_ms=now_ms))
@@ -55,6 +64,25 @@ class Lines:
 
     def opened(self, queue_id: int) -> Line | None:
         return self._open.get(queue_id)
+
+    def opened_keys(self) -> list[QueueKey]:
+        """Of those that are open."""
+        return [line.record.key for line in self._open.values()]
+
+    def opened_of(self, key: QueueKey) -> Line | None:
+        record = self._catalog.find(key)
+        return None if record is None else self._open.get(record.id)
+
+    async def counts(self, line: Line) -> Counts:
+        line.promote()
+        line.expire()
+        hidden = delayed = 0
+        if line.behind:
+            hidden, delayed = await self._queue.hidden(line.lane, line.cursor, self._clock.epoch_ms())
+        shelf = line.shelf
+        in_flight = shelf.flying + shelf.leaving + hidden
+        delayed += shelf.delayed
+        return Counts(max(0, len(shelf.entries) + line.behind - in_flight - delayed), in_flight, delayed)
 
     def close(self, queue_id: int) -> None:
         line = self._open.pop(queue_id, None)

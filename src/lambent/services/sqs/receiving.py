@@ -11,17 +11,16 @@ from lambent.services.sqs.entry import Entry
 from lambent.services.sqs.handles import Receipt, handle_of
 from lambent.services.sqs.line import Line, visibility_of
 from lambent.services.sqs.lines import Lines
-from lambent.services.sqs.ports import Metrics
 from lambent.services.sqs.records import OverLimit, QueueKey, QueueMissing, Received
+from lambent.services.sqs.throughput import RECEIVES
 from lambent.store.recorded import RecordedQueue
 
 
 class Receiving:
-    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock) -> None:
         self._lines = lines
         self._queue = queue
         self._clock = clock
-        self._metrics = metrics
 
     async def receive(
         self, key: QueueKey, limit: int, visibility_s: int | None, wait_s: int | None, attempt_id: str | None
@@ -30,7 +29,10 @@ class Receiving:
         record = line.record
         visibility_ms = 1000 * (record.visibility_s if visibility_s is None else visibility_s)
         wait_ms = 1000 * (record.wait_s if wait_s is None else wait_s)
-        until_ms = self._clock.epoch_ms() + wait_ms
+        now_ms = self._clock.epoch_ms()
+        until_ms = now_ms + wait_ms
+        if record.fifo and not record.by_group_limits:
+            line.throughput.take((RECEIVES,), now_ms)
         if attempt_id is not None and record.fifo:
             again = self._again(line, attempt_id, visibility_ms)
             if again is not None:
@@ -49,12 +51,12 @@ class Receiving:
                     if attempt_id is not None and record.fifo:
                         self._keep(line, attempt_id, haul.taken, received)
                     line.waiters.wake()
-                    self._metrics.count(record.key, "NumberOfMessagesReceived", len(received))
+                    line.tally.received += len(received)
                     return received
             elif self._lines.no_waiting or self._clock.epoch_ms() >= until_ms:
                 if line.shelf.full and not wait_ms and not record.fifo:
                     raise OverLimit
-                self._metrics.count(record.key, "NumberOfEmptyReceives")
+                line.tally.empty += 1
                 return ()
             else:
                 await line.waiters.wait(until_ms, again=woken)

@@ -90,6 +90,11 @@ class QueueRecord:
         return self.attributes.get("ContentBasedDeduplication", "false") == "true"
 
     @cached_property
+    def by_group_limits(self) -> bool:
+        """High throughput: limits of calls are those of each group."""
+        return self.attributes.get("FifoThroughputLimit") == "perMessageGroupId"
+
+    @cached_property
     def redrive(self) -> Redrive | None:
         """None also where the policy is not understood."""
         text = self.attributes.get("RedrivePolicy")
@@ -120,6 +125,14 @@ class Outgoing:
     group_id: str | None = None
     deduplication_id: str | None = None
     """None on FIFO: of the content."""
+
+    @property
+    def size_bytes(self) -> int:
+        """As limits count it: names and types of attributes too."""
+        size = len(self.body)
+        for name, value in self.attributes.items():
+            size += len(name.encode()) + len(value.type.encode()) + len(value.value)
+        return size
 
 
 class Sent(NamedTuple):
@@ -209,6 +222,10 @@ class PurgeInProgress(Exception):
 
 class OverLimit(Exception):
     """So many messages are in flight that a standard queue gives no more; a short poll hears of it."""
+
+
+class Throttled(Exception):
+    """More calls in a second than a FIFO queue takes."""
 
 
 class AttemptOver(Exception):

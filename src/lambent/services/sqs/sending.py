@@ -11,17 +11,16 @@ from lambent.services.sqs.deduplication import KEEP_MS, Remembered, content_id, 
 from lambent.services.sqs.entry import Entry
 from lambent.services.sqs.line import Line
 from lambent.services.sqs.lines import Lines
-from lambent.services.sqs.ports import Metrics
 from lambent.services.sqs.records import Outgoing, QueueKey, QueueMissing, Sent
+from lambent.services.sqs.throughput import SENDS
 from lambent.store.recorded import Also, NewRecord, RecordedQueue
 
 
 class Sending:
-    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, lines: Lines, queue: RecordedQueue, clock: Clock) -> None:
         self._lines = lines
         self._queue = queue
         self._clock = clock
-        self._metrics = metrics
 
     async def send(self, key: QueueKey, messages: Sequence[Outgoing]) -> Sequence[Sent]:
         line = await self._lines.get(key)
@@ -40,23 +39,26 @@ class Sending:
             entries.append(entry)
             records.append(record)
         await asyncio.shield(self._queue.put(records, partial(line.stored, entries)))
-        self._sent(line, messages)
+        _count(line, messages)
         return sent
 
     async def _send_fifo(self, line: Line, messages: Sequence[Outgoing], now_ms: int) -> Sequence[Sent]:
         record = line.record
+        groups = {message.group_id for message in messages} if record.by_group_limits else (SENDS,)
+        line.throughput.take(groups, now_ms)
         group = self._queue.next_commit()
         waits: set[asyncio.Future[None]] = set()
         sent = []
         entries = []
         records = []
         also: list[Also] = []
+        new_ones: list[Outgoing] = []
         for message in messages:
             deduplication_id = message.deduplication_id or content_id(message.body)
             key = key_of(deduplication_id, message.group_id if record.by_group else None)
             before = line.deduplication.find(key, now_ms)
             if before is not None:
-                self._metrics.count(record.key, "NumberOfDeduplicatedSentMessages")
+                line.tally.deduplicated += 1
                 if before.stored is not None:
                     waits.add(before.stored)
                 sent.append(Sent(before.message_id, shown_sequence(before.sequence)))
@@ -69,18 +71,22 @@ class Sending:
             entry, row = new_entry(line, content, message.group_id, now_ms, record.delay_s)
             entries.append(entry)
             records.append(row)
+            new_ones.append(message)
             sent.append(Sent(new.message_id, shown_sequence(new.sequence)))
         if records:
             waits.add(self._queue.put(records, partial(line.stored, entries), also))
         for each in waits:
             await asyncio.shield(each)
-        self._sent(line, messages)
+        _count(line, new_ones)
         return sent
 
-    def _sent(self, line: Line, messages: Sequence[Outgoing]) -> None:
-        if line.closed:
-            raise QueueMissing
-        self._metrics.count(line.record.key, "NumberOfMessagesSent", len(messages))
+
+def _count(line: Line, messages: Sequence[Outgoing]) -> None:
+    """They are stored, if the queue is still there."""
+    if line.closed:
+        raise QueueMissing
+    for message in messages:
+        line.tally.sizes.add(message.size_bytes)
 
 
 def new_entry(line: Line, content: bytes, group_id: str | None, now_ms: int, delay_s: int) -> tuple[Entry, NewRecord]:

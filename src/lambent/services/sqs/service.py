@@ -3,7 +3,7 @@
 Both are loaded at the first call, or at the start of a server that has queues: most servers have none.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, text
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from lambent.aws.keys import KeyRing
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
 from lambent.core.clock import Clock
+from lambent.core.statistics import Point, Statistics
 from lambent.store.database import Database
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def _has_queues(connection: Connection) -> bool:
 class SqsService:
     """Made on the event loop that uses it; the caller owns the database."""
 
-    def __init__(self, database: Database, clock: Clock, keys: KeyRing) -> None:
-        """`clock`: by which messages are delayed, hidden and forgotten."""
+    def __init__(self, database: Database, clock: Clock, keys: KeyRing, *, fifo_calls_per_s: int = 0) -> None:
+        """`clock`: by which messages are delayed, hidden and forgotten. `fifo_calls_per_s`: see `Broker`."""
         self._database = database
         self._clock = clock
         self._keys = keys
+        self._fifo_calls_per_s = fifo_calls_per_s
         self._made: tuple[Broker, Operations] | None = None
 
     def operations(self) -> Operations:
@@ -49,6 +51,24 @@ class SqsService:
     @property
     def broker(self) -> "Broker":
         return self._loaded()[0]
+
+    def totals(self) -> Mapping[str, Statistics]:
+        """Of AWS/SQS, over all queues, up to the last minute."""
+        return {} if self._made is None else self._made[0].metrics.totals()
+
+    async def metrics_of(self, account: str, region: str, name: str) -> list[tuple[str, str, list[Point]]] | None:
+        """Name, unit and minutes of each metric of a queue, up to now; None: there is no such queue."""
+        if self._made is None:
+            return None
+        from lambent.services.sqs.metrics import UNITS
+        from lambent.services.sqs.records import QueueKey
+
+        broker, key = self._made[0], QueueKey(account, region, name)
+        if broker.get(key) is None:
+            return None
+        await broker.measure(key)
+        metrics = broker.metrics
+        return [(each, UNITS[each], metrics.series(key, each)) for each in sorted(metrics.names(key))]
 
     def start(self) -> None:
         """Where there are queues, their messages grow old and their tasks go on."""
@@ -81,7 +101,7 @@ class SqsService:
             from lambent.services.sqs.api.table import operations
             from lambent.services.sqs.broker import Broker
 
-            broker = Broker(self._database, self._clock)
+            broker = Broker(self._database, self._clock, fifo_calls_per_s=self._fifo_calls_per_s)
             broker.start()
             self._made = broker, operations(broker, self._keys)
         return self._made

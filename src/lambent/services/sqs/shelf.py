@@ -68,14 +68,19 @@ class Shelf:
         self.leaving = 0
         self._oldest_ms = _NEVER_MS
         """No message here was sent before."""
-        self._order: Order = FifoOrder() if fifo else StandardOrder()
+        self.order: Order = FifoOrder() if fifo else StandardOrder()
         self._timers: list[tuple[int, int]] = []
         """A heap of when a number is visible again; what has changed meanwhile is passed over."""
 
     @property
     def available(self) -> bool:
         """A take may find something."""
-        return self._order.available
+        return self.order.available
+
+    @property
+    def groups_in_flight(self) -> int:
+        """On FIFO."""
+        return self.order.groups_in_flight if isinstance(self.order, FifoOrder) else 0
 
     @property
     def full(self) -> bool:
@@ -87,7 +92,7 @@ class Shelf:
         entry.rank = entry.id
         self._oldest_ms = min(self._oldest_ms, entry.sent_ms)
         self.entries[entry.id] = entry
-        self._order.place(entry)
+        self.order.place(entry)
         self._show(entry, entry.visible_ms, now_ms)
 
     def promote(self, now_ms: int) -> None:
@@ -109,13 +114,13 @@ class Shelf:
         """What a receive gets, hidden until `until_ms`: nothing sent by `since_ms`, nor received `most` times."""
         haul = Haul([], [], [])
         limit = min(limit, MAX_IN_FLIGHT - self.flying)
-        while len(haul.taken) < limit and (entry := self._order.next()) is not None:
+        while len(haul.taken) < limit and (entry := self.order.next()) is not None:
             if entry.sent_ms <= since_ms:
                 self._drop(entry, popped=True)
                 haul.expired.append(entry)
             elif most is not None and entry.takes >= most:
                 self._set(entry, Phase.LEAVING, popped=True)
-                self._order.stop(entry)
+                self.order.stop(entry)
                 haul.spent.append(entry)
             else:
                 entry.takes += 1
@@ -125,7 +130,7 @@ class Shelf:
                 haul.taken.append(entry)
         for entry in haul.taken:
             self._show(entry, until_ms, now_ms)
-        self._order.end()
+        self.order.end()
         if len(self._timers) > 2 * (self.flying + self.delayed) + STALE_FROM:
             kept = {timer for timer in self._timers if self._hidden(timer) is not None}
             self._timers = list(kept)
@@ -186,29 +191,29 @@ class Shelf:
     def _drop(self, entry: Entry, *, popped: bool = False) -> None:
         self._set(entry, Phase.GONE, popped=popped)
         del self.entries[entry.id]
-        self._order.removed(entry)
+        self.order.removed(entry)
 
     def _set(self, entry: Entry, phase: Phase, *, popped: bool = False) -> None:
         """`popped`: the order gave it, and has it among those that are ready no more."""
         was, entry.phase = entry.phase, phase
         if was is Phase.FLYING:
             self.flying -= 1
-            self._order.landed(entry)
+            self.order.landed(entry)
         elif was is Phase.DELAYED:
             self.delayed -= 1
         elif was is Phase.LEAVING:
             self.leaving -= 1
         elif was is Phase.READY and not popped:
-            self._order.unready(entry)
+            self.order.unready(entry)
         if phase is Phase.FLYING:
             self.flying += 1
-            self._order.flew(entry)
+            self.order.flew(entry)
         elif phase is Phase.DELAYED:
             self.delayed += 1
         elif phase is Phase.LEAVING:
             self.leaving += 1
         elif phase is Phase.READY:
-            self._order.ready(entry)
+            self.order.ready(entry)
 
     def _hidden(self, timer: tuple[int, int]) -> Entry | None:
         """Whom it is for, if it is still true."""

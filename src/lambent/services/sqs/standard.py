@@ -37,6 +37,15 @@ class StandardOrder:
     def available(self) -> bool:
         return self._ready > 0
 
+    @property
+    def has_tenants(self) -> bool:
+        """Somebody sends with groups."""
+        return bool(self._flying) or any(tenant is not None for tenant in self._lines)
+
+    def noisy(self) -> frozenset[str]:
+        """Those tenants of now."""
+        return frozenset(tenant for tenant in self._flying if self._is_noisy(tenant))
+
     def place(self, entry: Entry) -> None:
         self._newest = max(self._newest, entry.id)
 

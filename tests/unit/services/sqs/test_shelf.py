@@ -66,7 +66,7 @@ def test_what_went_leaves_nothing_behind() -> None:
     for first in range(1, 50_000, 1000):
         filled(1000, first=first, shelf=shelf)
         assert len(shelf.expire(1)) == 1000
-    order = vars(shelf)["_order"]
+    order = vars(shelf)["order"]
     assert sum(len(line) for line in vars(order)["_lines"].values()) < 3000
     assert not shelf.entries
     for number in range(100_000, 110_000):

@@ -40,6 +40,11 @@ def bad_attribute(name: str, reason: str | None = None) -> ApiError:
     return ApiError("InvalidAttributeValue", f"Invalid value for the parameter {name}.{why}")
 
 
+def throttled() -> ApiError:
+    """The code is documented; the text is that of other services of AWS."""
+    return ApiError("ThrottlingException", "Rate exceeded")
+
+
 def not_of_this_type(value: object, parameter: str) -> ApiError:
     return invalid_value(value, parameter, "The request include parameter that is not valid for this queue type.")
 

@@ -48,10 +48,6 @@ def system_attributes_of(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
     return {name: _attribute(name, value or {}) for name, value in given.items()}
 
 
-def size_bytes(attributes: Attributes) -> int:
-    return sum(len(name.encode()) + len(value.type.encode()) + len(value.value) for name, value in attributes.items())
-
-
 def digest(attributes: Attributes) -> str:
     hashed = hashlib.md5(usedforsecurity=False)
     for name, value in sorted((name.encode(), value) for name, value in attributes.items()):

@@ -7,9 +7,9 @@ from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.services.sqs.api import batch
 from lambent.services.sqs.api.access import Access
-from lambent.services.sqs.api.errors import invalid_value, missing, no_queue, of_handle
+from lambent.services.sqs.api.errors import invalid_value, missing, no_queue, of_handle, throttled
 from lambent.services.sqs.broker import Broker
-from lambent.services.sqs.records import MAX_VISIBILITY_S, QueueKey, QueueMissing, Refusal
+from lambent.services.sqs.records import MAX_VISIBILITY_S, QueueKey, QueueMissing, Refusal, Throttled
 
 _DELETE: Final = "DeleteMessageBatchRequestEntry"
 _CHANGE: Final = "ChangeMessageVisibilityBatchRequestEntry"
@@ -78,6 +78,8 @@ class ReceiptApi:
             return await self._broker.delete(key, handles)
         except QueueMissing:
             raise no_queue() from None
+        except Throttled:
+            raise throttled() from None
 
     async def _change(self, key: QueueKey, changes: Sequence[tuple[str, int]]) -> Sequence[Refusal | None]:
         try:

@@ -7,10 +7,10 @@ from typing import Any, Final
 from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.services.sqs.api.access import Access
-from lambent.services.sqs.api.errors import invalid_value, no_queue, unknown_attribute
+from lambent.services.sqs.api.errors import invalid_value, no_queue, throttled, unknown_attribute
 from lambent.services.sqs.api.message_attributes import body_digest, chosen, digest, shown
 from lambent.services.sqs.broker import Broker
-from lambent.services.sqs.records import MAX_VISIBILITY_S, AttemptOver, OverLimit, QueueMissing, Received
+from lambent.services.sqs.records import MAX_VISIBILITY_S, AttemptOver, OverLimit, QueueMissing, Received, Throttled
 
 MOST: Final = 10
 MAX_WAIT_S: Final = 20
@@ -57,6 +57,8 @@ class ReceiveApi:
             )
         except QueueMissing:
             raise no_queue() from None
+        except Throttled:
+            raise throttled() from None
         except OverLimit:
             raise ApiError("OverLimit", _IN_FLIGHT) from None
         except AttemptOver:

@@ -9,7 +9,7 @@ from lambent.aws.keys import KeyRing
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.services.sqs.api import batch
 from lambent.services.sqs.api.access import Access
-from lambent.services.sqs.api.errors import invalid, invalid_value, missing, no_queue, not_of_this_type
+from lambent.services.sqs.api.errors import invalid, invalid_value, missing, no_queue, not_of_this_type, throttled
 from lambent.services.sqs.api.message_attributes import (
     TRACE_HEADER,
     Attributes,
@@ -17,11 +17,10 @@ from lambent.services.sqs.api.message_attributes import (
     body_digest,
     digest,
     is_sayable,
-    size_bytes,
     system_attributes_of,
 )
 from lambent.services.sqs.broker import Broker
-from lambent.services.sqs.records import Outgoing, QueueMissing, QueueRecord, Sent
+from lambent.services.sqs.records import Outgoing, QueueMissing, QueueRecord, Sent, Throttled
 
 MAX_DELAY_S: Final = 900
 BATCH_BYTES: Final = 1_048_576
@@ -52,7 +51,7 @@ class SendApi:
             raise missing("MessageBody")
         queue = self._access.queue(context, parameters["QueueUrl"], "SendMessage")
         message, system = self._outgoing(context, queue, parameters)
-        if _size(message) > queue.max_bytes:
+        if message.size_bytes > queue.max_bytes:
             raise invalid(
                 f"One or more parameters are invalid. Reason: Message must be shorter than {queue.max_bytes} bytes."
             )
@@ -60,6 +59,8 @@ class SendApi:
             (sent,) = await self._broker.send(queue.key, (message,))
         except QueueMissing:
             raise no_queue() from None
+        except Throttled:
+            raise throttled() from None
         return _result(message, system, sent)
 
     async def send_message_batch(self, context: CallContext, parameters: Parameters) -> Result:
@@ -77,7 +78,7 @@ class SendApi:
                 if not entry.get("MessageBody"):
                     raise missing(f"{ENTRY}.{number}.MessageBody")
                 message, system = self._outgoing(context, queue, entry)
-                size = _size(message)
+                size = message.size_bytes
                 if size > queue.max_bytes and size <= BATCH_BYTES:
                     raise invalid(
                         "One or more parameters cannot be validated. "
@@ -98,6 +99,8 @@ class SendApi:
             sent = await self._broker.send(queue.key, [message for _, message, _ in ready]) if ready else ()
         except QueueMissing:
             raise no_queue() from None
+        except Throttled:
+            raise throttled() from None
         successful = [
             {"Id": name, **_result(message, system, one)}
             for (name, message, system), one in zip(ready, sent, strict=True)
@@ -162,10 +165,6 @@ def _check_id(parameter: str, value: str | None) -> None:
     if value is not None and not _ID.fullmatch(value):
         reason = f"{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length."
         raise invalid_value(value, parameter, reason)
-
-
-def _size(message: Outgoing) -> int:
-    return len(message.body) + (size_bytes(message.attributes) if message.attributes else 0)
 
 
 def _raw_size(entry: Mapping[str, Any]) -> int:
