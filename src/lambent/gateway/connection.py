@@ -16,9 +16,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from lambent.gateway.body import READER, BodyReader
-from lambent.gateway.direct import DirectReply, DirectWay
+from lambent.gateway.direct import DirectReply, DirectWay, InvokeHead
 from lambent.gateway.exchange import Exchange
-from lambent.gateway.http import HttpResponse
+from lambent.gateway.http import HttpResponse, headers_of
+from lambent.gateway.invoke_head import RawHead, head_of
 
 if TYPE_CHECKING:
     from lambent.gateway.app import AsgiApp
@@ -74,6 +75,8 @@ class Connection(HttpToolsProtocol):
         self._waits_for_body = False
         """The head of a request is here that may take the direct way, and at most the first piece of its body."""
         self._piece = b""
+        self._last_head: tuple[RawHead, InvokeHead] | None = None
+        """Of the last request that needed no parser."""
         self.tasks: set[asyncio.Future[Any]]  # type: ignore[assignment]
         self.cycle: Any
         self._clients = clients
@@ -115,6 +118,8 @@ class Connection(HttpToolsProtocol):
         if self._lingering is not None or self._ending:
             return
         if self._reading == _IDLE:
+            if self._direct is not None and self._take_whole(self._direct, data):
+                return
             self._begin()
         self._feed(data)
 
@@ -199,36 +204,57 @@ class Connection(HttpToolsProtocol):
         return (
             direct is not None
             and direct.may_take(parser.get_method(), self.url)
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._is_free()
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
-            and not self.flow.write_paused
         )
 
-    def _go_direct(self) -> bool:
-        """Whether the request that is complete now takes the direct way."""
-        assert self._direct is not None
-        assert self.scheme is not None
-        taken = self._direct.take(
-            self.url, self.headers, self._piece, self.scheme, self.client[0] if self.client else ""
-        )
+    def _is_free(self) -> bool:
+        """Whether an answer could be written at once."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _take_whole(self, direct: DirectWay, data: bytes) -> bool:
+        """Whether `data` is an Invoke that takes the direct way without the parser, which is between two messages and
+        stays there."""
+        if not self._is_free():
+            return False
+        if self._last_head is None or not self._last_head[0].begins(data):
+            raw = head_of(data)
+            head = None if raw is None else direct.read(raw.target, raw.headers, self.scheme or "http")
+            if raw is None or head is None:
+                return False
+            self._last_head = raw, head
+        raw, head = self._last_head
+        return self._go_direct(direct, head, raw.body(data))
+
+    def _go_direct(self, direct: DirectWay, head: InvokeHead, body: bytes) -> bool:
+        """Whether a request that is complete takes the direct way."""
+        taken = direct.take(head, body, self.client[0] if self.client else "")
         if taken is None:
             return False
-        self._waits_for_body = False
         defaults = self.server_state.default_headers
-        direct = self.cycle = DirectReply(self.transport, defaults, taken.request_id, self.on_response_complete)
+        reply = self.cycle = DirectReply(self.transport, defaults, taken.request_id, self.on_response_complete)
         if isinstance(begun := taken.answer, HttpResponse):
-            direct.reply(begun)
+            reply.reply(begun)
             return True
         # The end of the server waits for it as for a task.
         self.tasks.add(begun.future)
 
         def over(future: asyncio.Future[Any]) -> None:
             self.tasks.discard(future)
-            direct.ended(begun)
+            reply.ended(begun)
 
         begun.future.add_done_callback(over)
+        return True
+
+    def _parsed_goes_direct(self) -> bool:
+        """The same for a request that came through the parser."""
+        assert self._direct is not None
+        head = self._direct.read(self.url, headers_of(self.headers), self.scheme or "http")
+        if head is None or not self._go_direct(self._direct, head, self._piece):
+            return False
+        self._waits_for_body = False
         return True
 
     def _begin_exchange(self) -> None:
@@ -290,7 +316,7 @@ class Connection(HttpToolsProtocol):
             return
         self._reading = _IDLE
         if self._waits_for_body:
-            if self._go_direct():
+            if self._parsed_goes_direct():
                 return
             self._begin_exchange()
         super().on_message_complete()

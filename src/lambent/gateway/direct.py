@@ -18,10 +18,11 @@ from lambent.gateway.dispatch import Api, Begun
 from lambent.gateway.elsewhere import Elsewhere
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
-from lambent.gateway.http import HttpRequest, HttpResponse, RawHeaders, adopted_id, headers_of
+from lambent.gateway.http import Headers, HttpRequest, HttpResponse, adopted_id
 from lambent.gateway.invoke import PREFIX, SUFFIX
 from lambent.gateway.reply import head_lines
-from lambent.gateway.sigv4 import credential_of
+from lambent.gateway.route import Match
+from lambent.gateway.sigv4 import Credential, credential_of
 
 START: Final = PREFIX.encode()
 END: Final = SUFFIX.encode()
@@ -32,13 +33,27 @@ _RARE: Final = frozenset(
 )
 
 
+class InvokeHead(NamedTuple):
+    """What the head of a request says, as far as nothing else decides."""
+
+    match: Match
+    """With all parameters but the payload."""
+    path: str
+    query: str
+    headers: Headers
+    base_url: str
+    credential: Credential
+    sent_id: str | None
+    """The caller's own request id."""
+
+
 class Taken(NamedTuple):
     request_id: str
     answer: HttpResponse | Begun
 
 
 class DirectWay:
-    """Of one kind of listener."""
+    """Of one kind of listener. `read` has no memory and `take` all effects: what was read once may be taken again."""
 
     __slots__ = ("_api", "_authenticator", "_elsewhere", "_hosts", "_urls")
 
@@ -54,42 +69,46 @@ class DirectWay:
 
     @staticmethod
     def may_take(method: bytes, target: bytes) -> bool:
-        """Whether `take` is worth asking once the body is there. `target` is the request's, as on the wire."""
+        """Whether `read` is worth asking once the body is there. `target` is the request's, as on the wire."""
         return method == b"POST" and target.startswith(START) and (target.endswith(END) or b"?" in target)
 
-    def take(self, target: bytes, raw: RawHeaders, body: bytes, scheme: str, source_ip: str) -> Taken | None:
-        """Begin to answer; None, and nothing has happened, when it is for the long way."""
-        headers = headers_of(raw)
-        if len(body) > LARGEST_BYTES or not _RARE.isdisjoint(headers) or b"#" in target:
+    def read(self, target: bytes, headers: Headers, scheme: str) -> InvokeHead | None:
+        """None when it is for the long way."""
+        if not _RARE.isdisjoint(headers) or b"#" in target:
             return None
         path, _, query = target.decode("latin-1").partition("?")
-        host = headers.get("host")
-        request = HttpRequest("POST", path, query, headers, body, f"{scheme}://{host or ''}", source_ip)
-        api = self._api
-        match = api.match_short(request)
-        sent_id = headers.get("x-amzn-requestid")
-        request_id = new_request_id() if sent_id is None else adopted_id(headers)
-        if match is None or request_id is None:
+        host, sent_id = headers.get("host"), headers.get("x-amzn-requestid")
+        head = HttpRequest("POST", path, query, headers, b"", f"{scheme}://{host or ''}")
+        match = self._api.match_short(head)
+        if match is None or (sent_id is not None and adopted_id(headers) is None):
             return None
-        if self._urls is not None and self._urls.address(request, self._hosts) is not None:
+        if self._urls is not None and self._urls.address(head, self._hosts) is not None:
             return None
         try:
             self._hosts.check(host, None)
             credential = credential_of(headers, query)
-            if self._elsewhere.redirected(credential.service) is not None or credential.service != api.signing_name:
-                return None
+        except ApiError:
+            return None
+        service = credential.service
+        if self._elsewhere.redirected(service) is not None or service != self._api.signing_name:
+            return None
+        return InvokeHead(match, path, query, headers, head.base_url, credential, adopted_id(headers))
+
+    def take(self, head: InvokeHead, body: bytes, source_ip: str) -> Taken | None:
+        """Begin to answer; None, and nothing has happened, when it is for the long way."""
+        match, path, query, headers, base_url, credential, sent_id = head
+        if len(body) > LARGEST_BYTES:
+            return None
+        request = HttpRequest("POST", path, query, headers, body, base_url, source_ip)
+        try:
             identity = self._authenticator.authenticate(request, credential)
         except ApiError:
             return None
+        request_id = new_request_id() if sent_id is None else sent_id
         context = CallContext(
-            identity.account,
-            credential.region,
-            request_id,
-            identity,
-            request.base_url,
-            headers.get("x-amzn-trace-id"),
+            identity.account, credential.region, request_id, identity, base_url, headers.get("x-amzn-trace-id")
         )
-        return Taken(request_id, api.begin(context, match, request))
+        return Taken(request_id, self._api.begin(context, match, request))
 
 
 class _Nobody:

@@ -209,10 +209,8 @@ class Begun:
             return _error_reply(self._api, self._request, _bug())
 
 
-def _with_payload(parameters: dict[str, Any], request: HttpRequest) -> Parameters:
-    if request.body:
-        parameters["Payload"] = request.body
-    return parameters
+def _with_payload(parameters: Parameters, request: HttpRequest) -> Parameters:
+    return {**parameters, "Payload": request.body} if request.body else parameters
 
 
 @functools.cache

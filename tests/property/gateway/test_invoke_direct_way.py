@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -60,6 +60,24 @@ class Both:
     async def _answer(self, port: int, request: bytes) -> bytes:
         return MADE.sub(rb"\1\r\n", await exchange(port, request))
 
+    def answers_in_turn(self, requests: Sequence[bytes]) -> list[list[bytes]]:
+        """To requests on one connection, each sent when the one before it was answered."""
+        return [self.loop.run_until_complete(self._in_turn(port, requests)) for port in self.ports]
+
+    async def _in_turn(self, port: int, requests: Sequence[bytes]) -> list[bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answers = []
+        async with asyncio.timeout(10):
+            for request in requests:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: ([0-9]+)", head, re.IGNORECASE)
+                assert length is not None
+                answers.append(MADE.sub(rb"\1\r\n", head) + await reader.readexactly(int(length[1])))
+            writer.close()
+            await writer.wait_closed()
+        return answers
+
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Both]:
@@ -98,14 +116,16 @@ HEADERS = st.fixed_dictionaries(
         "Authorization": AUTHORIZATIONS,
         "X-Amz-Invocation-Type": st.sampled_from(["RequestResponse", "Event", "event"]),
         "X-Amz-Log-Type": st.sampled_from(["Tail", "tail"]),
-        "X-Amzn-RequestId": st.sampled_from(["6F7C9A36-1F0C-4E0E-8C23-3F2C5B6E7D8A", "no-uuid"]),
+        "X-Amzn-RequestId": st.sampled_from(["6F7C9A36-1F0C-4E0E-8C23-3F2C5B6E7D8A", "no-uuid", " "]),
         "X-Amzn-Trace-Id": st.just("Root=1-2-3"),
         "X-Amz-Target": st.sampled_from(["Logs_20140328.ListTagsLogGroup", "x"]),
         "Origin": st.sampled_from(["http://localhost", "http://evil.example"]),
         "Sec-Fetch-Site": st.sampled_from(["same-origin", "cross-site"]),
         "Expect": st.sampled_from(["100-continue", "x"]),
         "Upgrade": st.just("h2c"),
-        "X-Other": st.sampled_from(["ü", "a,b"]),
+        "X-Other": st.sampled_from(["ü", "a,b", "a ", "\tb", "a\tb", "", ": ", "\x01", "\x7f"]),
+        "content-length": st.sampled_from(["2", "0", "x", "+1", "1, 1"]),
+        "x-amz-Log-Type ": st.just("Tail"),
     },
 )
 BODIES = st.one_of(st.just(b"{}"), st.binary(max_size=9), st.sampled_from([b"x" * 65_536, b"x" * 65_537]))
@@ -149,6 +169,32 @@ def test_both_ways_answer_with_the_same_bytes(
     assert direct == indirect
 
 
+def usual(name: str = "hello", body: bytes = b"{}", *more: str, key: str = "123456789012") -> bytes:
+    scope = SCOPE.format(f"{key}/20261120/eu-west-1/lambda/aws4_request")
+    lines = [
+        f"POST /2015-03-31/functions/{name}/invocations HTTP/1.1",
+        "Host: localhost",
+        f"Content-Length: {len(body)}",
+        f"Authorization: {scope}",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+TURNS = st.sampled_from([
+    usual(), usual(body=b"[]"), usual(body=b"[1]"), usual("promised"), usual("refuse"), usual(key="210987654321"),
+    usual("hello", b"", "X-Amz-Log-Type: Tail"), usual("hello", b"{}", "X-Amz-Log-Type: Tail"), usual("late"),
+    usual("hello", b"{}", "x-amz-log-type: Tail", "X-Amz-Log-Type: Tail"), usual("hello", b"{}", "X-Other: a\tb"),
+])  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(requests=st.lists(TURNS, min_size=2, max_size=6))
+def test_what_is_kept_of_a_head_never_answers_for_another(both: Both, requests: list[bytes]) -> None:
+    direct, indirect = both.answers_in_turn(requests)
+    assert direct == indirect
+
+
 def test_what_clients_usually_send_takes_the_direct_way(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[bool] = []
     take = DirectWay.take
@@ -159,9 +205,19 @@ def test_what_clients_usually_send_takes_the_direct_way(both: Both, monkeypatch:
         return found
 
     monkeypatch.setattr(DirectWay, "take", watched)
-    head = (
-        "POST /2015-03-31/functions/hello/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
-        f"Authorization: {SCOPE.format('123456789012/20261120/eu-west-1/lambda/aws4_request')}\r\n"
-    )
-    both.answers(f"{head}\r\n{{}}".encode())
+    both.answers(usual())
     assert taken == [True]
+
+
+def test_a_head_that_came_before_is_not_read_again(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[object] = []
+    read = DirectWay.read
+
+    def watched(*arguments: object) -> object:
+        reads.append(arguments[1])
+        return read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DirectWay, "read", watched)
+    direct, indirect = both.answers_in_turn([usual(), usual(body=b"[]"), usual(body=b"[1]")])
+    assert direct == indirect
+    assert len(reads) == 2
