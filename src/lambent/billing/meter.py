@@ -7,6 +7,8 @@ and minutes, and by a number of tenants that have sums of their own.
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from lambent.billing.prices import FREE_EPHEMERAL_MB, Prices
 from lambent.billing.rows import OTHER_TENANTS, Key, Kind, Rows, Span, Sums, add
 from lambent.environments.events import Status, Usage
@@ -82,7 +84,7 @@ class RollUp:
             self._woken()
         if usage.tenant is not None and len(self._open) >= self._most:
             key = (*key[:3], OTHER_TENANTS)
-            usage = usage._replace(tenant=OTHER_TENANTS)
+            usage = replace(usage, tenant=OTHER_TENANTS)
             if (found := self._open.get(key)) is not None:
                 return found
         tally = self._open[key] = _Tally(usage)

@@ -34,10 +34,9 @@ class Current:
 
     def settle(self, log_tail: bytes | None = None) -> None:
         """Tell the caller the answer; once, and nothing when nobody waits."""
-        if self.result.done() or self.answer is None:
-            return
-        body, error_type = self.answer
-        self.result.set_result(InvokeResult(body, error_type, log_tail, self.streamed_bytes))
+        answer = self.answer
+        if answer is not None and not self.result.done():
+            self.result.set_result(InvokeResult(answer.body, answer.error_type, log_tail, self.streamed_bytes))
 
     @property
     def streamed_bytes(self) -> int:

@@ -198,14 +198,13 @@ class Environment:
                 self.version,
                 time_ms,
                 billed_ms(duration_ms, report.init_duration_ms, report.billed_restore_ms),
-                # By place: names would take as long again as all the rest.
-                first,
-                report.restore_duration_ms is not None,
-                self.identity.provisioned,
-                current.streamed_bytes,
-                current.request.request_units,
-                self.identity.tenant_id,
-                status,
+                first=first,
+                restored=report.restore_duration_ms is not None,
+                provisioned=self.identity.provisioned,
+                streamed_bytes=current.streamed_bytes,
+                request_units=current.request.request_units,
+                tenant=self.identity.tenant_id,
+                status=status,
             )
         )
 

@@ -1,13 +1,15 @@
 """What happens to an environment, as records: the source of log lines, metrics, bills and telemetry.
 
 Durations are milliseconds of the monotonic clock, times are epoch milliseconds. Names follow the Telemetry API's
-platform events (platform.initStart, initReport, start, runtimeDone, report). The three that each invocation makes are
-named tuples: as frozen dataclasses they would take 3 us of it instead of one.
+platform events (platform.initStart, initReport, start, runtimeDone, report). Those that each invocation makes are
+structs: as frozen dataclasses they would take 4 us of it instead of a third of one.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from lambent.functions.records import FunctionVersion
 
@@ -73,7 +75,7 @@ class InitReport:
     duration_ms: float
 
 
-class Start(NamedTuple):
+class Start(Struct, frozen=True):
     time_ms: int
     request_id: str
     version: str
@@ -82,7 +84,7 @@ class Start(NamedTuple):
     trace_header: str = ""
 
 
-class RuntimeDone(NamedTuple):
+class RuntimeDone(Struct, frozen=True):
     time_ms: int
     request_id: str
     status: Status
@@ -95,7 +97,7 @@ class RuntimeDone(NamedTuple):
     """Of the answer, from its head to its end."""
 
 
-class Report(NamedTuple):
+class Report(Struct, frozen=True):
     time_ms: int
     request_id: str
     status: Status
@@ -112,7 +114,7 @@ class Report(NamedTuple):
     """Between the end of the runtime's work and that of the extensions; None without any."""
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True):
     """What one ended invocation is billed for. Prices and sums are `billing`'s."""
 
     version: FunctionVersion

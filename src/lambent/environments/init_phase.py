@@ -4,6 +4,8 @@ The first one comes before an invocation, the others are inside one. What they t
 invocation. How processes start and what decides the end is `runtime_domain` and `init`.
 """
 
+from msgspec.structs import replace
+
 from lambent.core.clock import Clock
 from lambent.environments.cold_starts import Beginning
 from lambent.environments.events import ColdStart, InitRuntimeDone, InitStart, Phase, Report, Status
@@ -99,8 +101,8 @@ class InitPhase:
             self._cold_start = None
         if self.restoring is not None:
             restored, self.restoring = self.restoring, None
-            return report._replace(restore_duration_ms=restored.duration_ms, billed_restore_ms=restored.billed_ms)
-        return report._replace(init_duration_ms=self._duration_ms)
+            return replace(report, restore_duration_ms=restored.duration_ms, billed_restore_ms=restored.billed_ms)
+        return replace(report, init_duration_ms=self._duration_ms)
 
     async def _run(self, domain: RuntimeDomain, phase: Phase, limit_s: float) -> InitEnd:
         program = self._program

@@ -1,20 +1,23 @@
 """One invocation as the environment sees it: what goes in, what comes out.
 
-Named tuples, as all records that each invocation makes: a frozen dataclass takes twice to three times as long.
+Structs, as all records that each invocation makes: a named tuple takes twice as long, or ten times where its fields are
+named, and a frozen dataclass ten times.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """What the runtime posted. `error_type` is None for a response."""
 
     body: bytes
     error_type: str | None = None
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead(Struct, frozen=True):
     """What the runtime said of its response before the first byte of it."""
 
     content_type: str
@@ -46,7 +49,7 @@ class ResponseSink(Protocol):
         ...
 
 
-class InvokeRequest(NamedTuple):
+class InvokeRequest(Struct, frozen=True):
     request_id: str
     payload: bytes
     """Handed to the runtime byte for byte."""
@@ -65,7 +68,7 @@ class InvokeRequest(NamedTuple):
     """Takes the bytes of the response as they arrive; the payload of the result is then empty."""
 
 
-class InvokeResult(NamedTuple):
+class InvokeResult(Struct, frozen=True):
     payload: bytes
     error_type: str | None = None
     """Set when the function, its runtime or its sandbox failed."""

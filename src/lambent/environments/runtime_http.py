@@ -9,9 +9,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 import httptools
+from msgspec import Struct
 
 from lambent.environments.runtime_pair import HEADERS, NEXT, response_and_next
 
@@ -37,7 +38,7 @@ Address = tuple[str, int]
 _NOTHING: Mapping[bytes, bytes] = {}
 
 
-class HttpRequest(NamedTuple):
+class HttpRequest(Struct, frozen=True):
     method: bytes
     path: bytes
     headers: Mapping[bytes, bytes]

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
 from lambent.core.clock import Clock
@@ -48,7 +50,7 @@ class Stream:
         self, outcome: asyncio.Future[InvokeResult], router: Router, version: FunctionVersion, request: InvokeRequest
     ) -> None:
         try:
-            outcome.set_result(await router.invoke(version, request._replace(sink=self)))
+            outcome.set_result(await router.invoke(version, replace(request, sink=self)))
         except (ApiError, PlatformFault) as error:
             outcome.set_exception(error)
             # Nobody may be waiting any more; an unread exception would be reported as a bug.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import orjson
 import pytest
 
@@ -121,9 +122,9 @@ def test_the_system_level_chooses_the_lines_of_the_platform(system: str | None, 
         (RestoreReport(time_ms=0, status=ERROR, error_type=None, duration_ms=1), Level.WARN),
         (START, Level.INFO),
         (DONE, Level.DEBUG),
-        (DONE._replace(status=ERROR), Level.WARN),
+        (msgspec.structs.replace(DONE, status=ERROR), Level.WARN),
         (REPORT, Level.INFO),
-        (REPORT._replace(status=Status.TIMEOUT), Level.WARN),
+        (msgspec.structs.replace(REPORT, status=Status.TIMEOUT), Level.WARN),
         (Extension(time_ms=0, name="a", state="Ready", events=()), Level.INFO),
         (Extension(time_ms=0, name="a", state="LaunchError", events=(), error_type="x"), Level.WARN),
         (TelemetrySubscription(time_ms=0, name="a", kind=SubscriptionKind.LOGS, types=()), Level.INFO),

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from lambent.aws.errors import ApiError
 from lambent.core.statistics import KEPT_MINUTES, MINUTE_MS, Point, Statistics
@@ -112,7 +113,7 @@ async def test_invocations_errors_and_throttles_of_a_running_function_are_counte
         running = asyncio.create_task(machine.invoke())
         await until(lambda: any(line.startswith("START") for line in machine.log.lines))
         with pytest.raises(ApiError):
-            await within(machine.router.invoke(function_version(), request()._replace(function_arn=f"{ARN}:live")))
+            await within(machine.router.invoke(function_version(), replace(request(), function_arn=f"{ARN}:live")))
         go_on.set()
         await within(running)
         await until(lambda: machine.in_use() == 0)
