@@ -23,6 +23,7 @@ from lambent.runtimes.python.files import runtime_files
 from lambent.runtimes.python.runtime import PythonRuntime
 from lambent.runtimes.variables import SNAP_START, Process
 from tests.e2e import network_kit
+from tests.e2e.census import eventually
 from tests.e2e.escapes.table import ALLOWED, CASES, IN_CLONES, IN_CONTAINERS, WITH_INTERNET, Case
 from tests.e2e.invoke_kit import INTERPRETER, RUNTIME
 from tests.e2e.sandbox_kit import DRIVERS, PYTHON, printed, spec
@@ -128,6 +129,7 @@ def host(home: Path) -> Iterator[dict[str, str]]:
         (home / "empty").mkdir()
         (home / "secret").write_text("secret")
         bystander = stack.enter_context(_bystander())
+        group = stack.enter_context(_group())
         yield {
             "home": str(home),
             "other_code": str(home / "packages" / "code-other"),
@@ -137,7 +139,7 @@ def host(home: Path) -> Iterator[dict[str, str]]:
             "port6": str(listener6.getsockname()[1]),
             "abstract": f"lambent-test-{os.getpid()}",
             "disk": _disk(),
-            "group": next((each.folder for each in hierarchies.discover() if each.version == 2), "/proc/no-cgroup2"),
+            "group": group,
             "mark": MARK,
         }
 
@@ -145,6 +147,28 @@ def host(home: Path) -> Iterator[dict[str, str]]:
 def _disk() -> str:
     disks = [path.parent.name for path in Path("/sys/block").glob("*/size") if int(path.read_text())]
     return min(disks, key=lambda name: (name.startswith("loop"), name), default="no-disk")
+
+
+@contextlib.contextmanager
+def _group() -> Iterator[str]:
+    """A group of version 2 that may hold processes: one with groups that have controllers may not."""
+    above = next((each.folder for each in hierarchies.discover() if each.version == 2), None)
+    if above is None or not os.access(above, os.W_OK):
+        yield "/proc/no-cgroup2"
+        return
+    folder = Path(above, f"lambent-test-group-{os.getpid()}")
+    folder.mkdir()
+    try:
+        yield str(folder)
+    finally:
+        eventually(lambda: _removed(folder), timeout_s=5, until=bool)
+
+
+def _removed(folder: Path) -> bool:
+    """A group that was just left by its last process may be busy for a moment."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return not folder.exists()
 
 
 @contextlib.contextmanager
