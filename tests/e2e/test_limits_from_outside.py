@@ -182,7 +182,7 @@ DETACHED = """
 async def test_at_the_deadline_everything_dies_that_a_function_has_started(machine: Machine) -> None:
     """From the deadline until the group is empty: 12 to 260 ms on a machine with eight times the work it can do."""
     timeout_s = round(2 * PATIENCE)
-    function = machine.deploy(DETACHED, timeout_s=timeout_s)
+    function = machine.deploy(DETACHED, memory_mb=1769, timeout_s=timeout_s)
     await machine.result(function)
     await until(lambda: machine.in_use() == 0)
     sandbox = native(machine)

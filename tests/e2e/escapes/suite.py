@@ -156,7 +156,7 @@ def _group() -> Iterator[str]:
     if above is None or not os.access(above, os.W_OK):
         yield "/proc/no-cgroup2"
         return
-    folder = Path(above, f"lambent-test-group-{os.getpid()}")
+    folder = Path(above, f"lambent-outside-{os.getpid()}")
     folder.mkdir()
     try:
         yield str(folder)
