@@ -98,6 +98,31 @@ def architectures(client: Any) -> list[str]:
     return found
 
 
+def test_the_init_of_a_provisioned_environment_is_billed_with_its_first_invocation(
+    server: Server, lambda_client: Any
+) -> None:
+    """AWS has always billed it; the other way round, an environment that is never invoked costs its allocation alone."""
+    create_function(lambda_client, "ready", "import time\ntime.sleep(0.3)\n" + SOURCE, Publish=True)
+    lambda_client.put_provisioned_concurrency_config(
+        FunctionName="ready", Qualifier="1", ProvisionedConcurrentExecutions=1
+    )
+
+    def status() -> str:
+        config = lambda_client.get_provisioned_concurrency_config(FunctionName="ready", Qualifier="1")
+        return str(config["Status"])
+
+    assert eventually(status, timeout_s=20, until=lambda found: found != "IN_PROGRESS") == "READY"
+    for _ in range(2):
+        lambda_client.invoke(FunctionName="ready", Qualifier="1", Payload=b"{}")
+    first, second = eventually(lambda: reported(server, "ready"), timeout_s=10, until=lambda found: len(found) == 2)
+    assert first >= 300 > second
+    found = eventually(lambda: row(server, "ready"), timeout_s=5, until=lambda line: line.get("Invocations") == 2)
+    assert found["BilledMs"] == first + second
+    # Dearer than duration in environments that are provisioned is, and the time of allocation beside it.
+    assert Decimal(found["Cost"]["Duration"]) < Decimal(found["GbSeconds"]) * Decimal("0.0000133")
+    assert Decimal(found["Cost"]["Provisioned"]) > 0
+
+
 def test_the_bill_is_a_table_by_function_tag_and_day(server: Server, lambda_client: Any) -> None:
     create_function(lambda_client, "tagged", SOURCE, Tags={"team": "blue"})
     lambda_client.invoke(FunctionName="tagged", Payload=b"{}")
