@@ -1,8 +1,9 @@
 """Asynchronous invocations: how fast events are accepted, and when the last of a burst has run and is gone.
 
-`python -m benchmarks.events` prints only these rows; `--profile` says where the supervisor's CPU went. An event counts
-as done when its row has left the queue's table, which a second connection looks at. The floor is SQLite alone with the
-same rows: put in groups of as many as there are clients, taken in hundreds, deleted in groups.
+`python -m benchmarks.events` prints only these rows, on PostgreSQL with `--postgresql` or `--database URL`; `--profile`
+says where the supervisor's CPU went. An event counts as done when its row has left the queue's table, which a second
+connection looks at. The floor is SQLite alone with the same rows: put in groups of as many as there are clients, taken
+in hundreds, deleted in groups.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+import psycopg
 
 from benchmarks import lambent_server, load, profile_invoke, report
 from benchmarks import measures as m
@@ -23,6 +26,7 @@ from benchmarks.conditions import conditions, cpu_s
 from benchmarks.lambent_server import must_answer
 from benchmarks.plan import QUICK, Plan
 from benchmarks.samples import Results
+from benchmarks.store import postgresql
 from lambent.testing.running_server import Server
 
 BURST = 1000
@@ -34,13 +38,14 @@ STATE = "x" * 330
 BODY = b'{"key":"value"}'
 
 
-def measure(results: Results, plan: Plan, *, sandbox: str) -> None:
+def measure(results: Results, plan: Plan, *, sandbox: str, database: str | None = None, clients: int = CLIENTS) -> None:
     """One round, with a fresh server. Raises ServerFailed or RuntimeError."""
+    flags = () if database is None else ("--database", database)
     with (
         tempfile.TemporaryDirectory(prefix="lambent-bench-") as folder,
-        lambent_server.start(Path(folder), sandbox) as server,
+        lambent_server.start(Path(folder), sandbox, *flags) as server,
     ):
-        _measure(results, plan, server)
+        _measure(results, plan, server, database, clients)
 
 
 def measure_floors(results: Results) -> None:
@@ -52,39 +57,42 @@ def measure_floors(results: Results) -> None:
         results.add(m.EVENTS_RATE.name, m.BARE_SQLITE, 5 * BURST / accepted_s)
 
 
-def _measure(results: Results, plan: Plan, server: Server) -> None:
+def _measure(results: Results, plan: Plan, server: Server, database: str | None = None, clients: int = CLIENTS) -> None:
     api = Api(server.port)
     api.create("events")
     api.wait_active("events")
     api.close()
-    with _queue(server) as queue:
+    with _queue(server, database) as queue:
         # The first burst starts environments, as it does for a user; it is one of the samples.
         for _ in range(3):
             queue.begin()
-            outcome = _send(server, count=BURST)
+            outcome = _send(server, clients, count=BURST)
             results.add(m.EVENTS_ACCEPTED.name, m.LAMBENT, outcome.elapsed_s)
             results.add(m.EVENTS_DONE.name, m.LAMBENT, queue.wait_empty())
         before = cpu_s(server.pid)
-        outcome = _send(server, seconds=plan.seconds)
+        outcome = _send(server, clients, seconds=plan.seconds)
         results.add(m.EVENTS_RATE.name, m.LAMBENT, outcome.per_s)
         queue.wait_empty()
         spent = cpu_s(server.pid) - before
         results.add(m.EVENTS_CPU.name, m.LAMBENT, spent / len(outcome.latencies_ms) * 1e6)
 
 
-def _send(server: Server, *, count: int | None = None, seconds: float = 30.0) -> load.Outcome:
+def _send(server: Server, clients: int, *, count: int | None = None, seconds: float = 30.0) -> load.Outcome:
     requests = [load.event("events", BODY, port=server.port)]
-    plan = load.Load(port=server.port, requests=requests, connections=CLIENTS, count=count, seconds=seconds)
+    plan = load.Load(port=server.port, requests=requests, connections=clients, count=count, seconds=seconds)
     outcome = load.run(plan)
     must_answer(outcome, "events")
     return outcome
 
 
+_Look = sqlite3.Connection | psycopg.Connection[tuple[object, ...]]
+
+
 class _Queue:
     """Events that are accepted and not done, as another connection to the database sees them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, look: Callable[[], _Look]) -> None:
+        self._open = look
         self._stop = threading.Event()
         self._watch: threading.Thread | None = None
         self._first_s: float | None = None
@@ -101,7 +109,7 @@ class _Queue:
         """Seconds from the first event that was there to none; all have been sent."""
         deadline = time.perf_counter() + WAIT_S
         with closing(self._open()) as database:
-            while self._count(database):
+            while _any(database):
                 if time.perf_counter() > deadline:
                     raise RuntimeError(f"events are still waiting after {WAIT_S:.0f} s")
                 time.sleep(0.002)
@@ -119,23 +127,21 @@ class _Queue:
     def _look(self) -> None:
         with closing(self._open()) as database:
             while not self._stop.wait(0.002):
-                if self._count(database):
+                if _any(database):
                     self._last_s = time.perf_counter()
                     if self._first_s is None:
                         self._first_s = self._last_s
 
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
 
-    @staticmethod
-    def _count(database: sqlite3.Connection) -> bool:
-        query = "SELECT EXISTS (SELECT 1 FROM queue_messages WHERE queue = 'events')"
-        return bool(database.execute(query).fetchone()[0])
+def _any(database: _Look) -> bool:
+    row = database.execute("SELECT EXISTS (SELECT 1 FROM queue_messages WHERE queue = 'events')").fetchone()
+    return row is not None and bool(row[0])
 
 
 @contextmanager
-def _queue(server: Server) -> Iterator[_Queue]:
-    queue = _Queue(server.data_dir / "lambent.db")
+def _queue(server: Server, url: str | None) -> Iterator[_Queue]:
+    file = f"file:{server.data_dir / 'lambent.db'}?mode=ro"
+    queue = _Queue(lambda: sqlite3.connect(file, uri=True) if url is None else psycopg.connect(url, autocommit=True))
     try:
         yield queue
     finally:
@@ -177,13 +183,21 @@ def main() -> None:
     options = _options()
     before = conditions()
     results = Results()
+    if options.clients != CLIENTS:
+        results.remarks.append(f"{options.clients} clients")
     plan = QUICK if options.quick else Plan()
     if options.profile:
         _profile(plan, options.lines)
         return
-    for _ in range(plan.rounds):
-        measure(results, plan, sandbox=options.sandbox)
-        measure_floors(results)
+    if options.postgresql or options.database:
+        # A database stays with the data directory of its first server.
+        for _ in range(1 if options.database else plan.rounds):
+            with postgresql(options.database) as url:
+                measure(results, plan, sandbox=options.sandbox, database=url, clients=options.clients)
+    else:
+        for _ in range(plan.rounds):
+            measure(results, plan, sandbox=options.sandbox, clients=options.clients)
+            measure_floors(results)
     if options.json:
         print(json.dumps({"conditions": before.as_dict(), **results.as_json()}, indent=1))
     else:
@@ -213,6 +227,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="where the supervisor spends its time")
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--sandbox", default="auto")
+    parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--postgresql", action="store_true", help="on a private PostgreSQL, with its own settings")
+    parser.add_argument("--database", metavar="URL", help="on this PostgreSQL, in an empty database")
     return parser.parse_args()
 
 

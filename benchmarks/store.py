@@ -30,7 +30,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         _measure("SQLite", Database.open(Path(folder) / "lambent.db"), options.seconds)
-    with _postgresql(options.database) as url:
+    with postgresql(options.database) as url:
         _measure("PostgreSQL", Database.open_url(url, home=HOME), options.seconds)
 
 
@@ -104,7 +104,7 @@ def _one(connection: Connection) -> None:
 
 
 @contextmanager
-def _postgresql(url: str | None) -> Iterator[str]:
+def postgresql(url: str | None) -> Iterator[str]:
     if url is not None:
         yield url
         return

@@ -9,6 +9,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,12 +17,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 
 from lambent.store.database import Database
+from tests.certificates import Certified
 
 HOME = "the data directory of the tests"
 _SETTINGS = {
@@ -41,9 +43,10 @@ _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
 class Cluster:
-    """`durable`: with fsync, as it would run for a user; else as fast as it gets."""
+    """`durable`: with fsync, as it would run for a user; else as fast as it gets. `small_mb`: with a disk of so many MB
+    at `small`, for a tablespace, until it is stopped; needs root."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, small_mb: int = 0) -> None:
         self._programs = programs()
         # Its own folder: it must belong to a user that is not root, and the path of its socket must be short.
         _sweep()
@@ -51,7 +54,9 @@ class Cluster:
         self._owner = _owner()
         self.password = secrets.token_hex(16)
         self._durable = durable
+        self._small_mb = small_mb
         self._numbers = count(1)
+        self._settings: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self.root.chmod(0o711)
@@ -75,22 +80,34 @@ class Cluster:
     def _data(self) -> str:
         return str(self.root / "data")
 
-    def url(self, name: str = "postgres") -> str:
-        return f"postgresql://lambent:{self.password}@/{name}?host={quote(str(self.root), safe='')}"
+    @property
+    def small(self) -> Path:
+        """As it is to the server."""
+        return self.root / "small"
 
-    def start(self) -> None:
-        settings = {**_SETTINGS, "unix_socket_directories": str(self.root)}
+    def url(self, name: str = "postgres") -> str:
+        port = f"&port={self._settings['port']}" if "port" in self._settings else ""
+        return f"postgresql://lambent:{self.password}@/{name}?host={quote(str(self.root), safe='')}{port}"
+
+    def start(self, **changed: str) -> None:
+        """`changed`: settings that differ, from here on."""
+        self._settings |= changed
+        settings = {**_SETTINGS, "unix_socket_directories": str(self.root), **self._settings}
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.root / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                **self._as_owner(),
-            )
+            command = [str(self._programs / "postgres"), "-D", self._data, *options]
+            given = self._as_owner()
+            if self._small_mb:
+                account = pwd.getpwnam(given.pop("user"))
+                given["group"] = account.pw_gid
+                self.small.mkdir(exist_ok=True)
+                who = f"uid={account.pw_uid},gid={account.pw_gid}"
+                mount = f'mount -t tmpfs -o size={self._small_mb}m,{who} small "$0" && exec setpriv "$@"'
+                drop = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
+                command = ["unshare", "--mount", "sh", "-c", mount, str(self.small), *drop, *command]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **given)
         give_up = time.monotonic() + 30
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up:
@@ -107,6 +124,56 @@ class Cluster:
     def crash(self) -> None:
         """All of its processes end where they are; the next start recovers from the log."""
         self.stop(signal.SIGQUIT)
+
+    def on_small_disk(self) -> str:
+        """The URL of a new database whose tables are on the small disk; what happens is logged elsewhere."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE small LOCATION '{self.small}'")
+            connection.execute("CREATE DATABASE small TABLESPACE small")
+        return self.url("small")
+
+    @property
+    def seen_small(self) -> Path:
+        """As it is to this process."""
+        assert self._process is not None
+        return Path(f"/proc/{self._process.pid}/root{self.small}")
+
+    def kill(self) -> None:
+        """As `kill -9` of all of it: nothing is written any more, nobody is told."""
+        if self._process is not None:
+            for pid in (self._process.pid, *self._sessions()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+
+    def listen(self, certified: Certified) -> int:
+        """Start again, on a port of 127.0.0.1 with TLS as well; returns the port."""
+        self.stop()
+        for path in (certified.certificate, certified.key):
+            copy = self.root / path.name
+            copy.touch(0o600)
+            copy.write_bytes(path.read_bytes())
+            if self._owner:
+                account = pwd.getpwnam(self._owner)
+                os.chown(copy, account.pw_uid, account.pw_gid)
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            port = int(found.getsockname()[1])
+        self._settings |= {"listen_addresses": "127.0.0.1", "port": str(port), "ssl": "on"}
+        self._settings |= {"ssl_cert_file": str(self.root / certified.certificate.name)}
+        self._settings |= {"ssl_key_file": str(self.root / certified.key.name)}
+        self.start()
+        return port
+
+    def tls_url(self, name: str, **parameters: str) -> str:
+        """By TCP; `parameters` are those of libpq."""
+        port, query = self._settings["port"], urlencode(parameters)
+        return f"postgresql://lambent:{self.password}@127.0.0.1:{port}/{name}?{query}"
+
+    def _sessions(self) -> list[int]:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
 
     def close(self) -> None:
         self.stop(signal.SIGQUIT)

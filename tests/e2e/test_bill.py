@@ -101,7 +101,7 @@ def architectures(client: Any) -> list[str]:
 def test_the_init_of_a_provisioned_environment_is_billed_with_its_first_invocation(
     server: Server, lambda_client: Any
 ) -> None:
-    """AWS has always billed it; the other way round, an environment that is never invoked costs its allocation alone."""
+    """AWS has always billed it. One that is never invoked costs its allocation alone."""
     create_function(lambda_client, "ready", "import time\ntime.sleep(0.3)\n" + SOURCE, Publish=True)
     lambda_client.put_provisioned_concurrency_config(
         FunctionName="ready", Qualifier="1", ProvisionedConcurrentExecutions=1

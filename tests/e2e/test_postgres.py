@@ -1,7 +1,11 @@
 """`lambent up --database postgresql://...`: what it accepted is there after a kill of either side."""
 
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambent.testing.running_server import Server, ServerFailed
+from tests.certificates import certify
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
-from tests.e2e.test_events import printed
+from tests.e2e.test_events import EVENTS, printed
+from tests.e2e.test_events_on_a_full_disk import fill_disk
 from tests.postgres import Cluster
 
 PRINTS_LATE = """
@@ -78,8 +84,15 @@ def test_everything_is_there_after_a_kill(
     assert cluster.password not in logs + (tmp_path / "data" / "DATABASE").read_text()
 
 
-def test_a_crash_of_postgresql_is_survived(start_server: Callable[..., Server], url: str, cluster: Cluster) -> None:
-    server = start_server("--database", url)
+def test_a_crash_of_postgresql_is_survived(
+    start_server: Callable[..., Server], url: str, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Over TLS that verifies the server, which the server without privileges does again for each new connection."""
+    certified = certify(tmp_path)
+    cluster.listen(certified)
+    name = url.partition("?")[0].rpartition("/")[2]
+    verified = cluster.tls_url(name, sslmode="verify-full", sslrootcert=str(certified.authority))
+    server = start_server("--database", verified)
     create_function(server.client("lambda"), "f", PRINTS_LATE)
     assert event(server, 1)["StatusCode"] == 202
     prints(server, 1)
@@ -94,3 +107,84 @@ def test_a_crash_of_postgresql_is_survived(start_server: Callable[..., Server], 
     prints(server, 1, 3, 4)
     assert cluster.password not in server.log()
     assert server.terminate() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk of its own")
+def test_events_are_refused_on_a_full_disk_of_postgresql_and_none_that_was_accepted_is_lost(
+    start_server: Callable[..., Server],
+) -> None:
+    cluster = Cluster(durable=True, small_mb=64)
+    try:
+        server = start_server("--database", cluster.on_small_disk())
+        create_function(server.client("lambda"), "f", PRINTS_LATE)
+        assert server.client("lambda").invoke(FunctionName="f", Payload=b'{"n": -1}')["StatusCode"] == 200
+        load = Load(server, pad=20_000)
+        assert load.reaches(50)
+        fill = cluster.seen_small / "fill"
+        fill_disk(fill)
+        assert load.is_refused()
+        assert server.client("lambda").invoke(FunctionName="f", Payload=b'{"n": -2}')["StatusCode"] == 200
+        fill.unlink()
+        assert load.reaches(len(load.accepted) + 50)
+        load.end()
+        load.all_executed()
+        assert load.refused <= {429, 500, 503}
+        assert server.terminate() == 0
+    finally:
+        cluster.close()
+
+
+class Load:
+    """Events from four clients, until `end`; what was accepted and what was refused."""
+
+    def __init__(self, server: Server, pad: int = 0) -> None:
+        self._server = server
+        self._pad = "x" * pad
+        self.accepted: set[int] = set()
+        self.refused: set[int] = set()
+        self.refusals = 0
+        self._client = server.client("lambda")
+        self._numbers = count()
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(4)
+        self._senders = [self._pool.submit(self._send) for _ in range(4)]
+
+    def reaches(self, accepted: int) -> bool:
+        return eventually(lambda: len(self.accepted) >= accepted or self._broken(), timeout_s=60, until=bool)
+
+    def is_refused(self) -> bool:
+        before = self.refusals
+        return eventually(lambda: self.refusals > before or self._broken(), timeout_s=30, until=bool)
+
+    def end(self) -> None:
+        self._ended.set()
+        self._pool.shutdown()
+        assert not self._broken()
+
+    def all_executed(self) -> int:
+        """How often one was executed again."""
+        wanted = {f'got {{"n": {number}}}' for number in self.accepted}
+        found = eventually(
+            lambda: printed(self._server, "f"), timeout_s=60 + EVENTS / 20, until=lambda all: wanted <= set(all)
+        )
+        assert wanted <= set(found), f"lost: {sorted(wanted - set(found))}"
+        return sum(line in wanted for line in found) - len(wanted)
+
+    def _broken(self) -> bool:
+        """Raises what a client has met."""
+        for sender in self._senders:
+            if sender.done():
+                sender.result()
+        return False
+
+    def _send(self) -> None:
+        while not self._ended.is_set():
+            number = next(self._numbers)
+            payload = json.dumps({"n": number, "pad": self._pad}).encode()
+            try:
+                self._client.invoke(FunctionName="f", InvocationType="Event", Payload=payload)
+            except ClientError as error:
+                self.refused.add(error.response["ResponseMetadata"]["HTTPStatusCode"])
+                self.refusals += 1
+            else:
+                self.accepted.add(number)
