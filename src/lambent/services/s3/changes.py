@@ -195,6 +195,14 @@ class Changes:
         self._tell(connection, bucket, f"{family}:Delete", key, self.next_sequence(), now_ms, origin, version_id=shown)
         return Change(version, freed)
 
+    def move(
+        self, connection: Connection, bucket: Bucket, version: ObjectVersion, storage_class: str, origin: Origin
+    ) -> None:
+        """Its bytes and its times stay as they are."""
+        versions.set_class(connection, version.sequence, storage_class)
+        moved = replace(version, storage_class=storage_class)
+        self._tell_of(connection, bucket, moved, moved.state, origin, "LifecycleTransition")
+
     def set_state(
         self,
         connection: Connection,
@@ -202,15 +210,38 @@ class Changes:
         version: ObjectVersion,
         state: State,
         origin: Origin,
-        event: str | None,
+        events: Sequence[str],
     ) -> None:
-        """Tags, locks and the like; `event` where AWS tells of it."""
+        """Tags, locks and the like; `events` where AWS tells of it."""
         versions.set_state(connection, version.sequence, state)
-        if event is not None:
-            shown = version.version_id if version.version_id != NULL else None
-            sequence, now_ms = self.next_sequence(), self._clock.epoch_ms()
-            key, etag = version.key, version.etag
-            self._tell(connection, bucket, event, key, sequence, now_ms, origin, version_id=shown, etag=etag)
+        for event in events:
+            self._tell_of(connection, bucket, version, state, origin, event)
+
+    def _tell_of(
+        self,
+        connection: Connection,
+        bucket: Bucket,
+        version: ObjectVersion,
+        state: State,
+        origin: Origin,
+        event: str,
+    ) -> None:
+        """Of what happened to a version that stays."""
+        retained = event.startswith("ObjectRetention:")
+        change = ObjectChange(
+            event=event,
+            key=version.key,
+            sequence=self.next_sequence(),
+            at_ms=self._clock.epoch_ms(),
+            origin=origin,
+            size=version.size,
+            etag=version.etag,
+            version_id=version.version_id if version.version_id != NULL else None,
+            storage_class=version.storage_class,
+            until_ms=state.lock_until_ms if retained else state.restored_until_ms,
+            mode=state.lock_mode if retained else "",
+        )
+        self._outbox.changed(connection, bucket, change)
 
     def _replace_null(
         self, connection: Connection, bucket: Bucket, key: str, current: ObjectVersion | None, now_ms: int

@@ -1,4 +1,4 @@
-"""What the lifecycle of a bucket does with one key at one moment. Pure; transitions do nothing here."""
+"""What the lifecycle of a bucket does with one key at one moment. Pure; what it moves is in `transitions`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,10 +1,12 @@
-"""The loop of lifecycles: at the start and at each midnight (UTC) it looks at every bucket that has rules.
+"""The loop of lifecycles: at the start and at each midnight (UTC) it looks at every bucket that has rules, and at what
+was restored for a time.
 
-Each expiry is a transaction of its own that looks again whether the key is as it was seen. Owns what `lambent clock
-advance` waits for.
+Each expiry and each transition is a transaction of its own that looks again whether the key is as it was seen. Owns
+what `lambent clock advance` waits for.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -15,10 +17,11 @@ from lambent.services.s3.changes import Change, Changes
 from lambent.services.s3.configs.lifecycle import DAY_MS, LifecycleRule
 from lambent.services.s3.expiration import Expirations
 from lambent.services.s3.expiring import Expiry, expiries, is_abandoned
-from lambent.services.s3.records import Bucket, ObjectVersion, Origin
+from lambent.services.s3.records import ARCHIVED, Bucket, ObjectVersion, Origin
 from lambent.services.s3.store import listing, uploads, versions
 from lambent.services.s3.store.columns import key_bytes
 from lambent.services.s3.store.listing import Page, Start
+from lambent.services.s3.transitions import Move, moves
 from lambent.store.database import Database
 
 LIFECYCLE = Origin(principal="s3.amazonaws.com", source_ip="s3.amazonaws.com")
@@ -57,6 +60,7 @@ class ExpiryLoop:
                 if rules := self._expirations.rules(bucket):
                     gone += await self._sweep_versions(bucket, rules, now_ms)
                     gone += await self._sweep_uploads(bucket, rules, now_ms)
+            await self._end_restores(now_ms)
             await self._database.write(lambda connection: uploads.forget_completed(connection, now_ms - KEPT_MS))
             return gone
         finally:
@@ -71,8 +75,13 @@ class ExpiryLoop:
             # The last key may go on on the next page.
             held = groups.pop() if page.truncated and groups else []
             for group in groups:
-                for expiry in expiries(group, rules, now_ms):
+                expired = expiries(group, rules, now_ms)
+                for expiry in expired:
                     gone += await self._expire(bucket, expiry)
+                going = {expiry.version.sequence for expiry in expired}
+                for move in moves(group, rules, now_ms):
+                    if move.version.sequence not in going:
+                        await self._move(bucket, move)
             if not page.truncated:
                 return gone
             after = key_bytes(page.entries[-1].key), page.entries[-1].sequence
@@ -101,6 +110,39 @@ class ExpiryLoop:
             return 1, done.freed
 
         return await self._changes.write(work)
+
+    async def _move(self, bucket: Bucket, move: Move) -> None:
+        seen = move.version
+
+        def work(connection: Connection) -> tuple[None, Sequence[str]]:
+            found = versions.by_sequence(connection, seen.sequence)
+            if found is not None and (found.latest, found.storage_class) == (seen.latest, seen.storage_class):
+                self._changes.move(connection, bucket, found, move.storage_class, LIFECYCLE)
+            return None, ()
+
+        await self._changes.write(work)
+
+    async def _end_restores(self, now_ms: int) -> None:
+        """Archived objects that could be read for a time, and cannot any more."""
+        buckets, after = {bucket.id: bucket for bucket in self._buckets.every()}, 0
+        while found := await self._database.read(
+            lambda connection, after=after: versions.restored(connection, ARCHIVED, PAGE, after)  # type: ignore[misc]
+        ):
+            after = found[-1].sequence
+            for version in found:
+                bucket = buckets.get(version.bucket_id)
+                if bucket is not None and 0 < version.state.restored_until_ms <= now_ms:
+                    await self._end_restore(bucket, version.sequence, now_ms)
+
+    async def _end_restore(self, bucket: Bucket, sequence: int, now_ms: int) -> None:
+        def work(connection: Connection) -> tuple[None, Sequence[str]]:
+            found = versions.by_sequence(connection, sequence)
+            if found is not None and 0 < found.state.restored_until_ms <= now_ms:
+                state = replace(found.state, restored_until_ms=0)
+                self._changes.set_state(connection, bucket, found, state, LIFECYCLE, ("ObjectRestore:Delete",))
+            return None, ()
+
+        await self._changes.write(work)
 
     async def _sweep_uploads(self, bucket: Bucket, rules: Sequence[LifecycleRule], now_ms: int) -> int:
         if all(rule.abort_days is None for rule in rules):

@@ -4,7 +4,7 @@ The operations call this; it knows nothing of their shapes. What a change means 
 request means in `lookup`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +27,11 @@ Asked = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """A change of state: tags, retention, a hold, an ACL. `event` is what AWS calls it, where it tells of it."""
+    """A change of state: tags, retention, a hold, an ACL. `events` are what AWS calls it, where it tells of it."""
 
     apply: Callable[[State], State]
     method: str
-    event: str | None = None
+    events: Sequence[str] = ()
 
 
 class Objects:
@@ -151,7 +151,7 @@ class Objects:
             found = the_bucket(connection, bucket.name)
             version = lookup.markable(find(connection, found, key, version_id), key, version_id, change.method)
             state = change.apply(version.state)
-            self.changes.set_state(connection, found, version, state, origin, change.event)
+            self.changes.set_state(connection, found, version, state, origin, change.events)
             return replace(version, state=state), ()
 
         lookup.check_version_id(version_id)

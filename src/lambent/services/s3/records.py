@@ -9,6 +9,8 @@ SUSPENDED: Final = "Suspended"
 NULL: Final = "null"
 """The id of a version that was written without versioning."""
 STANDARD: Final = "STANDARD"
+ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes that have to be restored before they are read."""
 ENFORCED: Final = "BucketOwnerEnforced"
 DEFAULT_TYPE: Final = "binary/octet-stream"
 
@@ -143,6 +145,12 @@ class ObjectChange:
     """Without quotes; None where AWS sends none."""
     version_id: str | None = None
     """None for versions without an id of their own."""
+    storage_class: str = ""
+    """Of a transition: the new one; of a restored object: the one that it stays in."""
+    until_ms: int = 0
+    """Of a retention and of a restored object: when it ends."""
+    mode: str = ""
+    """Of a retention; empty: it was taken away."""
 
     @property
     def sequencer(self) -> str:

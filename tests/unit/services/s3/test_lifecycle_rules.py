@@ -30,6 +30,8 @@ def rule(**values: Any) -> dict[str, Any]:
         (rule(Expiration={"Days": 0}), "InvalidArgument"),
         (rule(Expiration={"Date": datetime(2026, 1, 1, 12, tzinfo=UTC)}), "InvalidArgument"),
         (rule(Transitions=[{"Days": 1, "StorageClass": "STANDARD"}]), "MalformedXML"),
+        (rule(Expiration={"Days": 90}, Transitions=[{"Days": 29, "StorageClass": "STANDARD_IA"}]), "InvalidArgument"),
+        (rule(Expiration={"Days": 9}, Transitions=[{"Days": 9, "StorageClass": "GLACIER"}]), "InvalidArgument"),
         (
             rule(Filter={"And": {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}}),
             "InvalidRequest",

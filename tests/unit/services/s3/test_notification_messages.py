@@ -61,12 +61,46 @@ def test_the_whole_record_of_a_put() -> None:
         (change("ObjectTagging:Put"), {"key", "eTag"}),
         (change("ObjectTagging:Delete", version_id="v"), {"key", "eTag", "versionId"}),
         (change("ObjectAcl:Put"), {"key", "eTag"}),
+        (change("ObjectRetention:Put", mode="GOVERNANCE"), {"key", "eTag"}),
+        (change("LifecycleTransition", storage_class="GLACIER"), {"key", "eTag", "size"}),
+        (change("ObjectRestore:Completed"), {"key", "eTag", "size", "sequencer"}),
     ],
 )
 def test_an_event_has_the_members_of_its_kind_and_none_is_null(of: ObjectChange, members: set[str]) -> None:
     shown = told(of)["s3"]["object"]
     assert set(shown) == members
     assert None not in shown.values()
+
+
+@pytest.mark.parametrize(
+    ("of", "member", "value"),
+    [
+        (
+            change("LifecycleTransition", storage_class="GLACIER"),
+            "lifecycleEventData",
+            {"transitionEventData": {"destinationStorageClass": "GLACIER"}},
+        ),
+        (
+            change("ObjectRestore:Completed", storage_class="GLACIER", until_ms=0),
+            "glacierEventData",
+            {
+                "restoreEventData": {
+                    "lifecycleRestorationExpiryTime": "1970-01-01T00:00:00.000Z",
+                    "lifecycleRestoreStorageClass": "GLACIER",
+                }
+            },
+        ),
+        (
+            change("ObjectRetention:Put", mode="COMPLIANCE", until_ms=0),
+            "objectRetentionEventData",
+            {"mode": "COMPLIANCE", "retainUntilDate": "1970-01-01T00:00:00.000Z"},
+        ),
+    ],
+)
+def test_some_changes_tell_more_beside_the_object(of: ObjectChange, member: str, value: dict[str, Any]) -> None:
+    record = told(of)
+    assert record[member] == value
+    assert record.keys() - told(change()).keys() == {member}
 
 
 def test_a_lifecycle_rule_is_nobody_and_comes_from_nowhere() -> None:

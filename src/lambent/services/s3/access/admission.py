@@ -31,6 +31,8 @@ _OPEN: Final = frozenset({"CreateBucket", "ListBuckets", "ListDirectoryBuckets",
 """Of no bucket that is there already: whoever is somebody may call them."""
 _READS: Final = frozenset({"GetObject", "HeadObject", "GetObjectAttributes"})
 _MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
+_SILENT: Final = frozenset({"GetObjectLegalHold", "GetObjectRetention", "GetObjectTagging", "PutObjectTagging"})
+"""Do not tell that the requester was charged."""
 MOST_DELETED: Final = 1000
 
 
@@ -82,7 +84,7 @@ class Access:
                     result = await handler(context, parameters)
                 except ApiError as error:
                     raise self._hidden(operation, asked, error) from error
-            return {**result, "RequestCharged": "requester"} if charged else result
+            return {**result, "RequestCharged": "requester"} if charged and operation not in _SILENT else result
 
         return admitted
 

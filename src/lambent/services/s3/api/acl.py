@@ -55,8 +55,8 @@ class AclApi:
             return replace(state, acl=text)
 
         # AWS tells of an ACL only when it is another one.
-        event = None if object_grants(bucket, before) == json.loads(text) else "ObjectAcl:Put"
-        await self._objects.mark(bucket, key, version_id, Marking(change, "PUT", event), origin_of(context))
+        events = () if object_grants(bucket, before) == json.loads(text) else ("ObjectAcl:Put",)
+        await self._objects.mark(bucket, key, version_id, Marking(change, "PUT", events), origin_of(context))
         return {}
 
     def _asked(self, bucket: Bucket, parameters: Parameters) -> acl.Grants:

@@ -9,7 +9,6 @@ from lambent.aws.streams import FileRange, Upload, read_range
 from lambent.core.clock import Clock
 from lambent.services.s3 import tagging
 from lambent.services.s3.api import common, written
-from lambent.services.s3.api.get import ARCHIVED
 from lambent.services.s3.api.put import MAX_BYTES, Stored, received
 from lambent.services.s3.bodies import Opened
 from lambent.services.s3.buckets import Buckets
@@ -19,7 +18,7 @@ from lambent.services.s3.errors import error, invalid_argument, invalid_request
 from lambent.services.s3.expiration import Expirations
 from lambent.services.s3.lookup import shown_id
 from lambent.services.s3.objects import Objects
-from lambent.services.s3.records import Bucket, Details, ObjectVersion, State
+from lambent.services.s3.records import ARCHIVED, Bucket, Details, ObjectVersion, State
 from lambent.services.s3.sources import Source, as_source, source_of
 
 DEFAULT: Final = "CRC64NVME"

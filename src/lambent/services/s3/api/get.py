@@ -21,9 +21,8 @@ from lambent.services.s3.errors import error, invalid_argument
 from lambent.services.s3.expiration import Expirations
 from lambent.services.s3.lookup import shown_id
 from lambent.services.s3.objects import Objects
-from lambent.services.s3.records import STANDARD, Bucket, ObjectVersion, Part
+from lambent.services.s3.records import ARCHIVED, STANDARD, Bucket, ObjectVersion, Part
 
-ARCHIVED: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _OVERRIDES: Final = {
     "ResponseCacheControl": "CacheControl",
     "ResponseContentDisposition": "ContentDisposition",
@@ -99,7 +98,7 @@ class GetApi:
             members["ObjectLockRetainUntilDate"] = common.moment(state.lock_until_ms)
         if state.hold:
             members["ObjectLockLegalHoldStatus"] = "ON"
-        if state.restored_until_ms:
+        if state.restored_until_ms > self._clock.epoch_ms():
             members["Restore"] = f'ongoing-request="false", expiry-date="{http_date(state.restored_until_ms)}"'
         return common.without_none(members)
 

@@ -53,7 +53,7 @@ class ObjectLockApi:
                 raise access_denied("Access Denied because object protected by object lock.")
             return replace(state, lock_mode=mode or "", lock_until_ms=until_ms)
 
-        await self._mark(bucket, context, parameters, Marking(change, "PUT", None))
+        await self._mark(bucket, context, parameters, Marking(change, "PUT", ("ObjectRetention:Put",)))
         return {}
 
     async def get_hold(self, context: CallContext, parameters: Parameters) -> Result:
@@ -65,7 +65,7 @@ class ObjectLockApi:
         status = (parameters.get("LegalHold") or {}).get("Status")
         if status not in ("ON", "OFF"):
             raise malformed_xml()
-        marking = Marking(lambda state: replace(state, hold=status == "ON"), "PUT", None)
+        marking = Marking(lambda state: replace(state, hold=status == "ON"), "PUT")
         await self._mark(bucket, context, parameters, marking)
         return {}
 

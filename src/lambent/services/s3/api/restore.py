@@ -5,12 +5,11 @@ from dataclasses import replace
 from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.core.clock import Clock
 from lambent.services.s3.api import common
-from lambent.services.s3.api.get import ARCHIVED
 from lambent.services.s3.buckets import Buckets
 from lambent.services.s3.configs.lifecycle import due_ms
 from lambent.services.s3.errors import error, malformed_xml
 from lambent.services.s3.objects import Marking, Objects
-from lambent.services.s3.records import State
+from lambent.services.s3.records import ARCHIVED, State
 
 
 class RestoreApi:
@@ -37,6 +36,6 @@ class RestoreApi:
         def apply(state: State) -> State:
             return replace(state, restored_until_ms=until_ms)
 
-        change = Marking(apply, "POST", "ObjectRestore:Post")
+        change = Marking(apply, "POST", ("ObjectRestore:Post", "ObjectRestore:Completed"))
         await self._objects.mark(bucket, key, version.version_id, change, common.origin_of(context))
         return {}

@@ -29,13 +29,13 @@ class TagApi:
         def apply(state: State) -> State:
             return replace(state, tags=tags)
 
-        return await self._mark(context, parameters, Marking(apply, "PUT", "ObjectTagging:Put"))
+        return await self._mark(context, parameters, Marking(apply, "PUT", ("ObjectTagging:Put",)))
 
     async def delete_object_tagging(self, context: CallContext, parameters: Parameters) -> Result:
         def apply(state: State) -> State:
             return replace(state, tags={})
 
-        return await self._mark(context, parameters, Marking(apply, "DELETE", "ObjectTagging:Delete"))
+        return await self._mark(context, parameters, Marking(apply, "DELETE", ("ObjectTagging:Delete",)))
 
     async def get_object_tagging(self, context: CallContext, parameters: Parameters) -> Result:
         bucket = common.bucket_of(self._buckets, context, parameters)

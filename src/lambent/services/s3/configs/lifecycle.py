@@ -13,9 +13,13 @@ from lambent.core.ids import uuid4
 from lambent.services.s3.errors import invalid_argument, invalid_request, malformed_xml
 
 MAX_RULES: Final = 1000
+SHORTEST_DAYS: Final = 30
+_AFTER_30: Final = frozenset({"STANDARD_IA", "ONEZONE_IA"})
+"""Classes in which an object is not before it is so old."""
 DAY_MS: Final = 86_400_000
 SMALLEST: Final = "all_storage_classes_128K"
-_SMALLEST: Final = (SMALLEST, "varies_by_storage_class")
+_BY_CLASS: Final = "varies_by_storage_class"
+_SMALLEST: Final = (SMALLEST, _BY_CLASS)
 _FILTERS: Final = ("Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And")
 _ACTIONS: Final = (
     *("Expiration", "Transitions", "NoncurrentVersionTransitions", "NoncurrentVersionExpiration"),
@@ -53,6 +57,8 @@ class LifecycleRule:
     abort_days: int | None = None
     transitions: tuple[Transition, ...] = ()
     noncurrent_transitions: tuple[Transition, ...] = ()
+    small_to_archives: bool = False
+    """Whether small objects are moved too, where they go to an archive."""
 
     def is_about(self, key: str, size: int, tags: Mapping[str, str]) -> bool:
         return (
@@ -90,10 +96,11 @@ def expiration(rules: Sequence[LifecycleRule], key: str, size: int, tags: Mappin
 
 def rules_of(document: Mapping[str, Any]) -> tuple[LifecycleRule, ...]:
     """Of what `checked` returned."""
-    return tuple(_rule(each) for each in document["Rules"] if each["Status"] == "Enabled")
+    by_class = document.get("TransitionDefaultMinimumObjectSize") == _BY_CLASS
+    return tuple(_rule(each, by_class) for each in document["Rules"] if each["Status"] == "Enabled")
 
 
-def _rule(given: Mapping[str, Any]) -> LifecycleRule:
+def _rule(given: Mapping[str, Any], small_to_archives: bool) -> LifecycleRule:
     one = given.get("Filter") or {}
     both = one.get("And") or {}
     tags = [one["Tag"]] if one.get("Tag") else both.get("Tags") or ()
@@ -123,6 +130,7 @@ def _rule(given: Mapping[str, Any]) -> LifecycleRule:
             )
             for each in given.get("NoncurrentVersionTransitions") or ()
         ),
+        small_to_archives=small_to_archives,
     )
 
 
@@ -174,6 +182,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         _check_noncurrent(rule["NoncurrentVersionExpiration"])
     if "Transitions" in rule:
         rule["Transitions"] = [_transition(each) for each in rule["Transitions"]]
+    _check_order(rule)
     for each in rule.get("NoncurrentVersionTransitions") or ():
         if each.get("StorageClass") not in _CLASSES or not each.get("NoncurrentDays"):
             raise malformed_xml()
@@ -220,8 +229,21 @@ def _transition(given: Mapping[str, Any]) -> dict[str, Any]:
         raise malformed_xml()
     if given.get("Days") is not None and given["Days"] < 0:
         raise invalid_argument("'Days' in Transition action must be nonnegative", "Days", given["Days"])
+    if given.get("Days") is not None and given["StorageClass"] in _AFTER_30 and given["Days"] < SHORTEST_DAYS:
+        text = f"'Days' in Transition action must be greater than or equal to {SHORTEST_DAYS} for storageClass"
+        raise invalid_argument(f"{text} '{given['StorageClass']}'", "Days", given["Days"])
     kept = {name: value for name, value in given.items() if value is not None}
     return kept | ({"Date": _midnight(given["Date"])} if named == ["Date"] else {})
+
+
+def _check_order(rule: Mapping[str, Any]) -> None:
+    days = rule.get("Expiration", {}).get("Days")
+    if days is None or all(each.get("Days") is None or each["Days"] < days for each in rule.get("Transitions", ())):
+        return
+    within = rule.get("Filter") or {}
+    prefix = rule.get("Prefix") or within.get("Prefix") or (within.get("And") or {}).get("Prefix") or ""
+    text = f"'Days' in the Expiration action for filter '(prefix={prefix})' must be greater than 'Days' in the"
+    raise invalid_argument(f"{text} Transition action", "Days", days)
 
 
 def _check_noncurrent(given: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from lambent.services.s3.records import Bucket, ObjectChange
 
 VERSION: Final = "2.6"
+_RESTORED: Final = "ObjectRestore:Completed"
 LIFECYCLE: Final = "s3.amazonaws.com"
 _REASONS: Final = {
     "ObjectCreated:Put": "PutObject",
@@ -23,6 +24,7 @@ _DETAIL_TYPES: Final = {
     "ObjectTagging:Put": "Object Tags Added",
     "ObjectTagging:Delete": "Object Tags Deleted",
     "ObjectAcl:Put": "Object ACL Updated",
+    "LifecycleTransition": "Object Storage Class Changed",
     "ObjectRestore:Post": "Object Restore Initiated",
     "ObjectRestore:Completed": "Object Restore Completed",
     "ObjectRestore:Delete": "Object Restore Expired",
@@ -38,7 +40,7 @@ def record(
     `request_ids`: as the reply to the request had them in `x-amz-request-id` and `x-amz-id-2`.
     """
     object_: dict[str, Any] = {"key": quote_plus(change.key, safe="/*-._")}
-    if change.size is not None and change.event.startswith("ObjectCreated:"):
+    if change.size is not None and _tells_size(change.event):
         object_["size"] = change.size
     if change.etag is not None and _tells_etag(change.event):
         object_["eTag"] = change.etag
@@ -54,7 +56,7 @@ def record(
         "awsRegion": bucket.region,
         "eventTime": moment(change.at_ms),
         "eventName": change.event,
-        "userIdentity": {"principalId": principal_id(change.origin.principal)},
+        "userIdentity": {"principalId": _who(change, owner_id)},
         "requestParameters": {"sourceIPAddress": _address(change)},
         "responseElements": {"x-amz-request-id": request_ids[0], "x-amz-id-2": request_ids[1]},
         "s3": {
@@ -63,8 +65,26 @@ def record(
             "bucket": {"name": bucket.name, "ownerIdentity": {"principalId": owner_id}, "arn": bucket.arn},
             "object": object_,
         },
+        **_more(change),
     }
     return msgspec.json.encode({"Records": [event]})
+
+
+def _more(change: ObjectChange) -> dict[str, Any]:
+    """What only some kinds of change tell, beside the object."""
+    match change.event:
+        case "LifecycleTransition":
+            moved = {"destinationStorageClass": change.storage_class}
+            return {"lifecycleEventData": {"transitionEventData": moved}}
+        case _ if change.event == _RESTORED:
+            restored = {
+                "lifecycleRestorationExpiryTime": moment(change.until_ms),
+                "lifecycleRestoreStorageClass": change.storage_class,
+            }
+            return {"glacierEventData": {"restoreEventData": restored}}
+        case "ObjectRetention:Put" if change.mode:
+            return {"objectRetentionEventData": {"mode": change.mode, "retainUntilDate": moment(change.until_ms)}}
+    return {}
 
 
 def probe_event(bucket: Bucket, at_ms: int, request_ids: tuple[str, str]) -> bytes:
@@ -89,7 +109,7 @@ def detail(bucket: Bucket, change: ObjectChange, request_id: str) -> dict[str, A
     object_: dict[str, Any] = {"key": change.key}
     kind, _, what = change.event.partition(":")
     created, deleted = kind == "ObjectCreated", kind in ("ObjectRemoved", "LifecycleExpiration")
-    if created and change.size is not None:
+    if change.size is not None and _tells_size(change.event):
         object_["size"] = change.size
     if change.etag is not None and _tells_etag(change.event):
         object_["etag"] = change.etag
@@ -112,6 +132,12 @@ def detail(bucket: Bucket, change: ObjectChange, request_id: str) -> dict[str, A
     if deleted:
         found["reason"] = "DeleteObject" if kind == "ObjectRemoved" else "Lifecycle Expiration"
         found["deletion-type"] = "Delete Marker Created" if what == "DeleteMarkerCreated" else "Permanently Deleted"
+    if kind == "LifecycleTransition":
+        found["destination-storage-class"] = change.storage_class
+    if kind == "ObjectRestore":
+        found["source-storage-class"] = change.storage_class
+    if change.event == _RESTORED:
+        found["restore-expiry-time"] = moment(change.until_ms)
     return found
 
 
@@ -119,12 +145,25 @@ def _tells_etag(event: str) -> bool:
     return not event.endswith(":Delete") or event.startswith("ObjectTagging:")
 
 
+def _tells_size(event: str) -> bool:
+    return event.startswith("ObjectCreated:") or event in (
+        "LifecycleTransition",
+        "ObjectRestore:Post",
+        _RESTORED,
+    )
+
+
 def _is_ordered(event: str) -> bool:
-    return event.startswith(("ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:"))
+    return event.startswith(("ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:", "ObjectRestore:"))
+
+
+def _who(change: ObjectChange, owner_id: str) -> str:
+    return f"AmazonCustomer:{owner_id}" if change.event == _RESTORED else principal_id(change.origin.principal)
 
 
 def _address(change: ObjectChange) -> str:
-    return LIFECYCLE if change.origin.principal == LIFECYCLE else change.origin.source_ip
+    by_s3 = change.origin.principal == LIFECYCLE or change.event == _RESTORED
+    return LIFECYCLE if by_s3 else change.origin.source_ip
 
 
 def _requester(bucket: Bucket, change: ObjectChange) -> str:

@@ -1,5 +1,6 @@
 """Rows of the versions of objects. One of a key's versions is its latest, whether an object or a delete marker."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
@@ -44,6 +45,18 @@ def set_latest(connection: Connection, sequence: int, value: bool, noncurrent_ms
 
 def set_state(connection: Connection, sequence: int, state: State) -> None:
     connection.execute(update(versions).where(versions.c.sequence == sequence).values(state=state_text(state)))
+
+
+def set_class(connection: Connection, sequence: int, storage_class: str) -> None:
+    connection.execute(update(versions).where(versions.c.sequence == sequence).values(storage_class=storage_class))
+
+
+def restored(connection: Connection, classes: Collection[str], limit: int, after: int) -> list[ObjectVersion]:
+    """Of those classes and with a time until which they can be read, in the order of their numbers."""
+    wanted = select(versions).where(
+        versions.c.storage_class.in_(classes), versions.c.state.like('%"restored":%'), versions.c.sequence > after
+    )
+    return [version_of(row) for row in connection.execute(wanted.order_by(versions.c.sequence).limit(limit))]
 
 
 def _of(bucket_id: int, key: str) -> Select[Any]:
