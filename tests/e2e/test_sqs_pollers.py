@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.e2e.test_event_source_mappings import comes_to, listed
 
 pytestmark = pytest.mark.timeout(120)
 
+SIGNED = "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00"
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
 SEES = """
 import json
@@ -72,6 +76,20 @@ def send(sqs: Any, url: str, bodies: list[str]) -> None:
         assert not sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
 
 
+def counted(server: Server, route: str, **query: str) -> dict[str, float]:
+    """The sum of each metric; of a level its maximum."""
+    request = Request(f"{server.url}/_lambent/{route}?{urlencode(query)}", headers={"Authorization": SIGNED})
+    with urlopen(request, timeout=10) as reply:
+        found = json.load(reply)["Metrics"]
+    levels = ("ProvisionedPollers",)
+    return {
+        each["MetricName"]: max(point["Maximum"] for point in each["Datapoints"])
+        if each["MetricName"] in levels
+        else sum(point["Sum"] for point in each["Datapoints"])
+        for each in found
+    }
+
+
 def is_empty(sqs: Any, url: str, timeout_s: float = 30) -> bool:
     return eventually(partial(left, sqs, url), timeout_s=timeout_s, until=lambda count: count == 0) == 0
 
@@ -80,7 +98,12 @@ def test_a_message_is_an_event_and_then_gone(server: Server) -> None:
     client, sqs, logs = (server.client(name) for name in ("lambda", "sqs", "logs"))
     create_function(client, "sees", of_version(SEES, 1))
     url = sqs.create_queue(QueueName="seen")["QueueUrl"]
-    mapping = client.create_event_source_mapping(FunctionName="sees", EventSourceArn=ARN + "seen")
+    mapping = client.create_event_source_mapping(
+        FunctionName="sees",
+        EventSourceArn=ARN + "seen",
+        ProvisionedPollerConfig={"MinimumPollers": 3},
+        MetricsConfig={"Metrics": ["EventCount"]},
+    )
     assert mapping["State"] == "Creating"
     assert comes_to(client, mapping["UUID"], "Enabled")
     colour = {"StringValue": "red", "DataType": "String"}
@@ -99,6 +122,14 @@ def test_a_message_is_an_event_and_then_gone(server: Server) -> None:
     found = partial(client.get_event_source_mapping, UUID=mapping["UUID"])
     result = eventually(lambda: found().get("LastProcessingResult"), timeout_s=10, until=bool)
     assert result == "OK"
+    of_mapping = counted(server, "function-metrics", FunctionName="sees", EventSourceMappingUUID=mapping["UUID"])
+    names = ("PolledEventCount", "InvokedEventCount", "DeletedEventCount", "ProvisionedPollers", "Invocations")
+    assert [of_mapping.get(name) for name in names] == [1, 1, 1, 3, None]
+    of_queue = counted(server, "queue-metrics", QueueName="seen")
+    done = ("NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted")
+    assert [of_queue[name] for name in done] == [1, 1, 1]
+    with pytest.raises(HTTPError):
+        counted(server, "queue-metrics", QueueName="nobodys")
 
 
 def test_what_failed_comes_again_and_ends_in_the_dead_letter_queue(server: Server) -> None:

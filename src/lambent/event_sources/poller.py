@@ -2,13 +2,15 @@
 
 Owns what of the source is in our hands: from a read until it is deleted, given back, or left to come again. How many
 batches run is `scale`'s decision and `turns`', when a refused one is tried again `backoff`'s, which messages failed
-`partial`'s. One read waits for messages; while there are some, others look too.
+`partial`'s. One read waits for messages, or one of each poller in provisioned mode; while there are some, others look
+too.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from lambent.aws.errors import ApiError, PlatformFault
@@ -18,6 +20,7 @@ from lambent.event_sources import backoff, partial
 from lambent.event_sources.batch import Collector, Event
 from lambent.event_sources.invoker import Answer, Invoker, Outcome
 from lambent.event_sources.ports import Read, Source
+from lambent.event_sources.readers import OnDemand, Provisioned, Readers
 from lambent.event_sources.records import EventSourceMapping
 from lambent.event_sources.scale import LOOK_EVERY_S, Scale
 from lambent.event_sources.turns import Turns
@@ -28,7 +31,7 @@ WAIT_S: Final = 2.0
 """Of a long poll, and so the longest that a mapping is Disabling without work: a read that is cut off may already have
 hidden messages. One such read at a time asks a queue less often than AWS's five of 20 s."""
 NO_WAIT_S: Final = 0.5
-READERS: Final = 5
+SHORTEST_PAUSE_S: Final = 0.005
 MAX_DELETIONS: Final = 20
 """At one time, beside batches; with more, batches wait for theirs."""
 OK: Final = "OK"
@@ -43,7 +46,8 @@ def uncounted(_name: str, _value: int) -> None:
 
 
 class Poller:
-    """Implements `ports.Poller`. `count` takes metrics of events, `told` the result of what was processed last."""
+    """Implements `ports.Poller`. `count` takes metrics of events, `told` the result of what was processed last,
+    `provisioned` how many pollers there are, in each minute."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Poller:
         turns: Turns,
         count: Count = uncounted,
         told: Told = lambda _result: None,
+        provisioned: Callable[[int], None] = lambda _pollers: None,
     ) -> None:
         self._name = f"poller of {mapping.uuid}"
         self._arn = mapping.source_arn
@@ -69,6 +74,9 @@ class Poller:
         window_s = settings.window_s or 0
         self._collector = Collector(settings.batch_size, window_s) if window_s else None
         self._scale = Scale.of(settings)
+        self._readers: Readers = OnDemand()
+        if settings.pollers is not None:
+            self._readers = Provisioned(settings.pollers.minimum, self._scale, clock, provisioned)
         self._turns = turns
         self._changed = asyncio.Event()
         self._turn = turns.join(self._changed.set)
@@ -112,6 +120,7 @@ class Poller:
     async def _run(self) -> None:
         while not self._stopping.is_set():
             self._changed.clear()
+            self._readers.look()
             self._flush_when_due()
             self._start_ready()
             self._read_more()
@@ -134,13 +143,14 @@ class Poller:
             return
         while self._may_read():
             limit = self._limit()
-            # One waits for messages, the others look whether there are more.
-            wait_s = 0.0 if self._reads else WAIT_S
+            # The first wait for messages, the others look whether there are more.
+            wait_s = WAIT_S if len(self._reads) < self._readers.waiting else 0.0
             self._asked += limit
+            self._readers.began()
             self._spawn(self._reads, self._read(limit, wait_s))
 
     def _may_read(self) -> bool:
-        if self._reads and (not self._more or len(self._reads) >= READERS):
+        if len(self._reads) >= self._readers.most(self._more):
             return False
         if self._ready or self._limit() <= 0:
             return False
@@ -152,7 +162,11 @@ class Poller:
                 self._look_again()
             if len(self._batches) + coming >= self._scale.allowed:
                 return False
-        return self._turn.may_begin(coming)
+        if pause_s := self._readers.pause_s(self._more):
+            self._wake_after(max(pause_s, SHORTEST_PAUSE_S))
+            return False
+        # A read more where nothing comes is nothing that others should make room for.
+        return self._turn.may_begin(coming, asks=self._more or not self._reads)
 
     def _limit(self) -> int:
         room = self._size if self._collector is None else self._collector.room - self._asked
@@ -186,6 +200,7 @@ class Poller:
         if not polled:
             self._scale.empty(len(self._batches))
             return
+        self._readers.took(chain(*read))
         self._count("PolledEventCount", polled)
         if read.dropped:
             self._count("FilteredOutEventCount", len(read.dropped))
@@ -281,7 +296,6 @@ class Poller:
         ids = [event.id for event in events]
         failed = partial.failed(answer.response, ids) if self._partial else frozenset()
         done = [event for event in events if event.id not in failed]
-        self._count("InvokedEventCount", len(events))
         self._scale.succeeded()
         if failed:
             self._failed(len(events) - len(done))
@@ -304,6 +318,9 @@ class Poller:
             if not events:
                 return events, Answer(Outcome.UNAVAILABLE)
             answer = await self._invoker.invoke(events)
+            if answer.outcome is not Outcome.UNAVAILABLE:
+                # Each try counts, as on AWS.
+                self._count("InvokedEventCount", len(events))
             if answer.outcome in (Outcome.ANSWERED, Outcome.FAILED):
                 return events, answer
             tries += 1

@@ -58,6 +58,7 @@ class Pollers:
             turns=self._turns,
             count=partial(self._count, mapping) if "EventCount" in mapping.settings.metrics else poller.uncounted,
             told=partial(self._told, mapping.key),
+            provisioned=partial(self._count, mapping, "ProvisionedPollers"),
         )
 
     def _role(self, mapping: EventSourceMapping) -> str:

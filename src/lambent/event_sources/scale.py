@@ -2,7 +2,8 @@
 
 AWS begins with five and adds up to 300 a minute while messages wait. Here each one more may cost a cold start, so
 the number is doubled only when those that run take long, or when the last doubling made more finish, within AWS's
-numbers. Failures take some away; a queue that is empty brings the number back to the first.
+numbers. Failures take some away; a queue that is empty brings the number back to the first. In provisioned mode all of
+this is in whole pollers, of ten batches each.
 """
 
 from dataclasses import dataclass
@@ -27,12 +28,14 @@ class Range:
     per_minute: int
     floor: int = 1
     """What failures leave."""
+    unit: int = 1
+    """The number is a multiple of this."""
 
 
 def range_of(settings: Settings) -> Range:
     if settings.pollers is not None:
         first = settings.pollers.minimum * OF_A_POLLER
-        return Range(first, settings.pollers.maximum * OF_A_POLLER, PROVISIONED_PER_MINUTE, first)
+        return Range(first, settings.pollers.maximum * OF_A_POLLER, PROVISIONED_PER_MINUTE, first, OF_A_POLLER)
     ceiling = settings.maximum_concurrency or CEILING
     return Range(min(FIRST, ceiling), ceiling, PER_MINUTE)
 
@@ -55,6 +58,11 @@ class Scale:
     def of(cls, settings: Settings) -> "Scale":
         range_ = range_of(settings)
         return cls(range_, range_.first)
+
+    @property
+    def pollers(self) -> int:
+        """In provisioned mode."""
+        return self.allowed // OF_A_POLLER
 
     def look(self, now_s: float) -> None:
         """As many run as are allowed, and there may be more messages."""
@@ -89,16 +97,21 @@ class Scale:
     def empty(self, running: int) -> None:
         """Nothing waits in the source."""
         if self.allowed > self.range.first:
-            self.allowed = max(self.range.first, running, self.allowed // 2)
+            self.allowed = max(self.range.first, self._whole(max(running, self.allowed // 2)))
         self._best_per_s = 0.0
 
     def _shrink(self, by: int) -> None:
-        self.allowed = max(self.range.floor, self.allowed - by)
+        self.allowed = max(self.range.floor, self.allowed - self._whole(by))
+
+    def _whole(self, number: int) -> int:
+        """Rounded up to units."""
+        return -(-number // self.range.unit) * self.range.unit
 
     def _add(self, wanted: int, now_s: float) -> None:
         if now_s - self._minute_s >= 60:
             self._minute_s, self._added = now_s, 0
         more = max(0, min(wanted, self.range.ceiling - self.allowed, self.range.per_minute - self._added))
+        more -= more % self.range.unit
         self._added += more
         self.allowed += more
         self._grown = more > 0

@@ -53,12 +53,12 @@ class Turn:
         self.running = 0
         self.refused = False
 
-    def may_begin(self, reading: int) -> bool:
-        """`reading`: batches that are about to come."""
+    def may_begin(self, reading: int, *, asks: bool = True) -> bool:
+        """`reading`: batches that are about to come. `asks`: who is refused wants to be woken, and counts as active."""
         turns = self._turns
         active = turns.active() + (not self.running and not self.refused)
         allowed = may_begin(self.running + reading, turns.running + reading, turns.budget, active)
-        self.refused = not allowed
+        self.refused = asks and not allowed
         return allowed
 
     def begin(self) -> None:

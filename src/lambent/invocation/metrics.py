@@ -26,6 +26,7 @@ _COUNTS: Final = (
     *("ClaimedAccountConcurrency", "AsyncEventsReceived", "AsyncEventsDropped"),
     *("UrlRequestCount", "Url4xxCount", "Url5xxCount"),
     *("PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount", "DeletedEventCount"),
+    "ProvisionedPollers",
 )
 _TIMES: Final = ("Duration", "PostRuntimeExtensionsDuration", "IteratorAge", "AsyncEventAge", "UrlRequestLatency")
 UNITS: Final[Mapping[str, str]] = MappingProxyType(
@@ -37,7 +38,7 @@ UNITS: Final[Mapping[str, str]] = MappingProxyType(
 GAUGES: Final = frozenset(
     {
         *("ConcurrentExecutions", "UnreservedConcurrentExecutions", "ProvisionedConcurrentExecutions"),
-        *("ProvisionedConcurrencyUtilization", "ClaimedAccountConcurrency"),
+        *("ProvisionedConcurrencyUtilization", "ClaimedAccountConcurrency", "ProvisionedPollers"),
     }
 )
 """Whose maximum matters, never the sum."""

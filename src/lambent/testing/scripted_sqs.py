@@ -64,6 +64,8 @@ class ScriptedSqs:
         """False: long polls are answered at once."""
         self.fail: dict[str, int] = {}
         """By operation: how many of the next calls are answered with an error."""
+        self.refuse_with = "InternalError"
+        """The code of that error."""
 
     def create(self, arn: str, visibility_s: int = 30) -> ScriptedQueue:
         name = Arn.parse(arn).resource
@@ -102,7 +104,7 @@ class ScriptedSqs:
         self.principals.add(principal)
         if self.fail.get(operation):
             self.fail[operation] -= 1
-            raise ApiError("InternalError", "scripted", status=500)
+            raise ApiError(self.refuse_with, "scripted", status=500)
         name = parameters.get("QueueName") or str(parameters.get("QueueUrl", "")).rpartition("/")[2]
         queue = self.queues.get(name)
         if queue is None:

@@ -64,6 +64,28 @@ class TestWithoutPollers:
         )
         assert "ProvisionedPollerConfig" not in await mapped.at_rest(uuid)
 
+    async def test_provisioned_mode_and_maximum_concurrency_exclude_each_other(self, mapped: Mappings) -> None:
+        both = (
+            "Provisioned mode for SQS ESM does not support maximum concurrency feature."
+            " Use MaximumPollers as the control mechanism and remove maximum concurrency."
+        )
+        scaling, pollers = {"MaximumConcurrency": 5}, {"MinimumPollers": 3}
+        uuid = (await mapped.mapped("sqs", Enabled=False, ScalingConfig=scaling))["UUID"]
+
+        async def refused(**sent: Any) -> Any:
+            return await mapped.refused("update_event_source_mapping", UUID=uuid, **sent)
+
+        assert await refused(ProvisionedPollerConfig=pollers) == (400, IPV, both)
+        await mapped.update_event_source_mapping(UUID=uuid, ScalingConfig={}, ProvisionedPollerConfig=pollers)
+        assert (await mapped.at_rest(uuid))["ProvisionedPollerConfig"] == {"MinimumPollers": 3, "MaximumPollers": 200}
+        assert await refused(ScalingConfig=scaling) == (400, IPV, both)
+        fewer = await refused(ProvisionedPollerConfig={"MaximumPollers": 2})
+        assert fewer[2].startswith("MinimumPollers should be between [2, 200]")
+        await mapped.update_event_source_mapping(UUID=uuid, ScalingConfig=scaling, ProvisionedPollerConfig={})
+        after = await mapped.at_rest(uuid)
+        assert after["ScalingConfig"] == scaling
+        assert "ProvisionedPollerConfig" not in after
+
     async def test_a_mapping_moves_to_another_function(self, mapped: Mappings) -> None:
         await mapped.created("g")
         uuid = (await mapped.mapped())["UUID"]

@@ -317,10 +317,11 @@ async def test_a_throttled_batch_is_kept_and_tried_again_within_its_visibility()
     queue = kit.sqs.create(QUEUE, visibility_s=30)
     kit.sqs.send(queue, "m")
     kit.function.refusals = 4
-    poller = kit.poller()
+    poller = kit.poller(metrics=("EventCount",))
     await poller.start()
     await kit.clock.advance(2)
     assert queue.deleted == ["m"]
+    assert (kit.counted("PolledEventCount"), kit.counted("InvokedEventCount")) == (1, 5), "each try counts"
     assert kit.sqs.asked["ChangeMessageVisibilityBatch"] == 0
     await kit.stopped(poller)
 
@@ -367,6 +368,22 @@ async def test_nothing_is_read_for_a_function_that_is_gone() -> None:
     kit.function.gone = False
     await kit.clock.advance(31)
     assert queue.deleted == ["m"]
+    await kit.stopped(poller)
+
+
+async def test_a_queue_that_is_asked_too_often_is_asked_later_and_that_is_no_problem(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kit = Kit()
+    queue = kit.sqs.create(QUEUE)
+    kit.sqs.refuse_with = "ThrottlingException"
+    kit.sqs.fail["ReceiveMessage"] = 3
+    kit.sqs.send(queue, "m")
+    poller = kit.poller()
+    await poller.start()
+    await kit.clock.advance(0.5)
+    assert queue.deleted == ["m"]
+    assert (kit.told, caplog.records) == (["OK"], [])
     await kit.stopped(poller)
 
 

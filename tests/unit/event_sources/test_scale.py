@@ -72,6 +72,25 @@ def test_provisioned_pollers_have_ten_batches_each_and_keep_their_minimum() -> N
     assert scale.allowed == 20
 
 
+def test_provisioned_pollers_come_and_go_whole_and_a_hundred_in_a_minute() -> None:
+    scale = Scale.of(Settings(batch_size=10, pollers=Pollers(2, 10_000)))
+    seen = []
+    for step in range(200):
+        scale.look(step * 0.25)
+        seen.append(scale.pollers)
+        assert scale.allowed == 10 * scale.pollers
+    assert (seen[0], seen[1], seen[2], seen[-1]) == (2, 4, 8, 102)
+    scale.failed()
+    assert scale.pollers == 76
+    scale.empty(running=11)
+    assert scale.pollers == 38
+    for _ in range(6):
+        scale.empty(running=21)
+    assert scale.pollers == 3
+    scale.empty(running=0)
+    assert scale.pollers == 2
+
+
 def test_pauses_grow_and_end_before_others_see_the_messages() -> None:
     assert [source_pause_s(tries) for tries in (1, 2, 3, 100)] == [0.5, 1.0, 2.0, 30.0]
     assert batch_pause_s(1, 30.0, 0.0) == 0.1
