@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -187,7 +187,8 @@ def main() -> None:
         results.remarks.append(f"{options.clients} clients")
     plan = QUICK if options.quick else Plan()
     if options.profile:
-        _profile(plan, options.lines)
+        with postgresql(options.database) if options.postgresql or options.database else nullcontext() as url:
+            _profile(plan, options.lines, url, options.clients)
         return
     if options.postgresql or options.database:
         # A database stays with the data directory of its first server.
@@ -204,7 +205,7 @@ def main() -> None:
         report.show(results, [m.BARE_SQLITE], before)
 
 
-def _profile(plan: Plan, lines: int) -> None:
+def _profile(plan: Plan, lines: int, database: str | None, clients: int) -> None:
     with tempfile.TemporaryDirectory(prefix="lambent-profile-") as folder:
         # The data dir must exist already: it is the one place where the confined supervisor may write.
         data_dir = Path(folder, "data")
@@ -212,8 +213,10 @@ def _profile(plan: Plan, lines: int) -> None:
         written = data_dir / "profile.json"
         results = Results()
         command = (sys.executable, str(profile_invoke.SAMPLER))
-        with Server.start(data_dir, command=command, variables={"LAMBENT_PROFILE_OUTPUT": str(written)}) as server:
-            _measure(results, plan, server)
+        flags = () if database is None else ("--database", database)
+        variables = {"LAMBENT_PROFILE_OUTPUT": str(written)}
+        with Server.start(data_dir, *flags, command=command, variables=variables) as server:
+            _measure(results, plan, server, database, clients)
         cpu_us = results.median(m.EVENTS_CPU.name, m.LAMBENT) or 0.0
         rate = results.median(m.EVENTS_RATE.name, m.LAMBENT) or 0.0
         print(f"{rate:,.0f} events accepted/s; {cpu_us:.0f} us CPU of the supervisor per event, sampling included")
