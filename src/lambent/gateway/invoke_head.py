@@ -45,8 +45,8 @@ def head_of(data: bytes) -> RawHead | None:
     lines = str(found[2], "ascii").split("\r\n")
     headers = {name.lower(): value for name, _, value in [line.partition(": ") for line in lines if line]}
     length = headers.get("content-length", "")
-    message_bytes = found.end() + (int(length) if _LENGTH.fullmatch(length) else 0)
     # One line less than pieces: what was sent twice has to be joined.
-    if not length or len(data) != message_bytes or len(headers) != len(lines) - 1:
+    if _LENGTH.fullmatch(length) is None or len(headers) != len(lines) - 1:
         return None
-    return RawHead(found[1], headers, found[0], message_bytes)
+    message_bytes = found.end() + int(length)
+    return RawHead(found[1], headers, found[0], message_bytes) if len(data) == message_bytes else None
