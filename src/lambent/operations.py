@@ -34,9 +34,9 @@ def services(
 ) -> dict[str, Service]:
     """The AWS services of a server; the gateway serves these, and `docs/coverage.md` lists them."""
     return {
-        "lambda": Service("lambda", lambda_operations, options.partial()),
+        "lambda": Service("lambda", lambda_operations, options.partial),
         "logs": Service("logs", logs.operations()),
-        "s3": Service("s3", s3, PARTIAL, streamed=STREAMED, buckets=s3),
+        "s3": Service("s3", s3, lambda: PARTIAL, streamed=STREAMED, buckets=s3),
         "sts": Service("sts", sts.operations(), shared=True),
         "sqs": Service("sqs", sqs.operations(), waiting=frozenset({"ReceiveMessage"})),
     }

@@ -26,7 +26,7 @@ def test_operations_are_listed_as_built_or_not() -> None:
 
 
 def test_an_operation_with_refused_members_is_partial() -> None:
-    service = Service("lambda", {"CreateFunction": nothing}, {"CreateFunction": ["VpcConfig", "DurableConfig"]})
+    service = Service("lambda", {"CreateFunction": nothing}, lambda: {"CreateFunction": ["VpcConfig", "DurableConfig"]})
     text = coverage_page({"lambda": service})
     assert "| [lambda](#lambda) | 0 | 1 | 91 | 2015-03-31 |" in text
     assert "- CreateFunction: without VpcConfig, DurableConfig" in text

@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 from botocore import serialize
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lambent.aws.models import service_model
+from lambent.aws.shapes import ListShape, MapShape, OperationModel, Shape, StructureShape
 from lambent.aws.validation import constraints
+from lambent.gateway.foreign import of_botocore
 from lambent.testing.running_server import Server
 from tests.e2e.packages import ECHO, create_function, zip_of
 from tests.property.gateway.shape_values import SECONDS, structure
@@ -133,7 +134,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def send(server: Server, operation: OperationModel, parameters: dict[str, Any]) -> tuple[int, str, bytes]:
     """Status, code of the error, body."""
-    request = SERIALISER.serialize_to_request(parameters, operation)
+    request = SERIALISER.serialize_to_request(parameters, of_botocore(operation))
     query = urlencode(request["query_string"], doseq=True) if request["query_string"] else ""
     body = request["body"]
     body = body.encode() if isinstance(body, str) else body
@@ -265,6 +266,7 @@ def _with(base: dict[str, Any], shape: StructureShape, path: tuple[str, ...], va
     if not rest:
         return {**base, head: value}
     member = shape.members[head]
+    assert isinstance(member, StructureShape)
     inner = {**sample(member), **(base.get(head) or {})}
     return {**base, head: _with(inner, member, tuple(rest), value)}
 

@@ -9,12 +9,13 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-from botocore.model import OperationModel
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lambent.aws.models import service_model
+from lambent.aws.shapes import OperationModel
+from lambent.gateway.foreign import of_botocore
 from lambent.testing.running_server import Server
 from tests.property.gateway.shape_values import SECONDS, structure
 
@@ -55,7 +56,7 @@ def parameters_of(operation: OperationModel) -> st.SearchStrategy[dict[str, Any]
 
 
 def status_of(server: Server, operation: OperationModel, parameters: dict[str, Any]) -> int:
-    request = SERIALISER.serialize_to_request(parameters, operation)
+    request = SERIALISER.serialize_to_request(parameters, of_botocore(operation))
     query = urlencode(request["query_string"], doseq=True) if request["query_string"] else ""
     path, body = request["url_path"], request["body"]
     content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b""

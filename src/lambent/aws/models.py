@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import botocore
 import orjson
-from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
+
+from lambent.aws.shapes import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 DATA = Path(botocore.__file__).parent / "data"
 _HEAD_BYTES: Final = 4096

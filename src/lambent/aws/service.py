@@ -7,7 +7,7 @@ caller's mistakes. Validation against the model has happened before it runs.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from lambent.aws.buckets import Buckets
@@ -90,7 +90,7 @@ Operations = Mapping[str, Handler]
 class Service:
     """`name` is botocore's name of the service; `operations` maps the model's operation names to handlers.
 
-    `partial` names, by operation, the members that are refused because their effect does not exist yet. The other
+    `partial` tells, by operation, the members that are refused because their effect does not exist yet. The other
     operations of a `shared` service are answered by the neighbour. The payload of the operations that `streamed` names
     is an `aws.streams.Upload`, read by the handler; a result's payload may be a `FileRange` or an async iterator.
     The handlers of those that are `waiting` are cancelled when their client is gone.
@@ -98,7 +98,7 @@ class Service:
 
     name: str
     operations: Operations
-    partial: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    partial: Callable[[], Mapping[str, Sequence[str]]] = dict
     shared: bool = False
     streamed: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from lambent.aws.models import children
+from lambent.aws.shapes import ListShape, MapShape, Shape, StructureShape
 
 NOT_NULL: Final = "Member must not be null"
 LONGEST_MATCHED: Final = 131_072

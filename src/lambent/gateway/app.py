@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final
 
-from botocore.model import OperationModel
-
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
 from lambent.aws.models import signed_as
 from lambent.aws.outside import REQUEST_BYTES, Outside, UnknownService
 from lambent.aws.service import CallContext, Service
+from lambent.aws.shapes import OperationModel
 from lambent.core.clock import Clock, SystemClock
 from lambent.core.ids import request_id as new_request_id
 from lambent.gateway.authenticate import Authenticator, Unchecked

@@ -7,13 +7,12 @@ service botocore writes the request and reads the reply, as it would in a client
 from dataclasses import replace
 from typing import Final
 
-from botocore.model import OperationModel
-
 from lambent.aws.errors import ApiError, PlatformFault, not_built
 from lambent.aws.models import UnknownService as NoSuchModel
 from lambent.aws.models import service_model
 from lambent.aws.outside import Outside, UnknownService
 from lambent.aws.service import CallContext, Identity, Parameters, Result, Source
+from lambent.aws.shapes import OperationModel
 from lambent.core.ids import uuid4
 from lambent.gateway.dispatch import Apis
 from lambent.gateway.elsewhere import Elsewhere

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from botocore.model import ServiceModel
-
 from lambent.aws.models import service_model
 from lambent.aws.service import Service
+from lambent.aws.shapes import ServiceModel
 
 INTRODUCTION = """# Coverage
 
@@ -51,7 +50,7 @@ def _section(service: Service) -> str:
     model = service_model(service.name)
     split = _split(service, model)
     lines = [f"## {service.name}", "", f"{model.metadata['serviceFullName']}, protocol {model.metadata['protocol']}."]
-    partial = [f"{name}: without {', '.join(service.partial[name])}" for name in split.partial]
+    partial = [f"{name}: without {', '.join(service.partial()[name])}" for name in split.partial]
     for title, names in (("Built", split.built), ("Partial", partial), ("Not built", split.absent)):
         if names:
             lines += ["", f"### {title}", "", *(f"- {name}" for name in names)]
@@ -74,7 +73,7 @@ def _split(service: Service, model: ServiceModel) -> Split:
         operation = model.operation_model(name)
         if name not in service.operations or operation.has_event_stream_input:
             split.absent.append(name)
-        elif service.partial.get(name):
+        elif service.partial().get(name):
             split.partial.append(name)
         else:
             split.built.append(name)

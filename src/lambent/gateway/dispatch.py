@@ -10,12 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from botocore.model import OperationModel, ServiceModel, Shape
-
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, metadata, service_model
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Service
+from lambent.aws.shapes import OperationModel, ServiceModel, Shape
 from lambent.aws.streams import Upload, for_caller
 from lambent.aws.validation import failures
 from lambent.gateway.authenticate import Authenticator

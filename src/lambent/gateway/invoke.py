@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from botocore.model import ServiceModel
-
 from lambent.aws.service import RESPONSE_HEADERS
+from lambent.aws.shapes import ServiceModel
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.rest_json import CONTENT_TYPE
 from lambent.gateway.quirks.lambda_ import INVOKE_HEADERS

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.protocols.shapes import bad_value
 
 # No segment of a request holds a slash, so these stand for labels among the literal children of a node.

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import pytest
 from botocore import xform_name
-from botocore.model import Shape
 
 from lambent.aws.models import service_model
+from lambent.aws.shapes import Shape
 from lambent.functions.admission import CROSS_ACCOUNT
 from lambent.functions.control_plane import ControlPlane
 from tests.contract.functions.conftest import ACCOUNT, OTHER_ACCOUNT, Lambda

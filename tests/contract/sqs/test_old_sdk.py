@@ -18,7 +18,7 @@ from tests.contract.sqs.conftest import World
 class OldModels(Loader):  # type: ignore[misc]
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         if (service_name, type_name) == ("sqs", "service-2"):
-            return query_model()._service_description
+            return query_model().document
         return super().load_service_model(service_name, type_name, api_version)
 
 

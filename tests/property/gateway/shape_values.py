@@ -5,9 +5,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 from hypothesis import strategies as st
 
+from lambent.aws.shapes import ListShape, MapShape, Shape, StructureShape
 from lambent.aws.validation import constraints
 from lambent.gateway.protocols.shapes import bindings
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from botocore.model import Shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import Shape
 from lambent.gateway.protocols import json_body, large_blobs
 
 SHAPE = service_model("lambda").operation_model("CreateFunction").input_shape

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from botocore.awsrequest import create_request_object, prepare_request_dict
 from botocore.compat import HTTPHeaders
-from botocore.model import OperationModel, ServiceModel, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +14,9 @@ from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import OperationModel, ServiceModel, StructureShape
 from lambent.aws.validation import failures
+from lambent.gateway.foreign import of_botocore, service_of_botocore
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import protocol_of
 from lambent.gateway.protocols.query import fields_of, xml_text
@@ -63,7 +64,7 @@ def test_what_botocore_sends_is_routed_and_parsed_unchanged(service: str, name: 
     @FEW
     @given(parameters=values)
     def unchanged(parameters: dict[str, Any]) -> None:
-        request = as_request(serialiser.serialize_to_request(parameters, operation))
+        request = as_request(serialiser.serialize_to_request(parameters, of_botocore(operation)))
         named = fields_of(request).get("Action") if model.metadata["protocol"] == "query" else None
         target = named or request.headers.get("x-amz-target")
         match = ROUTERS[service].match(request.method, request.path, request.query, target)
@@ -88,7 +89,9 @@ def test_what_we_answer_is_parsed_by_botocore_unchanged(service: str, name: str)
     def unchanged(result: dict[str, Any]) -> None:
         result = with_possible_status(shape, result)
         response = protocol_of(model).serialise(operation, result)
-        parsed = parser.parse(as_response(response, streaming=operation.has_streaming_output), shape)
+        parsed = parser.parse(
+            as_response(response, streaming=operation.has_streaming_output), of_botocore(operation).output_shape
+        )
         parsed = {key: item.read() if isinstance(item, io.BytesIO) else item for key, item in parsed.items()}
         metadata = parsed.pop("ResponseMetadata")
         assert metadata["HTTPStatusCode"] == response.status
@@ -110,7 +113,7 @@ def test_every_modelled_error_is_the_same_error_in_botocore(service: str, name: 
         error = parser.parse(as_response(response), None)["Error"]
         assert (error["Code"], error["Message"] or "") == (shape.error_code, said(model, message))
         assert response.status == shape.metadata.get("error", {}).get("httpStatusCode", response.status)
-        parsed = parser.parse(as_response(response), shape)
+        parsed = parser.parse(as_response(response), service_of_botocore(model).shape_for(name))
         assert {key: parsed[key] for key in members} == said(model, members)
 
     same()

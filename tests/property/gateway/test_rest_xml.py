@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, example, given, settings
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import ListShape, OperationModel, Shape, StructureShape
+from lambent.gateway.foreign import of_botocore
 from lambent.gateway.protocols import protocol_of, xml_body
 from lambent.gateway.protocols.shapes import bindings
 from lambent.gateway.quirks.s3 import metadata_from_header, metadata_to_header
@@ -99,7 +100,7 @@ def test_what_botocore_sends_to_s3_is_routed_and_parsed_unchanged(name: str) -> 
             # Lists in headers: botocore joins them with commas, so one may not hold any.
             if isinstance(parameters.get(member), list) and member in bindings(shape).header:
                 parameters[member] = [text.replace(",", "") or "x" for text in parameters[member]] or ["x"]
-        request = as_request(SERIALISER.serialize_to_request(parameters, operation))
+        request = as_request(SERIALISER.serialize_to_request(parameters, of_botocore(operation)))
         address = address_of("localhost", request.path)
         match = ROUTES.match(request.method, address, request.query, request.headers)
         assert match.operation.name == name
@@ -126,7 +127,9 @@ def test_what_s3_answers_is_parsed_by_botocore_unchanged(name: str) -> None:
         response = PROTOCOL.serialise(operation, result)
         if operation.http["method"] == "HEAD":
             assert response.body == b""
-        parsed = PARSER.parse(as_response(response, streaming=operation.has_streaming_output), shape)
+        parsed = PARSER.parse(
+            as_response(response, streaming=operation.has_streaming_output), of_botocore(operation).output_shape
+        )
         parsed = {key: item.read() if isinstance(item, io.BytesIO) else item for key, item in parsed.items()}
         assert parsed.pop("ResponseMetadata")["HTTPStatusCode"] == response.status
         wanted = expected(shape, result, response)

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 from botocore import parsers, serialize
-from botocore.model import OperationModel
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import OperationModel
+from lambent.gateway.foreign import of_botocore
 from lambent.gateway.http import HttpRequest
 from lambent.gateway.protocols import WireProtocol
 from lambent.gateway.protocols.json import Json
@@ -86,7 +87,7 @@ def test_a_form_of_botocore_becomes_the_same_parameters(name: str, data: st.Data
     operation = query_model().operation_model(name)
     # A form cannot tell an empty list or map from none, at any depth.
     parameters = _full(data.draw(structure(operation.input_shape, SECONDS)))
-    form = SERIALISER.serialize_to_request(parameters, operation)["body"]
+    form = SERIALISER.serialize_to_request(parameters, of_botocore(operation))["body"]
     found = parsed(SqsQuery(), operation, urlencode(form).encode())
     assert _full(found) == parameters
 
@@ -98,7 +99,7 @@ def test_botocore_reads_the_xml_of_a_result(name: str, data: st.DataObject) -> N
     result = _sayable(_full(data.draw(structure(operation.output_shape, SECONDS))))
     response = SqsQuery().serialise(operation, result, "id")
     answer = {"status_code": 200, "headers": {}, "body": response.body}
-    read = parsers.create_parser("query").parse(answer, operation.output_shape)
+    read = parsers.create_parser("query").parse(answer, of_botocore(operation).output_shape)
     del read["ResponseMetadata"]
     assert _full(read) == result
 

@@ -5,13 +5,13 @@ tools send those. A test walks the models: a member that is in neither table fai
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
-
-from botocore.model import Shape, StructureShape
 
 from lambent.aws.errors import invalid_parameter
 from lambent.aws.models import service_model
 from lambent.aws.service import Parameters
+from lambent.aws.shapes import Shape, StructureShape
 
 GUARDED: Final = ("CreateFunction", "UpdateFunctionCode", "UpdateFunctionConfiguration", "PublishVersion")
 """The operations that these tables are about."""
@@ -113,6 +113,7 @@ def _values(parameters: Any, path: Sequence[str]) -> Iterator[Any]:
         yield value
 
 
+@cache
 def partial() -> dict[str, list[str]]:
     """By operation, the members of `REFUSED` that its request has."""
     model = service_model("lambda")

@@ -17,9 +17,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.json import Json
 from lambent.gateway.protocols.query import Query

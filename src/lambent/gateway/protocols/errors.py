@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.model import ServiceModel, StructureShape
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ServiceModel, StructureShape
 from lambent.gateway.protocols.json_body import document_of
 from lambent.gateway.protocols.shapes import bindings, scalar_to_text
 
@@ -27,7 +26,6 @@ class ErrorReply:
 
 
 def error_shape(model: ServiceModel, code: str) -> StructureShape | None:
-    shape: StructureShape
     for shape in model.error_shapes:
         if shape.name == code or shape.error_code == code:
             return shape

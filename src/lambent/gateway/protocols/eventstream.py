@@ -7,10 +7,9 @@ A handler of such an operation returns an async iterator as the member that is t
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from botocore.model import OperationModel, Shape, StructureShape
-
 from lambent.aws import eventstream
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, Shape, StructureShape
 from lambent.gateway.http import HttpResponse, closed
 from lambent.gateway.protocols import json_body
 from lambent.gateway.protocols.shapes import scalar_to_text
@@ -61,7 +60,9 @@ class Frames:
             self._over = True
             return _error(self._shape, error)
         ((name, members),) = event.items()
-        return frame(self._shape.members[name], name, members)
+        member = self._shape.members[name]
+        assert isinstance(member, StructureShape)
+        return frame(member, name, members)
 
     async def aclose(self) -> None:
         await closed(self._events)

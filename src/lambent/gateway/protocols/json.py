@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import json_body
 from lambent.gateway.protocols.errors import describe

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ListShape, MapShape, Shape, StructureShape
 from lambent.gateway.protocols.large_blobs import LARGE_BYTES, Blob, document_with_blobs
 from lambent.gateway.protocols.shapes import (
     INT32,

@@ -11,9 +11,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.errors import describe, error_shape
 from lambent.gateway.protocols.shapes import (
@@ -61,7 +60,7 @@ class Query:
     def serialise_error(self, model: ServiceModel | None, error: ApiError, request_id: str = "") -> HttpResponse:
         reply = describe(model, error)
         shape = None if model is None else error_shape(model, error.code)
-        code = reply.code if shape is None else shape.error_code
+        code = reply.code if shape is None else shape.error_code or reply.code
         fault = "Receiver" if reply.status >= 500 else "Sender"
         parts = [element("Type", fault), element("Code", code), element("Message", error.message or "")]
         if shape is not None:

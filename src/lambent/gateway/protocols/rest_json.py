@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import json_body
 from lambent.gateway.protocols.errors import describe

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from lambent.aws.streams import FileRange
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import xml_body

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, Final
 
-from botocore.model import Shape, StructureShape
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import Shape, StructureShape
 
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-from botocore.model import ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import ServiceModel
 from lambent.gateway.http import HttpResponse
 from lambent.gateway.protocols.errors import describe
 

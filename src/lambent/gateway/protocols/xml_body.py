@@ -11,8 +11,7 @@ from typing import Any, Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
+from lambent.aws.shapes import ListShape, MapShape, Shape, StructureShape
 from lambent.gateway.protocols.shapes import scalar_from_text, scalar_to_text, timestamp_format, wire_name
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'

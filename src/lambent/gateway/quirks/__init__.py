@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.aws.validation import Failure, message_of
 from lambent.gateway.protocols import WireProtocol
 from lambent.gateway.quirks import lambda_, sqs

@@ -11,10 +11,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols import WireProtocol, json_body
 from lambent.gateway.protocols.json import Json

@@ -10,10 +10,9 @@ from functools import cache
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.query import CONTENT_TYPE, Query, element, fields_of, parameters_of, result_xml
 from lambent.gateway.quirks import sqs
@@ -51,7 +50,7 @@ _WITHOUT_NUMBER: Final = ("Attribute", "Tag")
 
 @cache
 def query_model() -> ServiceModel:
-    document = copy.deepcopy(service_model("sqs")._service_description)
+    document = copy.deepcopy(dict(service_model("sqs").document))
     document["metadata"] |= {"protocol": "query", "protocols": ["query"], "xmlNamespace": NAMESPACE}
     del document["metadata"]["targetPrefix"]
     for name, shape in document["shapes"].items():

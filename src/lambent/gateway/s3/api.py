@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from botocore.model import OperationModel
-
 from lambent.aws.buckets import BucketFacts
 from lambent.aws.errors import ApiError
 from lambent.aws.limits import PLAIN_REQUEST_BYTES
 from lambent.aws.s3_ids import host_id
 from lambent.aws.s3_ids import request_id as s3_request_id
 from lambent.aws.service import ANYONE, CallContext, Parameters, Service
+from lambent.aws.shapes import OperationModel
 from lambent.aws.streams import Upload
 from lambent.aws.validation import failures
 from lambent.core.clock import Clock

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
-from botocore.model import OperationModel, ServiceModel
-
 from lambent.aws.errors import ApiError
+from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.route import Match
 from lambent.gateway.s3.addressing import Address
 
