@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 FREE_EPHEMERAL_MB: Final = 512
@@ -17,6 +17,7 @@ ARCHITECTURES: Final = ("x86_64", "arm64")
 MB_PER_GB: Final = 1024
 MS_PER_S: Final = 1000
 ZERO: Final = Decimal(0)
+_DEFAULT: Final = Path(__file__).with_name("prices.toml")
 
 
 class PricesError(ValueError):
@@ -116,8 +117,7 @@ def parse(table: Mapping[str, Any]) -> Prices:
 
 
 def _default_table() -> dict[str, Any]:
-    text = (resources.files(__package__) / "prices.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text, parse_float=Decimal)
+    return tomllib.loads(_DEFAULT.read_text(encoding="utf-8"), parse_float=Decimal)
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from lambent.core.ids import uuid4
 from lambent.store import migrations
 from lambent.store.datadir import DataDirError
 from lambent.store.dialect import DatabaseLost
+from lambent.store.messages import IS_RECORDED, RECORDED
 from lambent.store.writer import said
 
 SCHEMES: Final = ("postgresql://", "postgres://")
@@ -60,6 +61,7 @@ WHERE locktype = 'advisory' AND granted AND classid = {LOCK_CLASS}
     AND objid::bigint = hashtext(current_schema())::bigint & 4294967295
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+RECORDED.dialect_kwargs["postgresql_where"] = IS_RECORDED
 
 
 class DatabaseUnusable(DataDirError):

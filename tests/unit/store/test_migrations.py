@@ -1,5 +1,6 @@
 """The history of migrations and the tables that the parts declare are one thing."""
 
+import importlib
 import sys
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,8 @@ def test_migrations_build_exactly_the_declared_tables(tmp_path: Path) -> None:
 
 def test_migrations_build_exactly_the_declared_tables_on_postgresql(postgres: "Databases") -> None:
     """Types, collations, defaults and keys too, as the server itself tells them."""
+    # What a table is on PostgreSQL alone is said there.
+    importlib.import_module("lambent.store.postgres")
     migrated = create_engine(postgres.cluster.create())
     with migrated.connect() as connection:
         upgrade(connection)

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from lambent.aws.errors import ApiError
 from lambent.aws.shapes import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from lambent.gateway.http import HttpRequest, HttpResponse
 from lambent.gateway.protocols.errors import describe, error_shape
+from lambent.gateway.protocols.escaping import escape
 from lambent.gateway.protocols.shapes import (
     bad_value,
     scalar_from_text,

@@ -7,12 +7,12 @@ leaves this module with its first service.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from xml.sax.saxutils import escape
 
 from lambent.aws.errors import ApiError
 from lambent.aws.shapes import ServiceModel
 from lambent.gateway.http import HttpResponse
 from lambent.gateway.protocols.errors import describe
+from lambent.gateway.protocols.escaping import escape
 
 
 @dataclass(frozen=True, slots=True)

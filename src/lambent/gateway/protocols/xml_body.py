@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from lambent.aws.shapes import ListShape, MapShape, Shape, StructureShape
+from lambent.gateway.protocols.escaping import escape
 from lambent.gateway.protocols.shapes import scalar_from_text, scalar_to_text, timestamp_format, wire_name
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -8,12 +8,12 @@ import copy
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from lambent.aws.errors import ApiError
 from lambent.aws.models import service_model
 from lambent.aws.shapes import OperationModel, ServiceModel
 from lambent.gateway.http import HttpRequest, HttpResponse
+from lambent.gateway.protocols.escaping import escape
 from lambent.gateway.protocols.query import CONTENT_TYPE, Query, element, fields_of, parameters_of, result_xml
 from lambent.gateway.quirks import sqs
 from lambent.gateway.route import FormRouter, Match

@@ -3,9 +3,10 @@
 boto3 and what it needs come from Lambent's own installation, so that a function never waits for a download.
 """
 
-import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 _BOOTSTRAP = Path(__file__).parent / "bootstrap"
@@ -39,10 +40,13 @@ def _installed(distribution: str, module: str) -> dict[str, Path]:
     if path.name == "__init__.py":
         path = path.parent
     entries = {path.name: path}
-    version = importlib.metadata.version(distribution)
+    # Functions ask importlib.metadata for the version of boto3.
     for name in (distribution, distribution.replace("-", "_")):
-        # Functions ask importlib.metadata for the version of boto3.
-        metadata = path.parent / f"{name}-{version}.dist-info"
-        if metadata.is_dir():
-            entries[metadata.name] = metadata
+        entries |= {found: path.parent / found for found in _descriptions(path.parent) if found.startswith(f"{name}-")}
     return entries
+
+
+# Not by importlib.metadata: it takes the parsers of mail, of zip and of CSV with it, at every start.
+@cache
+def _descriptions(folder: Path) -> tuple[str, ...]:
+    return tuple(name for name in os.listdir(folder) if name.endswith(".dist-info"))
