@@ -317,6 +317,114 @@ BEHAVIOURS: Final[Mapping[int, tuple[str, ...]]] = {
 }
 """By its number in the list of 30 that emulators usually get wrong."""
 
+QUEUES: Final = "contract/sqs/"
+BROKER: Final = QUEUES + "broker/"
+PROTOCOLS: Final = GATEWAY + "test_sqs_protocols.py::"
+
+QUEUE_BEHAVIOURS: Final[Mapping[int, tuple[str, ...]]] = {
+    1: (
+        PROTOCOLS + "test_an_error_in_json_has_the_name_of_its_shape_and_the_code_of_the_older_protocol",
+        PROTOCOLS + "test_boto3_sees_both_names",
+    ),
+    2: (PROTOCOLS + "test_an_error_in_xml_has_its_own_text_and_an_empty_detail",),
+    3: (
+        PROTOCOLS + "test_each_error_has_its_status_and_both_names",
+        QUEUES + "test_receipts.py::test_garbage_and_handles_of_another_queue",
+        QUEUES + "test_queues.py::test_a_purge_takes_everything_once_a_minute",
+    ),
+    4: (
+        PROTOCOLS + "test_an_empty_receive_is_an_empty_element_in_xml_and_no_key_in_json",
+        QUEUES + "test_sending.py::test_a_batch_without_failures_has_no_list_of_them",
+        QUEUES + "test_queues.py::test_no_names_and_names_of_what_is_not_set_give_no_attributes",
+        QUEUES + "test_queues.py::test_listing_by_prefix_and_by_pages",
+        QUEUES + "test_queues.py::test_tags",
+        QUEUES + "test_dead_letters.py::test_tasks_that_cannot_start",
+    ),
+    5: (
+        QUEUES + "test_queues.py::test_a_queue_is_found_by_name_by_path_and_by_any_host",
+        PROTOCOLS + "test_the_path_of_a_queue_names_it_in_both_protocols_and_a_parameter_wins",
+        PROTOCOLS + "test_what_the_path_of_a_queue_does_not_have",
+    ),
+    6: (PROTOCOLS + "test_nothing_in_a_body_is_changed_by_xml", QUEUES + "test_old_sdk.py::test_an_old_botocore"),
+    7: (QUEUES + "test_queues.py::test_creating_again_compares_given_attributes_with_current_values",),
+    8: (
+        QUEUES + "test_queues.py::test_a_name_is_free_again_60_s_after_its_queue_was_deleted",
+        QUEUES + "test_queues.py::test_a_purge_takes_everything_once_a_minute",
+    ),
+    9: (
+        QUEUES + "test_sending.py::test_one_mebibyte_is_the_most",
+        QUEUES + "test_sending.py::test_a_message_as_large_as_the_queue_takes",
+        QUEUES + "test_sending.py::test_the_size_of_a_batch_does_not_depend_on_the_queue",
+    ),
+    10: (
+        QUEUES + "test_queues.py::test_a_fresh_standard_queue_has_exactly_these_attributes",
+        QUEUES + "test_queues.py::test_a_fresh_fifo_queue_has_four_more",
+    ),
+    11: (QUEUES + "test_queues.py::test_a_key_turns_the_queues_own_encryption_off_and_its_end_does_not_turn_it_on",),
+    12: (QUEUES + "test_queues.py::test_an_attribute_that_a_standard_queue_does_not_have",),
+    13: (
+        QUEUES + "test_receiving.py::test_attributes_are_chosen_by_name_and_by_prefix",
+        QUEUES + "test_sending.py::test_the_label_of_a_type_counts_in_the_checksum",
+    ),
+    14: (QUEUES + "test_receiving.py::test_attributes_are_chosen_by_name_and_by_prefix",),
+    15: (
+        QUEUES + "test_sending.py::test_a_group_and_a_deduplication_id_are_needed",
+        QUEUES + "test_sending.py::test_one_entry_without_a_group_fails_the_batch",
+        QUEUES + "test_sending.py::test_a_batch_stores_what_is_right_and_names_what_is_not",
+    ),
+    16: (
+        QUEUES + "test_sending.py::test_a_group_on_a_standard_queue_comes_back",
+        QUEUES + "test_sending.py::test_a_delay_is_the_queues",
+    ),
+    17: (
+        QUEUES + "test_sending.py::test_a_duplicate_is_answered_with_the_first_ids",
+        QUEUES + "test_sending.py::test_a_purge_forgets_what_was_sent",
+        QUEUES + "test_sending.py::test_the_scope_of_deduplication_is_that_of_the_creation",
+    ),
+    18: (
+        QUEUES + "test_receiving.py::test_a_locked_group_is_given_by_the_prefix_rule",
+        BROKER + "test_fifo.py::test_an_earlier_message_that_is_released_comes_alone",
+        BROKER + "test_fifo.py::test_a_waiting_receive_wakes_when_a_group_is_unlocked",
+    ),
+    19: (
+        QUEUES + "test_receipts.py::test_a_fifo_queue_does_not",
+        QUEUES + "test_receipts.py::test_a_standard_queue_deletes_by_an_expired_handle",
+        QUEUES + "test_receipts.py::test_a_deletion_twice_is_no_error",
+    ),
+    20: (
+        QUEUES + "test_receipts.py::test_a_change_of_what_is_expired_is_no_error_and_of_what_is_deleted_is_one",
+        QUEUES + "test_receipts.py::test_an_older_handle_makes_a_message_visible_while_it_is_in_flight_again",
+        QUEUES + "test_receipts.py::test_no_message_is_hidden_for_more_than_12_hours",
+    ),
+    21: (
+        QUEUES + "test_dead_letters.py::test_a_message_moves_at_the_receive_after_its_last",
+        BROKER + "test_dead_letters.py::test_on_fifo_a_dead_letter_unlocks_its_group_and_its_retention_begins_anew",
+    ),
+    22: (
+        QUEUES + "test_receiving.py::test_a_long_poll_returns_with_the_first_message",
+        BROKER + "test_standard.py::test_a_receive_that_waits_wakes_when_a_message_is_visible_again",
+        QUEUES + "test_receiving.py::test_zero_beats_what_the_queue_waits",
+        BROKER + "test_standard.py::test_visibility_zero_of_one_receive_beats_the_queue",
+        QUEUES + "test_sending.py::test_a_delay_of_zero_beats_the_queues",
+    ),
+    23: (
+        QUEUES + "test_receiving.py::test_messages_older_than_the_retention_are_gone_even_in_flight",
+        QUEUES + "test_queues.py::test_a_purge_takes_everything_once_a_minute",
+    ),
+    24: (
+        QUEUES + "test_dead_letters.py::test_a_task_moves_messages_back_as_new_ones",
+        QUEUES + "test_dead_letters.py::test_a_task_that_is_slow_can_be_cancelled",
+        QUEUES + "test_dead_letters.py::test_tasks_that_cannot_start",
+    ),
+    25: (
+        QUEUES + "test_receiving.py::test_what_a_message_tells_of_itself",
+        QUEUES + "test_queues.py::test_times_of_a_queue_are_seconds_as_text",
+        QUEUES + "test_permissions.py::test_permissions_make_a_policy",
+        QUEUES + "test_sending.py::test_the_trace_header_of_the_request_takes_its_place",
+    ),
+}
+"""The same of the list of 25 that emulators of SQS usually get wrong."""
+
 WAITING: Final[Mapping[int, str]] = {
     24: "records of failed batches come with the pollers of streams",
     25: "splitting of batches comes with the pollers of streams",
@@ -334,7 +442,12 @@ def names_of(file: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(
-    ("line", "shown_by"), [*LINES.items(), *((f"behaviour {number}", shown) for number, shown in BEHAVIOURS.items())]
+    ("line", "shown_by"),
+    [
+        *LINES.items(),
+        *((f"behaviour {number}", shown) for number, shown in BEHAVIOURS.items()),
+        *((f"behaviour {number} of SQS", shown) for number, shown in QUEUE_BEHAVIOURS.items()),
+    ],
 )
 def test_a_recorded_line_has_its_test(line: str, shown_by: tuple[str, ...]) -> None:
     for test in shown_by:
@@ -344,4 +457,5 @@ def test_a_recorded_line_has_its_test(line: str, shown_by: tuple[str, ...]) -> N
 
 def test_every_behaviour_is_shown_or_waits() -> None:
     assert sorted([*BEHAVIOURS, *WAITING]) == list(range(1, 31))
+    assert sorted(QUEUE_BEHAVIOURS) == list(range(1, 26))
     assert not OPEN.keys() & LINES.keys()

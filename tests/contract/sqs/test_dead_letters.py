@@ -24,13 +24,13 @@ async def dead(sqs: AsyncClient, queue: str) -> str:
     return made
 
 
-async def fail(world: World, sqs: AsyncClient, queue: str, *texts: str) -> None:
-    """Send messages that end in the dead-letter queue."""
-    for text in texts:
-        await sqs.send_message(QueueUrl=queue, MessageBody=text)
+async def fail(world: World, sqs: AsyncClient, queue: str, *texts: str) -> set[str]:
+    """Send messages that end in the dead-letter queue. Returns their ids."""
+    ids = {(await sqs.send_message(QueueUrl=queue, MessageBody=text))["MessageId"] for text in texts}
     assert await bodies(sqs, queue, VisibilityTimeout=1) == list(texts)
     await world.clock.advance(2)
     assert await bodies(sqs, queue) == []
+    return ids
 
 
 async def test_the_policy_is_told_with_a_number(sqs: AsyncClient, queue: str, dead: str) -> None:
@@ -172,7 +172,7 @@ async def finished(world: World, sqs: AsyncClient, source: str) -> dict[str, Any
 
 
 async def test_a_task_moves_messages_back_as_new_ones(world: World, sqs: AsyncClient, queue: str, dead: str) -> None:
-    await fail(world, sqs, queue, "a", "b")
+    sent = await fail(world, sqs, queue, "a", "b")
     started = await sqs.start_message_move_task(SourceArn=arn_of(dead))
     handle = json.loads(base64.b64decode(started["TaskHandle"]))
     assert handle["sourceArn"] == arn_of(dead)
@@ -184,7 +184,10 @@ async def test_a_task_moves_messages_back_as_new_ones(world: World, sqs: AsyncCl
         "ApproximateNumberOfMessagesToMove": 2,
         "StartedTimestamp": 1795205081123,
     }
-    assert await bodies(sqs, queue) == ["a", "b"]
+    back = await received(sqs, queue, MessageSystemAttributeNames=["All"])
+    assert [message["Body"] for message in back] == ["a", "b"]
+    assert [message["Attributes"]["ApproximateReceiveCount"] for message in back] == ["1", "1"]
+    assert not {message["MessageId"] for message in back} & sent
 
 
 async def test_a_task_with_a_destination(world: World, sqs: AsyncClient, queue: str, dead: str) -> None:

@@ -42,6 +42,15 @@ async def test_a_fresh_fifo_queue_has_four_more(sqs: AsyncClient, fifo: str) -> 
     }
 
 
+async def test_times_of_a_queue_are_seconds_as_text(world: World, sqs: AsyncClient, queue: str) -> None:
+    """Those of messages are milliseconds."""
+    await world.clock.advance(90)
+    await sqs.set_queue_attributes(QueueUrl=queue, Attributes={"DelaySeconds": "1"})
+    found = await attributes(sqs, queue)
+    assert (len(found["CreatedTimestamp"]), len(found["LastModifiedTimestamp"])) == (10, 10)
+    assert int(found["LastModifiedTimestamp"]) - int(found["CreatedTimestamp"]) == 90
+
+
 async def test_no_names_and_names_of_what_is_not_set_give_no_attributes(sqs: AsyncClient, queue: str) -> None:
     assert "Attributes" not in await sqs.get_queue_attributes(QueueUrl=queue)
     assert "Attributes" not in await sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])

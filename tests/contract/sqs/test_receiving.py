@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lambent.testing.aws_client import AsyncClient
-from tests.contract.sqs.conftest import World, bodies, received, refused
+from tests.contract.sqs.conftest import World, bodies, received, refused, status_of
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,32 @@ async def test_messages_older_than_the_retention_are_gone_even_in_flight(world: 
     await world.clock.advance(61)
     assert await bodies(sqs, url) == []
     await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+async def test_so_many_are_in_flight_and_no_more(
+    sqs: AsyncClient, queue: str, fifo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spec 5.2: a short poll hears of it, a long one and FIFO get nothing."""
+    monkeypatch.setattr("lambent.services.sqs.shelf.MAX_IN_FLIGHT", 3)
+    for number in range(5):
+        await sqs.send_message(QueueUrl=queue, MessageBody=str(number))
+        ids = {"MessageGroupId": str(number), "MessageDeduplicationId": str(number)}
+        await sqs.send_message(QueueUrl=fifo, MessageBody=str(number), **ids)
+    found = await received(sqs, queue)
+    assert len(found) == 3
+    assert await refused(sqs.receive_message(QueueUrl=queue)) == (
+        "OverLimit",
+        "Too many messages have been received without being deleted. "
+        "Please delete your received messages or let them timeout before receiving more.",
+    )
+    assert await status_of(sqs.receive_message(QueueUrl=queue)) == 403
+    waiting = asyncio.ensure_future(bodies(sqs, queue, WaitTimeSeconds=20))
+    await asyncio.sleep(0)
+    await sqs.delete_message(QueueUrl=queue, ReceiptHandle=found[0]["ReceiptHandle"])
+    async with asyncio.timeout(10):
+        assert await waiting == ["3"], "room for one"
+    assert len(await received(sqs, fifo)) == 3
+    assert await bodies(sqs, fifo) == []
 
 
 async def test_a_locked_group_is_given_by_the_prefix_rule(sqs: AsyncClient, fifo: str) -> None:

@@ -1,5 +1,6 @@
 """SendMessage and SendMessageBatch: what a queue takes, in AWS's words, and the checksums that boto3 verifies."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -46,6 +47,22 @@ async def test_checksums_of_attributes(sqs: AsyncClient, queue: str, attributes:
     assert (message["MD5OfBody"], message["MD5OfMessageAttributes"]) == (sent["MD5OfMessageBody"], digest)
     assert message["MessageAttributes"] == attributes
     assert message["MessageId"] == sent["MessageId"]
+
+
+async def test_the_label_of_a_type_counts_in_the_checksum(sqs: AsyncClient, queue: str) -> None:
+    """The whole DataType does, the kind of value is one byte."""
+    given = {
+        "count": {"DataType": "Number.int", "StringValue": "7"},
+        "photo": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"},
+    }
+    said = b""
+    for part in (b"count", b"Number.int", 1, b"7", b"photo", b"Binary.png", 2, b"\x00\xff"):
+        said += bytes([part]) if isinstance(part, int) else len(part).to_bytes(4, "big") + part
+    expected = hashlib.md5(said, usedforsecurity=False).hexdigest()
+    sent = await sqs.send_message(QueueUrl=queue, MessageBody="x", MessageAttributes=given)
+    (message,) = await received(sqs, queue, MessageAttributeNames=["All"])
+    assert (sent["MD5OfMessageAttributes"], message["MD5OfMessageAttributes"]) == (expected, expected)
+    assert message["MessageAttributes"] == given
 
 
 async def test_the_answer_to_a_plain_message_has_nothing_more(sqs: AsyncClient, queue: str) -> None:
