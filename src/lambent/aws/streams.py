@@ -15,9 +15,9 @@ from lambent.aws import checksums
 
 CHUNK_BYTES: Final = 262_144
 """The longest chunk of an `Upload`."""
-_IN_A_THREAD_BYTES: Final = 65_536
+IN_A_THREAD_BYTES: Final = 65_536
 """From here on, digests take longer than it takes to ask a thread for them."""
-_AT_ONCE_BYTES: Final = 1024 * 1024
+AT_ONCE_BYTES: Final = 1024 * 1024
 """For one call of a thread: on a busy machine each costs as much as the digests of 100 KB."""
 
 
@@ -43,7 +43,8 @@ class FileRange:
 
 class Upload:
     """An async iterator of chunks of at most `CHUNK_BYTES`. Iterating raises `ApiError` for a body that is not what
-    its client has said, at its end at the latest; then nothing of it counts."""
+    its client has said, at its end at the latest; then nothing of it counts. A thread makes the digests of what has
+    come while its reader does something with it."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Upload:
         self._pending: list[bytes] = []
         """Chunks that no digest has seen yet."""
         self._pending_bytes = 0
+        self._digesting: asyncio.Future[None] | None = None
         if checksum_algorithm is not None:
             self.want(checksum_algorithm)
 
@@ -79,8 +81,8 @@ class Upload:
             self._digests[algorithm] = checksums.new(algorithm)
 
     def digest(self, algorithm: str) -> bytes:
-        """Of what has come so far. Raises `KeyError` for one that nobody wanted; MD5 is always there."""
-        self._digest_pending()
+        """Of what has ended. Raises `KeyError` for one that nobody wanted; MD5 is always there."""
+        assert self.ended
         return self._digests[algorithm].digest()
 
     def __aiter__(self) -> "Upload":
@@ -91,24 +93,37 @@ class Upload:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
             if not self.ended:
+                await self._digest_pending()
+                if self._digesting is not None:
+                    await self._digesting
                 self.ended = True
-                if self._pending_bytes >= _IN_A_THREAD_BYTES:
-                    await asyncio.to_thread(self._digest_pending)
                 if self._check is not None:
                     self._check(self)
             raise
         self.size_bytes += len(chunk)
         self._pending.append(chunk)
         self._pending_bytes += len(chunk)
-        if self._pending_bytes >= _AT_ONCE_BYTES:
-            await asyncio.to_thread(self._digest_pending)
+        if self._pending_bytes >= AT_ONCE_BYTES or self.size_bytes == self.length_bytes:
+            await self._digest_pending()
         return chunk
 
-    def _digest_pending(self) -> None:
-        chunks, self._pending, self._pending_bytes = self._pending, [], 0
+    async def _digest_pending(self) -> None:
+        """Begin with it, when what came before is done: memory holds no more than two rounds."""
+        if self._digesting is not None:
+            await self._digesting
+            self._digesting = None
+        chunks, self._pending = self._pending, []
+        size, self._pending_bytes = self._pending_bytes, 0
+        if size >= IN_A_THREAD_BYTES:
+            self._digesting = asyncio.get_running_loop().run_in_executor(None, self._update, chunks)
+        else:
+            self._update(chunks)
+
+    def _update(self, chunks: list[bytes]) -> None:
+        # In one piece: each call may have to wait for the lock of the interpreter.
+        whole = b"".join(chunks)
         for digest in self._digests.values():
-            for chunk in chunks:
-                digest.update(chunk)
+            digest.update(whole)
 
     @classmethod
     def of(cls, content: bytes) -> "Upload":

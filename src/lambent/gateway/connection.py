@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lambent.aws.streams import CHUNK_BYTES
 from lambent.gateway.body import READER, BodyReader
 from lambent.gateway.direct import DirectReply, DirectWay, InvokeHead
 from lambent.gateway.exchange import Exchange
@@ -308,7 +309,16 @@ class Connection(HttpToolsProtocol):
                 self._piece = body
                 return
             self._begin_exchange()
-        super().on_body(body)
+        if not self._is_streamed():
+            super().on_body(body)
+            return
+        # Its reader is woken for what is worth its while; `check` sees to what comes slowly.
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) >= CHUNK_BYTES:
+                self.flow.pause_reading()
+                cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -369,6 +379,8 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
             return
         answering = self.cycle is not None and not self.cycle.response_complete
+        if answering and self.cycle.body and self._is_streamed():
+            self.cycle.message_event.set()
         if self._reading == _HEAD:
             # A head behind a request that is still being answered has time.
             if not answering and now - self._since > self._limits.header_s:

@@ -16,7 +16,7 @@ from lambent.aws.checksums import combined, digest_of
 from lambent.aws.service import Service
 from lambent.aws.streams import Download, FileRange, Upload, read_range
 from lambent.gateway.app import Gateway
-from lambent.gateway.body import BodyReader, Budget
+from lambent.gateway.body import READER, BodyReader, Budget
 from lambent.gateway.caller import InProcessCaller
 from lambent.gateway.elsewhere import Elsewhere
 from lambent.gateway.server import HttpServer
@@ -213,6 +213,58 @@ async def test_a_streamed_body_may_take_longer_than_any_other(s3: SmallS3) -> No
         await server.close(1.0)
     assert reply.startswith(b"HTTP/1.1 200")
     assert s3.path("k").read_bytes() == b"ab"
+
+
+async def test_a_slow_body_is_handed_on_before_it_is_worth_a_thread() -> None:
+    """Or it would seem to stand still."""
+    handed: list[int] = []
+    came = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def noted() -> Any:
+            message = await receive()
+            handed.append(len(message["body"]))
+            came.set()
+            return message
+
+        body = scope["state"][READER] = BodyReader(noted, {"content-length": "1000000"}, Budget())
+        size = sum([len(piece) async for piece in body.pieces()])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"7")]})
+        await send({"type": "http.response.body", "body": b"%d" % size})
+
+    server = HttpServer()
+    try:
+        listener = await server.listen(app, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(put("/photos/k", b"", announced=1_000_000))
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                writer.write(b"a" * 100_000)
+                while not came.is_set():
+                    listener.check(asyncio.get_running_loop().time())
+                    await asyncio.sleep(0)
+                came.clear()
+            writer.write(b"b" * 800_000)
+            reply = await reader.read()
+        writer.close()
+    finally:
+        await server.close(1.0)
+    assert reply.endswith(b"1000000")
+    assert sum(handed) == 1_000_000
+
+
+@pytest.mark.parametrize("length", [None, 3_300_000])
+async def test_digests_of_a_long_body_are_made_while_it_is_read(length: int | None) -> None:
+    content = bytes(range(250)) * 13_200
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 200_000):
+            yield content[start : start + 200_000]
+
+    upload = Upload(pieces(), length_bytes=length, checksum_algorithm="SHA256")
+    assert b"".join([chunk async for chunk in upload]) == content
+    assert upload.digest("MD5") == hashlib.md5(content).digest()
+    assert upload.digest("SHA256") == hashlib.sha256(content).digest()
 
 
 async def test_a_body_that_stands_still_ends_its_upload(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ class S3Routes:
         place = _SERVICE if address.bucket is None else _BUCKET if address.key is None else _OBJECT
         sent = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
         for route in self._routes.get((method, place), ()):
-            if route.takes(sent, headers):
+            # Most are of sub-resources that nobody asks for.
+            if route.query.keys() <= sent.keys() and route.takes(sent, headers):
                 asked = (sent.keys() & self._sub_resources) - route.query.keys() - route.needs_query
                 if asked and not route.query:
                     break

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lambent.aws.errors import PlatformFault
+from lambent.aws.streams import IN_A_THREAD_BYTES
 from lambent.core.tasks import detach
 from lambent.store.files import scratch_name, sync_folder
 
@@ -63,25 +64,29 @@ class Files:
         """On a thread of those that wait for the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def write(self, chunks: AsyncIterable[bytes]) -> str | None:
+    async def write(self, chunks: AsyncIterable[bytes], length: int | None = None) -> str | None:
         """Store what comes, and return its id once it would survive a power cut; None when nothing came.
 
-        Raises `PlatformFault` when the disk is full, and what `chunks` raises; then nothing is left.
+        `length`: of all of it, where that is known: then the file is flushed while `chunks` find out whether their end
+        is as it should be. Raises `PlatformFault` when the disk is full, and what `chunks` raises; then nothing is
+        left.
         """
         scratch = _Scratch(self._scratch / scratch_name())
         batch: list[bytes] = []
-        size = 0
+        size = total = 0
         writing: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
         try:
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
-                if size >= BATCH_BYTES:
+                total += len(chunk)
+                last = total == length
+                if size >= BATCH_BYTES or (last and size >= IN_A_THREAD_BYTES):
                     # The next batch comes in while this one is written.
                     if writing is not None:
                         await writing
-                    writing = loop.run_in_executor(self._threads, scratch.write, batch)
+                    writing = loop.run_in_executor(self._threads, scratch.write, batch, last)
                     batch, size = [], 0
             if writing is not None:
                 await writing
@@ -175,9 +180,7 @@ class Files:
             raise
 
     def _finish(self, scratch: "_Scratch", batch: Sequence[bytes]) -> str:
-        if batch:
-            scratch.write(batch)
-        scratch.flush()
+        scratch.write(batch, flush=True)
         file = self._next()
         scratch.rename(self.path(file))
         try:
@@ -225,9 +228,10 @@ class _Scratch:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._flushed = False
         self.renamed = False
 
-    def write(self, chunks: Sequence[bytes]) -> None:
+    def write(self, chunks: Sequence[bytes], flush: bool = False) -> None:
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # All at once, without putting them together before.
@@ -239,10 +243,11 @@ class _Scratch:
                 rest = memoryview(b"".join(some))[-left:]
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
-
-    def flush(self) -> None:
-        assert self._descriptor is not None
-        os.fsync(self._descriptor)
+        if chunks:
+            self._flushed = False
+        if flush and not self._flushed:
+            os.fsync(self._descriptor)
+            self._flushed = True
 
     def rename(self, path: Path) -> None:
         os.rename(self._path, path)

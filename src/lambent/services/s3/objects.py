@@ -42,7 +42,7 @@ class Objects:
 
     async def store(self, body: Upload) -> str | None:
         """The bytes of `body` in a file, before any row names it."""
-        return await self.files.write(body)
+        return await self.files.write(body, body.length_bytes)
 
     async def put(
         self, bucket: Bucket, draft: ObjectVersion, origin: Origin, event: str, asked: Asked

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from lambent.services.s3.errors import no_such_bucket
 from lambent.services.s3.records import Bucket
 from lambent.services.s3.tables import buckets, parts, uploads, versions
 
+# Made once: each write of an object asks for its bucket.
+_BY_NAME = select(buckets).where(buckets.c.name == bindparam("b_name"))
+
 
 def find_bucket(connection: Connection, name: str) -> Bucket | None:
-    row = connection.execute(select(buckets).where(buckets.c.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"b_name": name}).one_or_none()
     return None if row is None else _bucket(row)
 
 

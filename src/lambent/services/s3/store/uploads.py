@@ -4,13 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from lambent.services.s3.records import MultipartUpload, Part
 from lambent.services.s3.store.columns import key_bytes, part_of, upload_columns, upload_of
 from lambent.services.s3.tables import parts, uploads, versions
 
 _SOME = 500
+# Made once: to build a statement takes longer than to execute it.
+_PART = (parts.c.upload == bindparam("b_upload")) & (parts.c.number == bindparam("b_number"))
+_FILE_OF_PART = select(parts.c.file).where(_PART)
+_ADD_PART = insert(parts)
+_SET_PART = (
+    update(parts)
+    .where(_PART)
+    .values({name: bindparam(f"b_{name}") for name in ("file", "size", "etag", "modified_ms", "checksums")})
+)
+_BY_ID = select(uploads).where(uploads.c.upload == bindparam("b_upload"))
 
 
 def add(connection: Connection, upload: MultipartUpload) -> None:
@@ -19,8 +29,7 @@ def add(connection: Connection, upload: MultipartUpload) -> None:
 
 def find(connection: Connection, bucket_id: int, key: str, upload: str) -> MultipartUpload | None:
     """Also one that is completed."""
-    wanted = select(uploads).where(uploads.c.upload == upload)
-    row = connection.execute(wanted).one_or_none()
+    row = connection.execute(_BY_ID, {"b_upload": upload}).one_or_none()
     if row is None or row.bucket_id != bucket_id or bytes(row.key) != key_bytes(key):
         return None
     return upload_of(row)
@@ -28,8 +37,8 @@ def find(connection: Connection, bucket_id: int, key: str, upload: str) -> Multi
 
 def put_part(connection: Connection, upload: str, part: Part) -> str | None:
     """Returns the file of the part that it takes the place of."""
-    this = (parts.c.upload == upload) & (parts.c.number == part.number)
-    before = connection.execute(select(parts.c.file).where(this)).one_or_none()
+    this = {"b_upload": upload, "b_number": part.number}
+    before = connection.execute(_FILE_OF_PART, this).one_or_none()
     row: dict[str, Any] = {
         "file": part.file,
         "size": part.size,
@@ -38,9 +47,9 @@ def put_part(connection: Connection, upload: str, part: Part) -> str | None:
         "checksums": orjson.dumps(dict(part.checksums)).decode(),
     }
     if before is None:
-        connection.execute(insert(parts).values(upload=upload, number=part.number, **row))
+        connection.execute(_ADD_PART, {"upload": upload, "number": part.number, **row})
         return None
-    connection.execute(update(parts).where(this).values(row))
+    connection.execute(_SET_PART, {**this, **{f"b_{name}": value for name, value in row.items()}})
     file: str | None = before.file
     return file
 
