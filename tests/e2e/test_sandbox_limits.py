@@ -183,6 +183,22 @@ async def test_fork_bomb_ends_with_a_small_share_of_the_cpu_too(
     await sandbox.stop()
 
 
+async def test_a_small_function_has_a_thousand_threads_as_on_aws(driver: NativeDriver, tmp_path: Path) -> None:
+    script = """
+        import threading
+        end, threads = threading.Event(), 0
+        try:
+            while True:
+                threading.Thread(target=end.wait, daemon=True).start()
+                threads += 1
+        except RuntimeError:
+            print("threads", threads)
+        """
+    sandbox = await make(driver, tmp_path, script, memory_mb=128, max_processes=1024)
+    assert "threads 1023" in await run(sandbox)
+    await sandbox.stop()
+
+
 async def test_processes_are_limited(driver: NativeDriver, tmp_path: Path) -> None:
     script = """
         import os, signal

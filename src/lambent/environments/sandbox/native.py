@@ -18,7 +18,7 @@ from lambent.launcher.request import Limits
 from lambent.runtimes.layout import RuntimeStart
 
 _CREATE_TIMEOUT_S = 10.0
-USUAL = Limits(memory_mb=128, tmp_mb=512, processes=256)
+USUAL = Limits(memory_mb=128, tmp_mb=512, processes=1024)
 """Of a sandbox whose function is not known yet: what most functions have."""
 
 

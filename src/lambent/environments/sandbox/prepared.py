@@ -96,9 +96,4 @@ class NativePrepared:
 
 
 def limits_of(spec: SandboxSpec) -> Limits:
-    return Limits(spec.memory_mb, spec.tmp_mb, _processes(spec))
-
-
-def _processes(spec: SandboxSpec) -> int:
-    """AWS's 1024, fewer where so many could only run out of memory: a process costs the kernel about 0.5 MB."""
-    return max(8, min(spec.max_processes, 1024, max(256, spec.memory_mb * 2)))
+    return Limits(spec.memory_mb, spec.tmp_mb, max(8, min(spec.max_processes, 1024)))
