@@ -180,7 +180,7 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
             runtime_support=host.catalog,
             runtime_version_arn=host.catalog.version_arn,
             observers=observers,
-            code_source=S3Code(caller, quotas),
+            code_source=S3Code(caller, quotas, data_dir.root),
             roles=iam,
             networks=ec2,
             provisioner=provisioning,

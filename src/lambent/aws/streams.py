@@ -155,6 +155,15 @@ async def whole(payload: "bytes | Download | None") -> bytes:
     return await payload.read()
 
 
+async def pieces(payload: "bytes | Download | None") -> AsyncIterator[bytes]:
+    """The same piece by piece, without having the whole."""
+    if isinstance(payload, bytes):
+        yield payload
+    elif payload is not None:
+        async for chunk in payload:
+            yield chunk
+
+
 def for_caller(value: object) -> object:
     """A member of a result as a caller of this process gets it."""
     if isinstance(value, FileRange):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lambent.aws.errors import PlatformFault
-from lambent.functions.archive import BadPackage, open_archive, plan
+from lambent.functions.archive import BadPackage, Content, open_archive, plan
 from lambent.functions.opt import merge, opt_digest
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import CodePackage
@@ -54,7 +54,7 @@ class Packages:
         return self._blobs.path(sha256)
 
     @asynccontextmanager
-    async def accept(self, data: bytes, like: str | None = None) -> AsyncIterator[CodePackage]:
+    async def accept(self, data: Content, like: str | None = None) -> AsyncIterator[CodePackage]:
         """Check, unpack and store an archive; it stays at least as long as the context.
 
         `like` names a package that this one may have much in common with, such as the function's present one.
@@ -67,7 +67,7 @@ class Packages:
                 await self._work(lambda: self._blobs.put(data, digest=sha256))
                 yield CodePackage(sha256, len(data), unpacked_bytes)
 
-    async def check(self, data: bytes) -> CodePackage:
+    async def check(self, data: Content) -> CodePackage:
         """`accept` for a dry run: reads the whole archive and keeps nothing."""
         return await self._work(lambda: self._check(data))
 
@@ -125,7 +125,7 @@ class Packages:
     def close(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    def _unpack(self, sha256: str, data: bytes, like: str | None = None) -> int:
+    def _unpack(self, sha256: str, data: Content, like: str | None = None) -> int:
         final = self.path(sha256)
         with open_archive(data, self._quotas) as archive:
             planned = plan(archive, self._quotas)
@@ -152,13 +152,13 @@ class Packages:
         if not like or not self.path(like).is_dir() or not self.archive(like).exists():
             yield None
             return
-        data = self._blobs.get(like)
+        data = self._blobs.mapped(like)
         with open_archive(data, self._quotas) as archive:
             yield Unpacked(data, archive, self.path(like))
 
     def _unpack_again(self, sha256: str) -> None:
         if not self.path(sha256).is_dir():
-            self._unpack(sha256, self._blobs.get(sha256))
+            self._unpack(sha256, self._blobs.mapped(sha256))
 
     def _merge(self, digest: str, layers: Sequence[CodePackage]) -> None:
         for layer in layers:
@@ -177,7 +177,7 @@ class Packages:
             if not final.is_dir():
                 raise
 
-    def _check(self, data: bytes) -> CodePackage:
+    def _check(self, data: Content) -> CodePackage:
         with open_archive(data, self._quotas) as archive:
             total = measure(archive, plan(archive, self._quotas), self._quotas)
         return CodePackage(hashlib.sha256(data).hexdigest(), len(data), total)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lambent.aws.service import CallContext
+from lambent.functions.archive import Content
 from lambent.functions.records import FunctionVersion
 
 Tags = Mapping[str, str]
@@ -152,7 +153,7 @@ class S3Object:
 class CodeSource(Protocol):
     """Archives of code that are in S3; for functions and for layers."""
 
-    async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> bytes:
+    async def fetch(self, found: S3Object, *, account: str, region: str, principal: str) -> Content:
         """The whole object, read on behalf of `principal`. Its size is bounded, its contents are not checked.
 
         `ApiError` in the words of AWS when it cannot be had, or is larger than any archive that could be unpacked.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lambent.functions.archive import Entry
+from lambent.functions.archive import Content, Entry
 
 _HEADER_BYTES: Final = 30
 _MAGIC: Final = b"PK\x03\x04"
@@ -20,12 +20,12 @@ _MAGIC: Final = b"PK\x03\x04"
 class Unpacked:
     """An archive and the folder that was made of it; both stay while this is used."""
 
-    def __init__(self, data: bytes, archive: zipfile.ZipFile, folder: Path) -> None:
+    def __init__(self, data: Content, archive: zipfile.ZipFile, folder: Path) -> None:
         self._data = memoryview(data)
         self._members = {info.filename: info for info in archive.infolist()}
         self._folder = str(folder)
 
-    def linking(self, data: bytes) -> Callable[[Entry, str], bool]:
+    def linking(self, data: Content) -> Callable[[Entry, str], bool]:
         """For `unpack` of the archive `data`."""
         view = memoryview(data)
         return lambda entry, path: self._link(entry, view, path)

@@ -5,6 +5,7 @@ still wanted only their owner knows. All methods block on the disk: call them fr
 """
 
 import hashlib
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ class Blobs:
             for item in folder.glob(SCRATCH_PREFIX + "*"):
                 item.unlink()
 
-    def put(self, data: bytes, *, digest: str | None = None) -> str:
+    def put(self, data: bytes | mmap.mmap, *, digest: str | None = None) -> str:
         """Store `data`; return its hex digest, which a caller that already knows it may pass in."""
         digest = digest or hashlib.sha256(data).hexdigest()
         path = self.path(digest)
@@ -43,6 +44,11 @@ class Blobs:
     def get(self, digest: str) -> bytes:
         """`FileNotFoundError` when it is not there."""
         return self.path(digest).read_bytes()
+
+    def mapped(self, digest: str) -> mmap.mmap:
+        """`get` for what is large: it stays on the disk, also when it is deleted meanwhile. Not of an empty one."""
+        with self.path(digest).open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def delete(self, digest: str) -> None:
         """Remove it; nothing happens when it is not there."""

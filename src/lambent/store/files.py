@@ -1,5 +1,6 @@
 """Files that are whole after a crash: written aside, flushed to the disk, renamed, and their folder flushed too."""
 
+import mmap
 import os
 import secrets
 from pathlib import Path
@@ -8,7 +9,7 @@ SCRATCH_PREFIX = ".new-"
 """What begins with this in a folder of ours is unfinished; a start removes it."""
 
 
-def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def write_durably(path: Path, data: bytes | mmap.mmap, *, mode: int = 0o600) -> None:
     """Put `data` at `path`, replacing what is there. `OSError` leaves the old file as it was, and nothing else."""
     scratch = path.with_name(scratch_name())
     try:

@@ -65,7 +65,7 @@ async def plane(
         place=place,
         support=support,
         runtime_version_arn=runtime_version_arn,
-        code_source=S3Code(neighbours, quotas),
+        code_source=S3Code(neighbours, quotas, tmp_path),
         networks=ec2,
         quotas=quotas,
     ) as server:

@@ -31,7 +31,7 @@ def same_code(reply: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 async def test_a_function_is_created_from_an_object(lambda_: Lambda, neighbours: ScriptedCaller) -> None:
     created = await lambda_.created(Code=OBJECT | {"S3ObjectVersion": "v7", "S3ObjectStorageMode": "COPY"})
     assert same_code(created, await lambda_.create("g", Code={"ZipFile": package("from s3")}))
-    [asked] = neighbours.asked
+    [asked] = [each for each in neighbours.asked if each.operation == "GetObject"]
     assert asked.parameters == {
         "Bucket": "bucket",
         "Key": "some/key.zip",
@@ -85,6 +85,18 @@ async def test_an_object_that_cannot_be_had_is_named(
     neighbours.answers[GET] = error
     assert await lambda_.refused("create_function", **(creation("f") | {"Code": OBJECT})) == (status, code, message)
     assert (await lambda_.list_functions())["Functions"] == []
+
+
+async def test_a_bucket_of_another_region_is_named_with_it(lambda_: Lambda, neighbours: ScriptedCaller) -> None:
+    neighbours.answers["s3", "HeadBucket"] = {"BucketRegion": "eu-west-1"}
+    assert await lambda_.refused("create_function", **(creation("f") | {"Code": OBJECT})) == (
+        400,
+        IPV,
+        "Error occurred while GetObject. S3 Error Code: PermanentRedirect. S3 Error Message: The bucket is in this"
+        " region: eu-west-1. Please use this region to retry the request",
+    )
+    neighbours.answers["s3", "HeadBucket"] = {"BucketRegion": "us-east-1"}
+    assert (await lambda_.created(Code=OBJECT))["CodeSize"] > 0
 
 
 async def test_an_object_that_is_no_archive_is_refused(lambda_: Lambda, neighbours: ScriptedCaller) -> None:

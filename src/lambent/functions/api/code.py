@@ -12,7 +12,7 @@ from typing import Any, Final
 from lambent.aws.errors import ApiError, invalid_parameter
 from lambent.aws.service import CallContext, Parameters
 from lambent.functions.api.parts import Parts
-from lambent.functions.archive import BadPackage
+from lambent.functions.archive import BadPackage, Content
 from lambent.functions.ports import S3Object
 from lambent.functions.quotas import Quotas
 from lambent.functions.records import NO_PACKAGE, CodePackage, ImageConfig
@@ -30,7 +30,7 @@ _ONLY_FOR_PACKAGES: Final = (
 
 def check_source(code: Parameters, quotas: Quotas) -> None:
     """Of a Zip function: refuse what can be refused before anything is fetched."""
-    archive: bytes | None = code.get("ZipFile")
+    archive: Content | None = code.get("ZipFile")
     if archive is not None and any(code.get(name) is not None for name in _ARCHIVE_MEMBERS[1:]):
         raise invalid_parameter("Please do not provide other FunctionCode parameters when providing a ZipFile.")
     if archive is None and not (code.get("S3Bucket") and code.get("S3Key")):
@@ -71,7 +71,9 @@ def image_config_of(parameters: Parameters) -> ImageConfig | None:
 
 
 @asynccontextmanager
-async def accepted(parts: Parts, archive: bytes | None, like: CodePackage | None = None) -> AsyncIterator[CodePackage]:
+async def accepted(
+    parts: Parts, archive: Content | None, like: CodePackage | None = None
+) -> AsyncIterator[CodePackage]:
     """The archive, checked, unpacked and held meanwhile; nothing where the code is an image."""
     if archive is None:
         yield NO_PACKAGE
@@ -91,9 +93,9 @@ def signing_fields(signed: Signed | None) -> dict[str, Any]:
     }
 
 
-async def archive_of(parts: Parts, context: CallContext, code: Parameters) -> bytes | None:
+async def archive_of(parts: Parts, context: CallContext, code: Parameters) -> Content | None:
     """The archive, fetched when it is in S3, None for an image; the checks went before."""
-    archive: bytes | None = code.get("ZipFile")
+    archive: Content | None = code.get("ZipFile")
     if archive is not None or code.get("ImageUri"):
         return archive
     found = S3Object(code["S3Bucket"], code["S3Key"], code.get("S3ObjectVersion") or None)

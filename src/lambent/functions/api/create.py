@@ -43,6 +43,7 @@ from lambent.functions.api.validation import (
     snap_start_of,
     variables_of,
 )
+from lambent.functions.archive import Content
 from lambent.functions.changes import Change
 from lambent.functions.layers.use import check_unzipped
 from lambent.functions.records import LATEST, CodePackage, FunctionKey, FunctionVersion, Image, LoggingConfig, State
@@ -64,7 +65,7 @@ async def create_function(parts: Parts, context: CallContext, parameters: Parame
 
 
 async def _accept(
-    parts: Parts, context: CallContext, key: FunctionKey, parameters: Parameters, archive: bytes | None
+    parts: Parts, context: CallContext, key: FunctionKey, parameters: Parameters, archive: Content | None
 ) -> FunctionVersion:
     publish = bool(parameters.get("Publish"))
     tags = parameters.get("Tags") or {}

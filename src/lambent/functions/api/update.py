@@ -53,7 +53,7 @@ from lambent.functions.api.validation import (
     variables_of,
 )
 from lambent.functions.api.versions import publish
-from lambent.functions.archive import BadPackage
+from lambent.functions.archive import BadPackage, Content
 from lambent.functions.changes import Change
 from lambent.functions.layers.use import check_unzipped
 from lambent.functions.quotas import Quotas
@@ -144,7 +144,7 @@ async def _configure(parts: Parts, context: CallContext, key: FunctionKey, param
         return await parts.changes.commit(update)
 
 
-async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: bytes | None) -> Change:
+async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archive: Content | None) -> Change:
     publishing = bool(parameters.get("Publish"))
     present = existing(parts.read_model.get(key), key)
     async with accepted(parts, archive, present.latest.code) as code:
@@ -165,7 +165,7 @@ async def _accept(parts: Parts, key: FunctionKey, parameters: Parameters, archiv
         return await parts.changes.commit(update)
 
 
-async def _checked(parts: Parts, archive: bytes) -> CodePackage:
+async def _checked(parts: Parts, archive: Content) -> CodePackage:
     try:
         return await parts.packages.check(archive)
     except BadPackage as error:

@@ -11,6 +11,7 @@ from lambent.aws.service import CallContext, Operations, Parameters, Result
 from lambent.functions.api.code import accepted, archive_of, check_source
 from lambent.functions.api.parts import Parts, check_storage, page, to_its_end
 from lambent.functions.api.shapes import package_sha256, signing, timestamp
+from lambent.functions.archive import Content
 from lambent.functions.layers import store
 from lambent.functions.layers.access import check_number, located, usable
 from lambent.functions.layers.catalog import LayerChange
@@ -41,7 +42,7 @@ async def publish_layer_version(parts: Parts, context: CallContext, parameters: 
     return _with_content(parts, context, version)
 
 
-async def _publish(parts: Parts, key: LayerKey, parameters: Parameters, archive: bytes | None) -> LayerVersion:
+async def _publish(parts: Parts, key: LayerKey, parameters: Parameters, archive: Content | None) -> LayerVersion:
     async with accepted(parts, archive) as code:
         check_storage(parts, key, code)
         signed = await parts.signing.signer(archive)

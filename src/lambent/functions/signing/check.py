@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from lambent.aws.errors import ApiError
+from lambent.functions.archive import Content
 from lambent.functions.records import FunctionKey
 from lambent.functions.signing.configs import SigningConfigs
 from lambent.functions.signing.profiles import Profiles
@@ -28,13 +29,13 @@ class CodeSigningCheck:
             raise config_not_found(config_arn)
         return config
 
-    async def signer(self, archive: bytes | None) -> Signed | None:
+    async def signer(self, archive: Content | None) -> Signed | None:
         """Of a package that becomes a layer, unpacked before; None also for what does not verify."""
         if archive is None or not self._profiles:
             return None
         return await asyncio.to_thread(_signer, archive, self._profiles)
 
-    async def of(self, function: FunctionKey, config_arn: str | None, archive: bytes | None) -> Signed | None:
+    async def of(self, function: FunctionKey, config_arn: str | None, archive: Content | None) -> Signed | None:
         """By whom the package is signed; None where nobody asks, or where the policy only warns.
 
         `archive` has been unpacked before, so that its size is known to be harmless.
@@ -53,14 +54,14 @@ class CodeSigningCheck:
         return verdict.signed
 
 
-def _verdict(archive: bytes, config: SigningConfig, profiles: Profiles) -> "Verdict":
+def _verdict(archive: Content, config: SigningConfig, profiles: Profiles) -> "Verdict":
     # Here and not above: it takes 25 ms and 6 MB, and few servers verify signatures.
     from lambent.functions.signing.examine import examine
 
     return examine(archive, config, profiles)
 
 
-def _signer(archive: bytes, profiles: Profiles) -> Signed | None:
+def _signer(archive: Content, profiles: Profiles) -> Signed | None:
     from lambent.functions.signing.examine import signer
 
     return signer(archive, profiles)

@@ -3,10 +3,10 @@
 AWS's order: integrity is no matter of policy; everything else is refused under Enforce and logged under Warn.
 """
 
-import io
 import zipfile
 from dataclasses import dataclass
 
+from lambent.functions.archive import Content, readable
 from lambent.functions.signing import manifest as format_
 from lambent.functions.signing.profiles import Profiles
 from lambent.functions.signing.records import Signed, SigningConfig
@@ -22,9 +22,9 @@ class Verdict:
     """Whether its content is not what was signed."""
 
 
-def signer(archive: bytes, profiles: Profiles) -> Signed | None:
+def signer(archive: Content, profiles: Profiles) -> Signed | None:
     """By whom a package is signed, when a key of this server verifies it; no configuration is asked."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as package:
+    with zipfile.ZipFile(readable(archive)) as package:
         try:
             manifest = format_.read(package)
         except format_.Malformed:
@@ -35,8 +35,8 @@ def signer(archive: bytes, profiles: Profiles) -> Signed | None:
     return Signed(manifest.profile, manifest.job) if format_.is_signed_by(manifest, key) else None
 
 
-def examine(archive: bytes, config: SigningConfig, profiles: Profiles) -> Verdict:
-    with zipfile.ZipFile(io.BytesIO(archive)) as package:
+def examine(archive: Content, config: SigningConfig, profiles: Profiles) -> Verdict:
+    with zipfile.ZipFile(readable(archive)) as package:
         try:
             manifest = format_.read(package)
         except format_.Malformed as error:
