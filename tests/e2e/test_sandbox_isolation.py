@@ -25,10 +25,20 @@ def driver_name(request: pytest.FixtureRequest) -> str:
 async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_only(
     driver_name: str, tmp_path: Path
 ) -> None:
-    script = """
+    script = f"""
         import socket, time
         for address in (("169.254.100.1", 9001), ("127.0.0.1", 9001)):
             socket.create_connection(address, 5).sendall(b"mine")
+        line = socket.socket(socket.AF_UNIX)
+        try:
+            line.connect("\\0{wire.LINE}")
+        except ConnectionRefusedError:
+            print("no line")
+        else:
+            try:
+                socket.send_fds(line, [b"descriptor"], [0])
+            except PermissionError:
+                line.sendall(b"mine")
         print("sent", flush=True)
         time.sleep(60)
         """
@@ -37,13 +47,17 @@ async def test_a_connection_to_the_runtime_api_arrives_in_its_own_environment_on
         silent = await driver.create(spec(tmp_path / "packages", "import time; time.sleep(60)", environment_id="b"))
         await silent.start()
         await speaker.start()
-        await printed(speaker, "sent")
+        text = await printed(speaker, "sent")
         for listener in speaker.runtime_api:
             connection, _ = listener.accept()
-            connection.close()
+            with connection:
+                assert connection.recv(10) == b"mine"
+        assert ("no line" in text) == all(each.family == socket.AF_INET for each in speaker.runtime_api)
         for listener in (*silent.runtime_api, *silent.aws_endpoint):
             with pytest.raises(BlockingIOError):
                 listener.accept()
+        with socket.socket(socket.AF_UNIX) as stranger, pytest.raises(ConnectionRefusedError):
+            stranger.connect(f"\0{wire.LINE}")
 
 
 async def test_the_kernels_secrets_are_masked(driver_name: str, tmp_path: Path) -> None:

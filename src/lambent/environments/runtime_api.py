@@ -141,7 +141,8 @@ class RuntimeApi:
         loop = asyncio.get_running_loop()
         for listener in listeners:
             admits = partial(peers.admits, listener) if isinstance(listener, peers.OwnedListener) else None
-            self._servers.append(await loop.create_server(partial(Connection, self, admits), sock=listener))
+            create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+            self._servers.append(await create(partial(Connection, self, admits), sock=listener))
 
     def close(self) -> None:
         self.rested()

@@ -84,7 +84,7 @@ def _live(blueprint: Blueprint, control: socket.socket) -> int:
         # this process alone.
         loop.prepare(blueprint.runtime, stay=blueprint.stay)
     loopback.bring_up()
-    apis = [loopback.listen(address) for address in loopback.RUNTIME_API]
+    apis = loopback.runtime_api()
     endpoints = [loopback.listen(address) for address in loopback.AWS_ENDPOINT]
     socket.sethostname("sandbox")
     tmp.mount(limits.tmp_mb)

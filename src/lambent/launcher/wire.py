@@ -14,6 +14,8 @@ MAX_BYTES = 200_000
 MAX_FDS = 16
 START_FD = 4
 """Of an interpreter that waits, or of a template: where it hears from outside."""
+LINE = "lambent-runtime-api"
+"""Of the Runtime API's listener that is no network: an abstract name, of the network namespace as addresses are."""
 EGRESS_STARTING = "pasta is starting"
 EGRESS_WAITS = "pasta starts when a sandbox wants it"
 """Why there is no internet yet; any other reason stays."""

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,22 +70,23 @@ def _complete_requests(data: bytes) -> int:
     return count
 
 
-@pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
-    (tmp_path / "app.py").write_text(HANDLER)
-    with socket.create_server(("127.0.0.1", 0)) as listener, (tmp_path / "err").open("wb") as stderr:
+@contextlib.contextmanager
+def _wire(folder: Path, listener: socket.socket, variables: dict[str, str]) -> Iterator[Wire]:
+    """A runtime that has connected to `listener`."""
+    (folder / "app.py").write_text(HANDLER)
+    with listener, (folder / "err").open("wb") as stderr:
         listener.settimeout(10)
         environ = {
             "_HANDLER": "app.handler",
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12",
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{listener.getsockname()[1]}",
             "LAMBDA_RUNTIME_DIR": str(BOOTSTRAP),
-            "LAMBDA_TASK_ROOT": str(tmp_path),
+            "LAMBDA_TASK_ROOT": str(folder),
             "PATH": os.defpath,
             "PYTHONDONTWRITEBYTECODE": "1",
+            **variables,
         }
         argv = [sys.executable, "-S", str(BOOTSTRAP / "bootstrap.py")]
-        process = subprocess.Popen(argv, env=environ, cwd=tmp_path, stdout=stderr, stderr=stderr)
+        process = subprocess.Popen(argv, env=environ, cwd=folder, stdout=stderr, stderr=stderr)
         made = Wire(listener, process)
         try:
             made.accept()
@@ -94,6 +96,32 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
             process.wait()
             with contextlib.suppress(AssertionError):
                 made.hang_up()
+
+
+def _on_loopback() -> tuple[socket.socket, dict[str, str]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    return listener, {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{listener.getsockname()[1]}"}
+
+
+def _on_line() -> tuple[socket.socket, dict[str, str]]:
+    """Where nobody listens on loopback."""
+    listener = socket.socket(socket.AF_UNIX)
+    name = f"lambent-test-{os.getpid()}-{uuid.uuid4().hex}"
+    listener.bind(f"\0{name}")
+    listener.listen()
+    return listener, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "_LAMBENT_LINE": name}
+
+
+@pytest.fixture(params=[_on_loopback, _on_line], ids=["loopback", "line"])
+def wire(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wire]:
+    with _wire(tmp_path, *request.param()) as made:
+        yield made
+
+
+def test_a_line_that_is_not_there_is_done_without(tmp_path: Path) -> None:
+    listener, variables = _on_loopback()
+    with _wire(tmp_path, listener, {**variables, "_LAMBENT_LINE": "lambent-test-nobody"}) as wire:
+        assert wire.receive(requests=1).startswith(b"GET ")
 
 
 def test_a_result_and_the_request_for_the_next_event_arrive_together(wire: Wire) -> None:

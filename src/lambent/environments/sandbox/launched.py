@@ -15,7 +15,7 @@ from lambent.environments.sandbox.control_group import ControlGroup
 from lambent.environments.sandbox.ports import ProcessExit, SandboxSpec
 from lambent.environments.sandbox.revival import GO, Revived
 from lambent.launcher.request import EXTENSION, RUNTIME
-from lambent.launcher.wire import START_FD
+from lambent.launcher.wire import LINE, START_FD
 from lambent.runtimes.layout import AWS_LAYOUT, Command, RenderCommand
 
 LAYOUT = AWS_LAYOUT
@@ -41,6 +41,7 @@ class NativeSandbox:
         self._stopped = stopped
         self._channel = channel
         self.runtime_api: Sequence[socket.socket] = _listeners(fds, "runtime_api.")
+        self._has_line = any(each.family == socket.AF_UNIX for each in self.runtime_api)
         self.aws_endpoint: Sequence[socket.socket] = _listeners(fds, "aws_endpoint.")
         self.output_fd = fds["output"]
         self.extension_output_fd = fds["extension_output"]
@@ -101,6 +102,8 @@ class NativeSandbox:
         waits = {"_LAMBENT_TEMPLATE_FD": str(START_FD)} if template else {}
         if image:
             waits = {"_LAMBENT_IMAGE_FD": str(START_FD)}
+        if name == RUNTIME and self._has_line and self._spec.runtime is not None:
+            waits["_LAMBENT_LINE"] = LINE
         order = {
             "name": name,
             "argv": command.argv,

@@ -1,10 +1,16 @@
-"""The network of a sandbox: loopback with two addresses, and the supervisor's listeners on it. No route leads out."""
+"""The network of a sandbox: loopback with two addresses, and the supervisor's listeners on it. No route leads out.
+
+Beside them, where the kernel has what makes it safe, one that is no network: a line for a runtime of ours, which speaks
+the same Runtime API on it as on loopback, for less than half of what TCP costs.
+"""
 
 import errno
 import fcntl
 import os
 import socket
 import struct
+
+from lambent.launcher.wire import LINE
 
 RUNTIME_API = (("169.254.100.1", 9001), ("127.0.0.1", 9001))
 AWS_ENDPOINT = (("127.0.0.1", 4566),)
@@ -17,6 +23,7 @@ _RTM_NEWADDR = 20
 _REQUEST_ACK_CREATE = 0x1 | 0x4 | 0x400
 _NLMSG_ERROR = 2
 _IFA_LOCAL = 2
+_SO_PASSRIGHTS = 83
 
 
 def bring_up() -> None:
@@ -37,6 +44,27 @@ def _add_address(address: str) -> None:
     kind, code = struct.unpack_from("=4xH10xi", answer)
     if kind == _NLMSG_ERROR and code != 0:
         raise OSError(-code, f"address {address}: {os.strerror(-code)}")
+
+
+def runtime_api() -> list[socket.socket]:
+    """The listeners of the Runtime API, of which the last may be the line."""
+    line = _listen_line()
+    return [*(listen(address) for address in RUNTIME_API), *([] if line is None else [line])]
+
+
+def _listen_line() -> socket.socket | None:
+    """None before Linux 6.16, where the function could send descriptors along it: each would be closed by the
+    supervisor, which the end of a socket that lingers, or of a file of a file system in user space, makes wait."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        # Of the connections too, from before they are accepted.
+        listener.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+    except OSError:
+        listener.close()
+        return None
+    listener.bind(f"\0{LINE}")
+    listener.listen(_BACKLOG)
+    return listener
 
 
 def listen(address: tuple[str, int]) -> socket.socket:

@@ -150,9 +150,10 @@ class Making:
         """Only this once can it be brought up: a clone that is claimed twice fails here."""
         self._enter(clone, "net", syscalls.CLONE_NEWNET)
         loopback.bring_up()
-        addresses = {f"runtime_api.{number}": each for number, each in enumerate(loopback.RUNTIME_API)}
-        addresses |= {f"aws_endpoint.{number}": each for number, each in enumerate(loopback.AWS_ENDPOINT)}
-        return {name: loopback.listen(address).detach() for name, address in addresses.items()}
+        listeners = {f"runtime_api.{number}": each for number, each in enumerate(loopback.runtime_api())}
+        endpoints = map(loopback.listen, loopback.AWS_ENDPOINT)
+        listeners |= {f"aws_endpoint.{number}": each for number, each in enumerate(endpoints)}
+        return {name: each.detach() for name, each in listeners.items()}
 
     def _attach_mounts(self, clone: inspection.Clone) -> frozenset[int]:
         """Over those of the template, whose devices are returned: what was mounted there is locked for the clone."""

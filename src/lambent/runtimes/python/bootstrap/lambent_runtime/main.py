@@ -40,7 +40,7 @@ def main():
     if warning:
         print("[WARNING] " + warning)
 
-    api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"])
+    api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"], environ.pop("_LAMBENT_LINE", None))
     try:
         handler = load_handler(environ["_HANDLER"])
     except Fault as fault:
