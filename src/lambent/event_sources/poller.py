@@ -84,6 +84,8 @@ class Poller:
         self._batches: set[asyncio.Task[None]] = set()
         self._ready: deque[Sequence[Event]] = deque()
         """Batches that were read, and wait until one more may run."""
+        self._refused: deque[asyncio.Future[None]] = deque()
+        """Batches that were throttled, and wait to be tried again."""
         self._chores: set[asyncio.Task[None]] = set()
         """Deletions."""
         self._asked = 0
@@ -322,6 +324,7 @@ class Poller:
                 # Each try counts, as on AWS.
                 self._count("InvokedEventCount", len(events))
             if answer.outcome in (Outcome.ANSWERED, Outcome.FAILED):
+                self._let_one_try()
                 return events, answer
             tries += 1
             self._scale.throttled()
@@ -343,14 +346,24 @@ class Poller:
         gone = {event.id for event in late} - held.keys()
         return [held.get(event.id, event) for event in events if event.id not in gone]
 
+    def _let_one_try(self) -> None:
+        """A batch has ended, so there is room for one that was refused: whoever waits longest need not wait longer."""
+        if self._refused:
+            self._refused.popleft().set_result(None)
+
     async def _pause_or_stop(self, seconds: float) -> None:
         pause = asyncio.ensure_future(self._clock.sleep(seconds))
         stopped = asyncio.ensure_future(self._stopping.wait())
+        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._refused.append(room)
+        waits: set[asyncio.Future[Any]] = {pause, stopped, room}
         try:
-            await asyncio.wait({pause, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             pause.cancel()
             stopped.cancel()
+            if not room.done():
+                self._refused.remove(room)
 
     async def _delete(self, events: Sequence[Event]) -> None:
         gone = await self._source.delete(events)

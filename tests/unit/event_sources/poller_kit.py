@@ -48,6 +48,8 @@ class Function:
     gone: bool = False
     refusals: int = 0
     """So many invocations are throttled."""
+    limit: int = 1_000_000
+    """What runs beyond it is throttled too."""
     faults: int = 0
     running: int = 0
     most: int = 0
@@ -72,8 +74,8 @@ class Function:
         self, version: FunctionVersion, request: InvokeRequest, *, kind: Kind = Kind.REQUEST
     ) -> InvokeResult:
         self.kinds.append(kind)
-        if self.refusals:
-            self.refusals -= 1
+        if self.refusals or self.running >= self.limit:
+            self.refusals = max(0, self.refusals - 1)
             raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
         if self.faults:
             self.faults -= 1

@@ -326,6 +326,25 @@ async def test_a_throttled_batch_is_kept_and_tried_again_within_its_visibility()
     await kit.stopped(poller)
 
 
+async def test_a_throttled_batch_is_tried_when_another_one_has_ended() -> None:
+    """With little concurrency, long pauses would leave it unused until the messages come again."""
+    opened, handler = gate()
+    kit = Kit(handler)
+    queue = kit.sqs.create(QUEUE, visibility_s=30)
+    for number in range(3):
+        kit.sqs.send(queue, str(number))
+    poller = kit.poller(batch_size=1)
+    kit.function.limit = 1
+    await poller.start()
+    await kit.clock.advance(6.5)
+    assert kit.function.batches == [["0"]]
+    opened.set()
+    await settle(50)
+    assert kit.function.batches == [["0"], ["1"], ["2"]]
+    assert [message.receives for message in queue.messages] == []
+    await kit.stopped(poller)
+
+
 async def test_a_batch_that_is_throttled_for_too_long_comes_again() -> None:
     kit = Kit(timeout_s=20)
     queue = kit.sqs.create(QUEUE, visibility_s=30)
