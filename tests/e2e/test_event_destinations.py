@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -171,7 +172,7 @@ def elsewhere() -> Iterator["Elsewhere"]:
 
 
 class Elsewhere(ThreadingHTTPServer):
-    """SQS and S3 of somebody else. SQS is busy at the first message."""
+    """SQS, SNS, EventBridge and S3 of somebody else. SQS is busy at the first message."""
 
     daemon_threads = True
 
@@ -182,6 +183,13 @@ class Elsewhere(ThreadingHTTPServer):
         self.refused = False
 
     def answer(self, what: str, body: bytes) -> tuple[int, bytes]:
+        """`what`: the operation, or a path of S3."""
+        if what == "Publish":
+            self.seen.append((what, dict(parse_qsl(body.decode()))))
+            return 200, b"<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>"
+        if what == "AWSEvents.PutEvents":
+            self.seen.append((what, json.loads(body)))
+            return 200, b'{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}'
         if what.startswith("/"):
             self.seen.append((what, json.loads(body)))
             return 200, b""
@@ -198,17 +206,21 @@ class _Answer(BaseHTTPRequestHandler):
     server: Elsewhere
 
     def do_POST(self) -> None:
-        self._answer(self.headers["X-Amz-Target"])
+        body = self._body()
+        # SNS has its operation in a form.
+        self._answer(self.headers["X-Amz-Target"] or dict(parse_qsl(body.decode()))["Action"], body)
 
     def do_PUT(self) -> None:
-        self._answer(self.path)
+        self._answer(self.path, self._body())
 
     def log_message(self, *_: Any) -> None:
         pass
 
-    def _answer(self, what: str) -> None:
-        size = self.headers["Content-Length"]
-        status, reply = self.server.answer(what, self.rfile.read(int(size)))
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def _answer(self, what: str, body: bytes) -> None:
+        status, reply = self.server.answer(what, body)
         self.send_response(status)
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
@@ -218,7 +230,8 @@ class _Answer(BaseHTTPRequestHandler):
 def test_destinations_that_are_elsewhere_get_the_record_and_the_dead_letter(
     start_server: Callable[..., Server], elsewhere: Elsewhere
 ) -> None:
-    server = start_server("--endpoint", f"sqs={elsewhere.url}", "--endpoint", f"s3={elsewhere.url}")
+    redirected = [f"--endpoint={service}={elsewhere.url}" for service in ("sqs", "s3", "sns", "events")]
+    server = start_server(*redirected)
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:far"
     create_function(server.client("lambda"), "far", SOMETIMES, DeadLetterConfig={"TargetArn": queue})
     destinations = {"OnSuccess": {"Destination": queue}, "OnFailure": {"Destination": "arn:aws:s3:::far-failures"}}
@@ -249,3 +262,22 @@ def test_destinations_that_are_elsewhere_get_the_record_and_the_dead_letter(
         "ErrorCode": {"DataType": "Number", "StringValue": "200"},
         "ErrorMessage": {"DataType": "String", "StringValue": "as told"},
     }
+
+    # The same by a topic and a bus.
+    elsewhere.seen.clear()
+    topic, bus = f"arn:aws:sns:{REGION}:{ACCOUNT}:far", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/far"
+    server.client("lambda").update_function_configuration(FunctionName="far", DeadLetterConfig={"TargetArn": topic})
+    server.client("lambda").get_waiter("function_updated_v2").wait(FunctionName="far")
+    destinations = {"OnSuccess": {"Destination": topic}, "OnFailure": {"Destination": bus}}
+    for payload in ("well", "fail"):
+        invoke(server, "far", payload, DestinationConfig=destinations)
+    seen_here = eventually(lambda: list(elsewhere.seen), timeout_s=30, until=lambda found: len(found) == 3)
+    published = [form for what, form in seen_here if what == "Publish"]
+    assert {form["TopicArn"] for form in published} == {topic}
+    letter, result = sorted(published, key=lambda form: len(form["Message"]))
+    assert (letter["Message"], letter["MessageAttributes.entry.3.Value.StringValue"]) == ('"fail"', "as told")
+    assert json.loads(result["Message"])["responsePayload"] == {"was": "well"}
+    (entry,) = next(body for what, body in seen_here if what == "AWSEvents.PutEvents")["Entries"]
+    assert (entry["Source"], entry["EventBusName"]) == ("lambda", bus)
+    assert entry["DetailType"] == "Lambda Function Invocation Result - Failure"
+    assert json.loads(entry["Detail"])["responsePayload"]["errorMessage"] == "as told"
