@@ -377,6 +377,8 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
 
         listener = await server.listen(gateway.public(), settings.host, settings.port)
         gc.freeze()
+        # By default a tenth of what a burst of new environments costs here is collections that find nothing.
+        gc.set_threshold(5_000, 10, 10)
         gc.enable()
         give_back_memory()
         ready(listener.url(settings.host), choice, egress.missing)

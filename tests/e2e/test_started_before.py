@@ -193,6 +193,30 @@ async def test_what_most_functions_import_is_there_already(
     await sandbox.stop()
 
 
+@pytest.mark.parametrize("how", [HowStarted.POOLED, HowStarted.FORKED])
+async def test_modules_that_were_imported_before_do_what_they_must_at_forks_of_the_function(
+    driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime, how: HowStarted
+) -> None:
+    source = f"""
+        import os, sys
+        before = "threading" in sys.modules
+        import logging
+        threading = sys.modules["threading"]
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        pid = os.fork()
+        if pid == 0:
+            logging.getLogger("of the child")
+            os._exit(threading.active_count())
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(f"there {{before}}, in the child {{ended}}, in the parent {{threading.active_count()}}")
+        print("{SAID_ONCE}")
+        def handler(event, context): pass
+    """
+    sandbox = await begin(driver, spec_of(tmp_path, runtime, source), how)
+    assert "there False, in the child 1, in the parent 2" in await said(sandbox)
+    await sandbox.stop()
+
+
 async def test_waiting_interpreter_that_died_costs_only_time(
     driver: NativeDriver, tmp_path: Path, runtime: PythonRuntime
 ) -> None:

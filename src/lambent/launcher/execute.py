@@ -78,10 +78,10 @@ def become(program: Program, confinement: Confinement, fds: Descriptors, *, stay
     try:
         _confine(program, confinement, fds)
         if not stay:
+            _signals()
             if confinement.filter is not None:
                 seccomp.load(confinement.filter)
             os.execve(program.argv[0], program.argv, dict(program.variables))
-        _signals_of_python()
         # A change of user had taken its own files in /proc away, which an exec would have given back.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         if confinement.filter is not None:
@@ -114,7 +114,6 @@ def _confine(program: Program, confinement: Confinement, fds: Descriptors) -> No
         capabilities.keep()
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     os.umask(_SHARED_UMASK)
-    _signals()
     os.chdir(program.folder)
     if confinement.walls is not None:
         confinement.walls()
@@ -172,9 +171,11 @@ def _signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _signals_of_python() -> None:
-    """As an interpreter sets them when it starts."""
+def signals_of_python() -> None:
+    """As an interpreter sets them when it starts: for a zygote, whose forks that stay have them from it."""
     signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -26,6 +26,8 @@ _CREDENTIALS = struct.Struct("=3i")
 
 Message = dict[str, Any]
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
 _room = bytearray(MAX_BYTES)
 """For all messages, one at a time: to map and unmap as much for each takes longer than to read it."""
 
@@ -42,7 +44,7 @@ def send(to: socket.socket, message: Message, fds: dict[str, int] | None = None)
     """`fds` by name; a name that ends in a number, as in `runtime_api.0`, is one of several."""
     if fds:
         message = {**message, "fds": list(fds)}
-    data = json.dumps(message, separators=(",", ":")).encode()
+    data = _as_json(message).encode()
     if len(data) > MAX_BYTES:
         raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_BYTES}")
     socket.send_fds(to, [data], list(fds.values()) if fds else [])

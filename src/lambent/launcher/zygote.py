@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lambent.launcher import base_tree, init, mounts, request, tmp_image, wire
-from lambent.launcher.execute import Stay
+from lambent.launcher.execute import Stay, signals_of_python
 from lambent.launcher.hierarchies import Hierarchy
 from lambent.launcher.kernel import syscalls
 
 VARIABLE = "_LAMBENT_ZYGOTE"
 """Tells the bootstrap what it is to be."""
 _LAUNCHER_FD, _SUPERVISOR_FD, _SET_UP_FD = 3, 4, 5
+_kept: list[Stay] = []
 _MARSHAL_VERSION = 2
 """Every Python reads it."""
 
@@ -65,7 +66,9 @@ def run(set_up: SetUp, launcher: socket.socket, supervisor: socket.socket) -> No
         syscalls.close_from(_SET_UP_FD + 1)
         os.chdir("/")
         program = set_up.runtime
-        os.execve(program.argv[0], program.argv, {**program.variables, VARIABLE: str(set_up.number)})
+        # Bound at once, what its forks call of the C library is not looked up in each of them.
+        variables = {**program.variables, VARIABLE: str(set_up.number), "LD_BIND_NOW": "1"}
+        os.execve(program.argv[0], program.argv, variables)
     except BaseException as error:  # noqa: BLE001 - the last line of this process: tell, then end
         sys.excepthook(type(error), error, error.__traceback__)
     os._exit(127)
@@ -93,6 +96,7 @@ def serve() -> int:
     launcher, supervisor = socket.socket(fileno=_LAUNCHER_FD), socket.socket(fileno=_SUPERVISOR_FD)
     for each in (launcher, supervisor):
         each.set_inheritable(False)
+    signals_of_python()
     # What is there now is never looked at again by the collector of a fork, and so stays shared.
     gc.collect()
     gc.freeze()
@@ -116,7 +120,10 @@ def serve() -> int:
             gc.disable()
             try:
                 init.run(_blueprint(set_up, message), control)
-            except Stay:
+            except Stay as stay:
+                # What the way here has made is kept: to free it would copy more pages than it takes.
+                _kept.append(stay)
+                gc.freeze()
                 gc.enable()
                 return wire.START_FD
         for fd in fds.values():

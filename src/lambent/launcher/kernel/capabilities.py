@@ -16,6 +16,8 @@ _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 # NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock: uid 0 means nothing, and stays so.
 _SECUREBITS = 0b1100_1111
 _HIGHEST = 63
+# Made once: each making of such a buffer makes its type, too.
+_HEADER = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
 
 
 def held() -> int:
@@ -77,9 +79,8 @@ def lock_root_out() -> None:
 def set_to(*capabilities: int, inheritable: tuple[int, ...] = ()) -> None:
     low, high = _mask(capabilities)
     low_inherited, high_inherited = _mask(inheritable)
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
     data = struct.pack("=6I", low, low, low_inherited, high, high, high_inherited)
-    if syscalls.libc.capset(header, data) != 0:
+    if syscalls.libc.capset(_HEADER, data) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
 

@@ -5,6 +5,7 @@ logger has a handler, and a file of the function called `token.py` never hides t
 takes longer than starting the interpreter, so here it happens when the function asks for it.
 """
 
+import os
 import sys
 from _frozen_importlib_external import PathFinder
 
@@ -21,6 +22,22 @@ _ADAPTED_PACKAGES = frozenset(("boto3", "botocore", "s3transfer", "urllib3")) if
 
 # By name: imported before it was known for whom, and given when they are asked for.
 ready = {}
+# What those do at each fork. None of the forks in which nobody has asked for them does it.
+fork_hooks = []
+
+
+def take(name):
+    """A module of `ready`, from now on as if it had just been imported."""
+    if name == "logging" and "threading" in ready:
+        # It has imported that one.
+        sys.modules["threading"] = take("threading")
+    while fork_hooks:
+        hooks = fork_hooks.pop(0)
+        # This process may be a fork that has not done it.
+        if "after_in_child" in hooks:
+            hooks["after_in_child"]()
+        os.register_at_fork(**hooks)
+    return ready.pop(name)
 
 
 class LibraryFinder:
@@ -37,12 +54,11 @@ class LibraryFinder:
     def find_spec(self, name, path=None, target=None):
         if name in _IMPORTED_BY_LAMBDA:
             spec = PathFinder.find_spec(name, self._path, target)
+            if name in ready:
+                spec.loader = _Ready(take(name))
             if name == "logging" and not self._logging_configured:
                 self._logging_configured = True
-                if name in ready:
-                    spec.loader = _Ready(ready.pop(name))
-                else:
-                    _configure_after(spec.loader)
+                _configure_after(spec.loader)
             return spec
         if name.partition(".")[0] in _ADAPTED_PACKAGES:
             from lambent_runtime import python39
@@ -61,9 +77,7 @@ class _Ready:
         return self._module
 
     def exec_module(self, module):
-        from lambent_runtime import log
-
-        log.configure(module)
+        pass
 
 
 def _configure_after(loader):

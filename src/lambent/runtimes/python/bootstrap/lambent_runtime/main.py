@@ -16,13 +16,14 @@ from lambent_runtime.stdout import Unbuffered
 def main():
     """Never returns normally: the process ends with the handler's exit, an init error or a lost Runtime API."""
     environ = os.environ
+    # Before it is known for whom: a fork would copy the pages for it, and each would do it anew.
+    sys.stdout = Unbuffered(sys.stdout)
+    sys.stderr = Unbuffered(sys.stderr)
+    _add_site_builtins()
     if "_LAMBENT_START_FD" in environ or "_LAMBENT_ZYGOTE" in environ:
         from lambent_runtime import waiting
 
         waiting.begin(environ)
-    sys.stdout = Unbuffered(sys.stdout)
-    sys.stderr = Unbuffered(sys.stderr)
-    _add_site_builtins()
     path.arrange(environ)
     telemetry_fd = environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
     if telemetry_fd is not None:
