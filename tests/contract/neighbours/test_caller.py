@@ -34,14 +34,16 @@ def test_a_service_of_ours_validates_as_for_everybody(world: World) -> None:
 
 
 def test_neighbours_of_every_protocol_answer_by_the_members_of_the_model(world: World) -> None:
-    queue = call(world, "sqs", "CreateQueue", {"QueueName": "q", "Attributes": {"DelaySeconds": "0"}})["QueueUrl"]
-    assert call(world, "sqs", "SendMessage", {"QueueUrl": queue, "MessageBody": "ü"})["MessageId"]
-    assert call(world, "sqs", "ReceiveMessage", {"QueueUrl": queue})["Messages"][0]["Body"] == "ü"
-    here = {"LocationConstraint": "eu-west-1"}
-    call(world, "s3", "CreateBucket", {"Bucket": "code", "CreateBucketConfiguration": here})
-    call(world, "s3", "PutObject", {"Bucket": "code", "Key": "a/b c.zip", "Body": b"PK\x00\xff"})
-    found = call(world, "s3", "GetObject", {"Bucket": "code", "Key": "a/b c.zip", "Range": "bytes=0-2"})
-    assert (found["Body"], found["ContentLength"]) == (b"PK\x00", 3)
+    key = {"AttributeName": "id", "KeyType": "HASH"}
+    kind = {"AttributeName": "id", "AttributeType": "S"}
+    table = {"TableName": "t", "KeySchema": [key], "AttributeDefinitions": [kind], "BillingMode": "PAY_PER_REQUEST"}
+    assert call(world, "dynamodb", "CreateTable", table)["TableDescription"]["TableName"] == "t"
+    call(world, "dynamodb", "PutItem", {"TableName": "t", "Item": {"id": {"S": "ü"}, "b": {"B": b"PK\x00\xff"}}})
+    (item,) = call(world, "dynamodb", "Scan", {"TableName": "t"})["Items"]
+    assert item == {"id": {"S": "ü"}, "b": {"B": b"PK\x00\xff"}}
+    zone = call(world, "route53", "CreateHostedZone", {"Name": "a.example", "CallerReference": "ü b"})["HostedZone"]
+    found = call(world, "route53", "GetHostedZone", {"Id": zone["Id"].rpartition("/")[2]})
+    assert found["HostedZone"]["Name"] == "a.example."
     topic = call(world, "sns", "CreateTopic", {"Name": "t"})["TopicArn"]
     assert topic == f"arn:aws:sns:eu-west-1:{ACCOUNT}:t"
     vpc = call(world, "ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"})["Vpc"]["VpcId"]
@@ -57,14 +59,14 @@ def test_neighbours_of_every_protocol_answer_by_the_members_of_the_model(world: 
 @pytest.mark.parametrize(
     ("service", "operation", "parameters", "code", "status"),
     [
-        ("s3", "GetObject", {"Bucket": "none", "Key": "k"}, "NoSuchBucket", 404),
+        ("route53", "GetHostedZone", {"Id": "none"}, "NoSuchHostedZone", 404),
         ("iam", "GetRole", {"RoleName": "none"}, "NoSuchEntity", 404),
         ("ssm", "GetParameter", {"Name": "none"}, "ParameterNotFound", 400),
-        ("sqs", "GetQueueUrl", {"QueueName": "none"}, "AWS.SimpleQueueService.NonExistentQueue", 400),
+        ("dynamodb", "DescribeTable", {"TableName": "none"}, "ResourceNotFoundException", 400),
         ("efs", "DescribeFileSystems", {"FileSystemId": "fs-00000000"}, "FileSystemNotFound", 404),
         ("gameliftstreams", "ListApplications", {}, "NotImplementedException", 501),
         ("nothing", "DoIt", {}, "NotImplementedException", 501),
-        ("s3", "DoIt", {}, "NotImplementedException", 501),
+        ("route53", "DoIt", {}, "NotImplementedException", 501),
     ],
 )
 def test_errors_have_the_code_and_status_of_the_service(

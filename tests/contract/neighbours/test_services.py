@@ -120,14 +120,6 @@ def test_boto3_gets_what_the_service_answers(
     assert reply["ResponseMetadata"]["HTTPHeaders"]["x-amzn-requestid"].count("-") == 4
 
 
-def test_a_queue_answers_at_the_url_that_it_was_given(world: World) -> None:
-    sqs = world.client("sqs")
-    url = sqs.create_queue(QueueName="jobs")["QueueUrl"]
-    assert url == f"http://127.0.0.1:{world.port}/{ACCOUNT}/jobs"
-    sqs.send_message(QueueUrl=url, MessageBody="one")
-    assert [m["Body"] for m in sqs.receive_message(QueueUrl=url)["Messages"]] == ["one"]
-
-
 def test_accounts_and_regions_do_not_see_each_other(world: World) -> None:
     world.client("ssm").put_parameter(Name="apart", Value="1", Type="String")
     with pytest.raises(ClientError, match="ParameterNotFound"):
@@ -146,9 +138,13 @@ def test_a_client_cannot_name_another_account_or_drive_moto(world: World) -> Non
     )
     client.put_parameter(Name="whose", Value="mine", Type="String")
     assert world.client("ssm").get_parameter(Name="whose")["Parameter"]["Value"] == "mine"
-    with pytest.raises(ClientError) as raised:
-        world.client("s3").put_object(Bucket="moto-api", Key="reset", Body=b"")
-    assert raised.value.response["Error"]["Code"] == "NoSuchBucket"
+    scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=00"
+    reset = urllib.request.Request(
+        f"http://127.0.0.1:{world.port}/moto-api/reset", b"", {"Authorization": scope}, method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(reset, timeout=20)
+    assert client.get_parameter(Name="whose")["Parameter"]["Value"] == "mine"
 
 
 def test_a_service_whose_part_of_moto_is_not_installed_is_not_built(world: World) -> None:
@@ -169,58 +165,6 @@ def test_a_service_that_moto_does_not_know_is_not_built(world: World) -> None:
         world.client("gameliftstreams").list_applications()
     assert raised.value.response["Error"]["Code"] == "NotImplementedException"
     assert raised.value.response["Error"]["Message"].startswith("The service gameliftstreams is not built")
-
-
-class TestS3:
-    def test_objects_with_ranges_metadata_and_strange_keys(self, world: World) -> None:
-        s3 = world.client("s3")
-        s3.create_bucket(Bucket="photographs")
-        key = "a folder/ü+ %2F?.jpg"
-        s3.put_object(Bucket="photographs", Key=key, Body=b"0123456789", Metadata={"my_key": "v"}, ContentType="x/y")
-        found = s3.get_object(Bucket="photographs", Key=key, Range="bytes=2-4")
-        assert found["Body"].read() == b"234"
-        assert found["Metadata"] == {"my_key": "v"}
-        head = s3.head_object(Bucket="photographs", Key=key)
-        assert (head["ContentLength"], head["ContentType"]) == (10, "x/y")
-        assert [item["Key"] for item in s3.list_objects_v2(Bucket="photographs")["Contents"]] == [key]
-        with pytest.raises(ClientError, match="NoSuchKey"):
-            s3.get_object(Bucket="photographs", Key="other")
-
-    @pytest.mark.parametrize("host", ["localhost", "s3.localhost", "s3.us-east-1.localhost"])
-    def test_a_bucket_in_the_host_name(self, world: World, host: str) -> None:
-        world.client("s3").create_bucket(Bucket="byhost")
-        client = client_of(world, "s3", host=host, s3={"addressing_style": "virtual"})
-        seen: list[str] = []
-        client.meta.events.register("before-send", lambda request, **_: to_loopback(request, seen))
-        client.put_object(Bucket="byhost", Key="k", Body=host.encode())
-        assert client.get_object(Bucket="byhost", Key="k")["Body"].read() == host.encode()
-        assert seen[0] == f"byhost.{host}:{world.port}"
-
-    @pytest.mark.parametrize("version", ["s3v4", "s3"])
-    def test_presigned_urls(self, world: World, version: str) -> None:
-        world.client("s3").create_bucket(Bucket="presigned")
-        client = client_of(world, "s3", signature_version=version)
-        put = client.generate_presigned_url("put_object", Params={"Bucket": "presigned", "Key": "a/b"})
-        with urllib.request.urlopen(urllib.request.Request(put, b"content", method="PUT"), timeout=20) as reply:
-            assert reply.status == 200
-        got = client.generate_presigned_url("get_object", Params={"Bucket": "presigned", "Key": "a/b"})
-        with urllib.request.urlopen(got, timeout=20) as reply:
-            assert reply.read() == b"content"
-
-    def test_a_body_in_aws_chunks(self, world: World) -> None:
-        s3 = world.client("s3")
-        s3.create_bucket(Bucket="chunked")
-        client = world.client("s3")
-        client.meta.events.register("before-send", in_chunks)
-        client.put_object(Bucket="chunked", Key="k", Body=b"hello")
-        assert s3.get_object(Bucket="chunked", Key="k")["Body"].read() == b"hello"
-
-    def test_a_large_object_comes_back_whole(self, world: World) -> None:
-        s3 = world.client("s3")
-        s3.create_bucket(Bucket="large")
-        content = bytes(range(256)) * (48 * 4096)
-        s3.put_object(Bucket="large", Key="k", Body=content)
-        assert s3.get_object(Bucket="large", Key="k")["Body"].read() == content
 
 
 def client_of(world: World, service: str, *, region: str = "us-east-1", host: str = "127.0.0.1", **config: Any) -> Any:
@@ -333,17 +277,6 @@ def test_other_subscriptions_and_targets_are_answered(world: World) -> None:
     assert events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": queue}])["FailedEntryCount"] == 0
 
 
-def test_an_upload_to_a_bucket_that_notifies_a_function_is_stored(world: World) -> None:
-    s3 = world.client("s3", account=ACCOUNT)
-    s3.create_bucket(Bucket="notifying")
-    wish = {"LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*"]}
-    s3.put_bucket_notification_configuration(
-        Bucket="notifying", NotificationConfiguration={"LambdaFunctionConfigurations": [wish]}
-    )
-    s3.put_object(Bucket="notifying", Key="k", Body=b"x")
-    assert s3.get_object(Bucket="notifying", Key="k")["Body"].read() == b"x"
-
-
 def test_an_execution_of_a_state_machine_runs_nothing(world: World) -> None:
     """docs/neighbours.md says so; when moto changes, so must the page."""
     client = world.client("stepfunctions", account=ACCOUNT)
@@ -370,50 +303,28 @@ def test_an_image_in_a_foreign_page_changes_nothing(world: World) -> None:
     assert all(
         user["UserName"] != "page" for user in world.client("iam", aws_access_key_id=ACCOUNT).list_users()["Users"]
     )
-    s3 = world.client("s3", aws_access_key_id=ACCOUNT)
-    s3.create_bucket(Bucket="pictures")
-    s3.put_object(Bucket="pictures", Key="a.html", Body=b"<script>", ContentType="text/html")
-    assert loaded(f"{host}/pictures/a.html?{scope}/s3/aws4_request") == 200
-    headers = s3.get_object(Bucket="pictures", Key="a.html")["ResponseMetadata"]["HTTPHeaders"]
-    assert headers["content-security-policy"].startswith("sandbox")
 
 
 def test_an_account_does_not_reach_what_another_one_has(world: World) -> None:
     other = "222222222222"
-    s3, sns = world.client("s3", aws_access_key_id=other), world.client("sns", aws_access_key_id=other)
-    s3.create_bucket(Bucket="private")
-    s3.put_object(Bucket="private", Key="k", Body=b"secret")
+    sns = world.client("sns", aws_access_key_id=other)
     topic = sns.create_topic(Name="private")["TopicArn"]
-    own = world.client("s3", aws_access_key_id=ACCOUNT)
-    own.create_bucket(Bucket="copies")
     mine = world.client("sns", aws_access_key_id=ACCOUNT)
     attempts: list[Callable[[], Any]] = [
-        lambda: own.get_object(Bucket="private", Key="k"),
-        lambda: own.put_object(Bucket="private", Key="k", Body=b"mine"),
-        lambda: own.copy_object(Bucket="copies", Key="k", CopySource="private/k"),
         lambda: mine.publish(TopicArn=topic, Message="m"),
         lambda: mine.delete_topic(TopicArn=topic),
         lambda: mine.get_topic_attributes(TopicArn=topic),
     ]
     for attempt in attempts:
-        with pytest.raises(ClientError, match=r"AccessDenied|NoSuchBucket|another account"):
+        with pytest.raises(ClientError, match="another account"):
             attempt()
-    assert s3.get_object(Bucket="private", Key="k")["Body"].read() == b"secret"
     assert sns.publish(TopicArn=topic, Message="m")["MessageId"]
-
-
-def test_the_last_gigabyte_of_the_disk_is_not_for_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = world.client("s3", aws_access_key_id=ACCOUNT)
-    s3.create_bucket(Bucket="heap")
-    monkeypatch.setattr("lambent.services.neighbours.neighbours.KEPT_FREE_BYTES", 1 << 60)
-    with pytest.raises(ClientError, match="nearly full"):
-        s3.put_object(Bucket="heap", Key="k", Body=b"x")
-    assert s3.list_objects_v2(Bucket="heap")["KeyCount"] == 0
 
 
 def test_one_caller_who_waits_does_not_take_the_place_of_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By a long poll of moto's SQS, which no server asks: it is the one call of moto that waits."""
     monkeypatch.setattr("lambent.services.neighbours.neighbours.AT_ONE_TIME", 2)
     patient = world.client("sqs", aws_access_key_id="333333333333")
     url = patient.create_queue(QueueName="quiet")["QueueUrl"]

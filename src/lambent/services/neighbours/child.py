@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 THREADS: Final = 1024
 """Of all callers together; `neighbours` bounds each one."""
-FORM: Final = "application/x-www-form-urlencoded"
 NICENESS: Final = 10
 OOM_SCORE: Final = "500"
 """When memory runs out, this process goes before the server and before functions."""
@@ -237,9 +236,6 @@ def _environ(head: frames.Head, body: bytes) -> dict[str, Any]:
         elif should_preserve_original_header_name(name):
             preserved[key] = name
             environ.setdefault(key, value)
-    if head["service"] == "s3" and head["method"] == "PUT" and environ.get("CONTENT_TYPE", "").startswith(FORM):
-        # moto would read the object as a form, and store nothing.
-        environ["CONTENT_TYPE"] = "binary/octet-stream"
     environ["HTTP_X_MOTO_ACCOUNT_ID"] = head["account"]
     # moto takes the region, the service and the user from here, and before that from a User-Agent that names one.
     environ["HTTP_AUTHORIZATION"] = head["authorization"]

@@ -5,7 +5,6 @@ Owns when that process runs: from the first call on, again after its end. What w
 
 import asyncio
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +24,6 @@ logger = logging.getLogger(__name__)
 _DROPPED: Final = frozenset({"date", "server", "connection", "transfer-encoding", "keep-alive", "x-amzn-requestid"})
 """Of a reply: what belongs to a connection, or is the gateway's to say."""
 
-KEPT_FREE_BYTES: Final = 1024**3
 MEMORY_BYTES: Final = 1024**3
 """moto itself takes a fifth of it."""
 AT_ONE_TIME: Final = 128
@@ -52,7 +50,6 @@ class Neighbours:
     async def forward(self, request: OutsideRequest) -> OutsideReply:
         refuse(request)
         refuse_foreign(request)
-        self._refuse_when_full(request)
         async with self._turn_of(request.access_key_id):
             return await self._forward_again(request)
 
@@ -73,14 +70,6 @@ class Neighbours:
             except ProcessEnded as error:
                 text = f"The process that answers {request.service} ended. Its state is lost; try again."
                 raise ApiError("ServiceUnavailable", text, status=503) from error
-
-    def _refuse_when_full(self, request: OutsideRequest) -> None:
-        """Objects of S3 lie in files without a bound of their own, on the disk that everything else needs."""
-        if request.service != "s3" or request.method not in ("PUT", "POST") or not self._scratch.is_dir():
-            return
-        disk = os.statvfs(self._scratch)
-        if disk.f_bavail * disk.f_frsize < KEPT_FREE_BYTES + len(request.body):
-            raise ApiError("ServiceUnavailable", "The disk is nearly full: no object is stored.", status=503)
 
     async def _forward(self, request: OutsideRequest) -> OutsideReply:
         process = await self._running()
