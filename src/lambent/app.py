@@ -8,14 +8,9 @@ import asyncio
 import gc
 import logging
 import os
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-import uvloop
 
 from lambent import development_clock
 from lambent.admin import Admin
@@ -31,7 +26,7 @@ from lambent.core import stopping, tasks
 from lambent.core.clock import Clock, SystemClock, VirtualClock
 from lambent.core.settings import Settings
 from lambent.development_clock import DevelopmentClock, Timed
-from lambent.environments.capacity import give_back_memory, raise_open_files_limit
+from lambent.environments.capacity import give_back_memory
 from lambent.environments.disk import Disk
 from lambent.environments.networks.egress import Egress
 from lambent.environments.networks.services import services as services_in_vpcs
@@ -64,6 +59,7 @@ from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.keys import KnownKeys
 from lambent.gateway.sandbox_endpoint import SandboxEndpoint
 from lambent.gateway.server import HttpServer
+from lambent.host import Host, Ready
 from lambent.invocation.api import Invocation
 from lambent.invocation.concurrency import Concurrency
 from lambent.invocation.event_queue import EventQueue
@@ -76,7 +72,6 @@ from lambent.invocation.router import Router
 from lambent.launcher.client import LauncherClient, LauncherError
 from lambent.operations import lambda_operations, services
 from lambent.queue_routes import QueueRoutes
-from lambent.runtimes.catalog import Catalog
 from lambent.services.logs.retention import Retention
 from lambent.services.logs.service import LogsService
 from lambent.services.neighbours.iam import IamOverRestarts
@@ -92,43 +87,12 @@ logger = logging.getLogger(__name__)
 DRAIN_S = 10.0
 """How long requests and invocations may go on after SIGTERM; a second signal ends them at once."""
 MEGABYTE = 1024 * 1024
-SWITCH_INTERVAL_S = 0.0005
-"""A thread that unpacks an archive must not hold the interpreter for the default 5 ms."""
 
 
-Ready = Callable[[str, probe.Choice, str | None], None]
-"""Told the URL, the sandbox, and why functions do not reach the internet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """What was made while the process still had privileges."""
-
-    data_dir: DataDir
-    catalog: Catalog
-    runtime_entries: Mapping[str, Path]
-    launcher: LauncherClient | None
-    problem: str | None
-    """Why there is no launcher."""
-    held: int | None = None
-    """A pipe whose other end somebody holds who wants this server no longer than that."""
-
-
-def run(settings: Settings, host: Host, ready: Ready) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is called once requests are answered.
-
-    Raises probe.SandboxUnavailable, hosts.UnsafeBind, OSError for a port that cannot be bound, the store's errors, and
-    LauncherError when the launcher has ended before this process was told to.
-    """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    raise_open_files_limit()
-    uvloop.run(_serve(settings, host, ready))
-
-
-async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
-    stop = stopping.on_signals()
-    if host.held is not None:
-        stopping.at_end_of(host.held, stop)
+async def serve(
+    settings: Settings, host: Host, choosing: Awaitable[probe.Choice], stop: asyncio.Event, ready: Ready
+) -> None:
+    """Until `stop` is set. `choosing` is awaited when there is a server that needs a sandbox. Raises as `start.run`."""
     async with AsyncExitStack() as stack:
         server = HttpServer()
         stack.push_async_callback(server.close, 0.0)
@@ -155,7 +119,6 @@ async def _serve(settings: Settings, host: Host, ready: Ready) -> None:
         budgets = Budgets(database, clock, table_of_prices)
         budgets.load()
         ledger.stored = budgets.stored
-        choosing = await _begin_to_choose(stack, settings, host)
 
         keys = KnownKeys(clock)
         iam = IamOverRestarts(database, clock, keys)
@@ -402,26 +365,6 @@ def _virtual_clock(settings: Settings, data_dir: DataDir) -> VirtualClock | None
     if ahead_ms and not settings.virtual_clock:
         logger.warning("The clock of events is %d s ahead: it was advanced while it was virtual", ahead_ms // 1000)
     return VirtualClock(ahead_ms)
-
-
-async def _begin_to_choose(stack: AsyncExitStack, settings: Settings, host: Host) -> "asyncio.Task[probe.Choice]":
-    """Until the program that looks from inside works: it needs longer than all that can be made here meanwhile."""
-    waiting = asyncio.Event()
-    choosing = asyncio.create_task(
-        probe.choose(
-            settings.sandbox,
-            launcher=host.launcher,
-            problem=host.problem,
-            packages_dir=host.data_dir.packages,
-            scratch=host.data_dir.root / "run",
-            runtime_entries=host.runtime_entries,
-            waiting=waiting,
-        )
-    )
-    choosing.add_done_callback(lambda _: waiting.set())
-    stack.callback(choosing.cancel)
-    await waiting.wait()
-    return choosing
 
 
 def _stop_without(launcher: LauncherClient, stop: asyncio.Event) -> Callable[[], object]:

@@ -383,16 +383,17 @@ def _serve(
     # Here and not above: these must never be imported with privileges, and cost most of the time of a start. What
     # they make stays, so the collector would look through it for nothing; the server turns it on when it is ready.
     gc.disable()
-    from lambent import app
+    from lambent import start
     from lambent.environments.sandbox.probe import SandboxUnavailable
+    from lambent.host import Host
 
     launcher, problem = _ready(settings, launcher, problem)
     _check_egress(settings, launcher)
-    host = app.Host(
+    host = Host(
         data_dir=data_dir, catalog=catalog, runtime_entries=entries, launcher=launcher, problem=problem, held=held
     )
     try:
-        app.run(
+        start.run(
             settings, host, lambda url, sandbox, no_internet: say_ready(url, sandbox, no_internet, settings, data_dir)
         )
     except SandboxUnavailable as error:

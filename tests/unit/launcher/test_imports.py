@@ -10,7 +10,7 @@ LAUNCHERS_OWN = ("base_tree", "execute", "init", "net", "server", "zygote")
 
 
 def test_a_server_imports_no_work_of_the_launcher() -> None:
-    ask = "import sys, lambent.cli.up, lambent.app; print(*sys.modules)"
+    ask = "import sys, lambent.cli.up, lambent.start, lambent.app; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
     modules = {name.removeprefix("lambent.launcher.") for name in found.stdout.split()}
     assert "wire" in modules
