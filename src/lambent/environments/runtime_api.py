@@ -290,6 +290,18 @@ class RuntimeApi:
             return self._metadata.handle(request)
         return self._snap_start(connection, request) if self._restore is not None else _NOT_FOUND
 
+    def accept(self, request_id: bytes, body: bytes) -> bytes | None:
+        """The short way of `_answer`, for a response as JSON that is not streamed."""
+        current = self.request
+        if self.state is not RuntimeState.RUNNING or current is None or self.outflow is not None:
+            return None
+        if request_id != current.request_id.encode() or len(body) > self._max_response_bytes:
+            return None
+        if self.answer_begun is not None:
+            self.answer_begun()
+        self._answered(Answer(body))
+        return _ACCEPTED
+
     # Routes
 
     def _next(self, connection: Connection) -> bytes | None:

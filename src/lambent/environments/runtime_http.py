@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import httptools
 from msgspec import Struct
 
-from lambent.environments.runtime_pair import HEADERS, NEXT, response_and_next
+from lambent.environments.runtime_pair import NEXT, response_and_next
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of anything but bodies: a head, trailers, the extensions of a chunk."""
@@ -77,6 +77,11 @@ class Server(Protocol):
     def body_limit(self, method: bytes, path: bytes) -> int: ...
 
     def handle(self, connection: "Connection", request: HttpRequest) -> bytes | None: ...
+
+    def accept(self, request_id: bytes, body: bytes) -> bytes | None:
+        """`handle` for the response of an invocation, where nothing is to be said against it; None, and nothing has
+        happened, where something is."""
+        ...
 
     def rest(self, seconds: float) -> None:
         """Read nothing more for this time."""
@@ -202,23 +207,22 @@ class Connection(asyncio.Protocol):
         """Whether `data` was handled without the parser, which stands between two messages and stays there."""
         if self._within or self._waiting or self._server.outflow is not None:
             return False
+        if self._transport is None or self._transport.is_closing():
+            return False
         pair = response_and_next(data)
         # Before its first message a parser knows of no connection that is to be kept.
         if pair is None or not self._parser.should_keep_alive():
             return False
-        path, body = pair
-        if len(body) > self._server.body_limit(b"POST", path):
+        accepted = self._server.accept(*pair)
+        if accepted is None:
             return False
-        for request in (
-            HttpRequest(b"POST", path, HEADERS, body, _NOTHING, False),
-            _NEXT_EVENT,
-        ):
-            if self._transport is None or self._transport.is_closing():
-                self.abort()
-                return True
-            reply = self._server.handle(self, request)
-            if reply is not None:
-                self._replies.append(reply)
+        self._replies.append(accepted)
+        if self._transport is None or self._transport.is_closing():
+            self.abort()
+            return True
+        reply = self._server.handle(self, _NEXT_EVENT)
+        if reply is not None:
+            self._replies.append(reply)
         if self._replies and not self._waiting:
             self._flush()
         return True

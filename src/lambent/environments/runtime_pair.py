@@ -6,15 +6,12 @@ is None, and for the parser.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 NEXT: Final = b"/2018-06-01/runtime/invocation/next"
-HEADERS: Final[Mapping[bytes, bytes]] = {b"content-type": b"application/json"}
-"""Of the response, as far as anybody asks."""
 _HOST: Final = rb"Host: [0-9A-Za-z.:\[\]-]+\r\n"
 _RESPONSE: Final = re.compile(
-    rb"POST (/2018-06-01/runtime/invocation/[0-9A-Za-z-]+/response) HTTP/1\.1\r\n"
+    rb"POST /2018-06-01/runtime/invocation/([0-9A-Za-z-]+)/response HTTP/1\.1\r\n"
     + _HOST
     + rb"Content-Type: application/json\r\nContent-Length: ([0-9]{1,5})\r\n\r\n"
 )
@@ -22,7 +19,7 @@ _REQUEST: Final = re.compile(rb"GET " + NEXT + rb" HTTP/1\.1\r\n" + _HOST + rb"\
 
 
 def response_and_next(data: bytes) -> tuple[bytes, bytes] | None:
-    """Path and body of the response, when `data` is the two and nothing else."""
+    """Request id and body of the response, when `data` is the two and nothing else."""
     head = _RESPONSE.match(data)
     if head is None:
         return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from lambent.aws.arn import partition_of
@@ -34,7 +35,12 @@ class FunctionKey(NamedTuple):
     @property
     def arn(self) -> str:
         """The ARN without a qualifier."""
-        return f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account}:function:{self.name}"
+        return _arn(self)
+
+
+@lru_cache(maxsize=4096)
+def _arn(key: FunctionKey) -> str:
+    return f"arn:{partition_of(key.region)}:lambda:{key.region}:{key.account}:function:{key.name}"
 
 
 @dataclass(frozen=True, slots=True)

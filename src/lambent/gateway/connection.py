@@ -55,6 +55,12 @@ class Clients:
     peers: Counter[str] = field(default_factory=Counter)
 
 
+class Shared(ServerState):
+    """uvicorn's state of a server, and its default headers as they go over the wire."""
+
+    header_lines = b""
+
+
 TOO_LARGE: Final = "Request headers are larger than 64 KB."
 _IDLE: Final = 0
 _HEAD: Final = 1
@@ -66,12 +72,13 @@ class _Refused(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    def __init__(self, clients: Clients, config: Config, state: ServerState, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, clients: Clients, config: Config, state: Shared, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(config, state, {}, loop)
         self.app = clients.app
         self.access_log = False
         self.connections = clients.connections
         self.timeout_keep_alive = clients.limits.keep_alive_s
+        self._shared = state
         self._direct = clients.direct
         self._waits_for_body = False
         """The head of a request is here that may take the direct way, and at most the first piece of its body."""
@@ -234,8 +241,8 @@ class Connection(HttpToolsProtocol):
         taken = direct.take(head, body, self.client[0] if self.client else "")
         if taken is None:
             return False
-        defaults = self.server_state.default_headers
-        reply = self.cycle = DirectReply(self.transport, defaults, taken.request_id, self.on_response_complete)
+        lines = self._shared.header_lines
+        reply = self.cycle = DirectReply(self.transport, lines, taken.request_id, self.on_response_complete)
         if isinstance(begun := taken.answer, HttpResponse):
             reply.reply(begun)
             return True

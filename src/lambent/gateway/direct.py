@@ -5,7 +5,7 @@ has happened: the long way has the words. Two property tests hold the ways toget
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -122,8 +122,8 @@ class DirectReply:
     """Stands where uvicorn's protocol expects an exchange. Its request is complete; its reply leaves in one write."""
 
     __slots__ = (
-        "_default_headers",
         "_done",
+        "_header_lines",
         "_request_id",
         "_transport",
         "disconnected",
@@ -137,12 +137,12 @@ class DirectReply:
     def __init__(
         self,
         transport: asyncio.Transport,
-        default_headers: Sequence[tuple[bytes, bytes]],
+        header_lines: bytes,
         request_id: str,
         done: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._default_headers = default_headers
+        self._header_lines = header_lines
         self._request_id = request_id
         self._done = done
         self.disconnected = False
@@ -162,9 +162,8 @@ class DirectReply:
         if self.disconnected:
             return
         assert isinstance(response.body, bytes)
-        dates = b"".join([b"%b: %b\r\n" % header for header in self._default_headers])
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        head = b"".join((STATUS_LINE[response.status], dates, head_lines(response, self._request_id), end))
+        head = b"".join((STATUS_LINE[response.status], self._header_lines, head_lines(response, self._request_id), end))
         self._transport.write(head + response.body)
         if not self.keep_alive:
             self._transport.close()

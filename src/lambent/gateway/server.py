@@ -13,10 +13,9 @@ from typing import Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from lambent.gateway.app import AsgiApp, Front
-from lambent.gateway.connection import Clients, Connection, Limits
+from lambent.gateway.connection import Clients, Connection, Limits, Shared
 from lambent.gateway.hosts import check_bind
 
 logger = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class HttpServer:
     def __init__(self, limits: Limits | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits or Limits()
-        self._state = ServerState()
+        self._state = Shared()
         self._listeners: set[Listener] = set()
         self._public: set[Listener] = set()
         self._config = Config(
@@ -150,7 +149,9 @@ class HttpServer:
             self._timer = None
 
     def _tick(self) -> None:
-        self._state.default_headers = [(b"date", formatdate(time(), usegmt=True).encode())]
+        date = formatdate(time(), usegmt=True).encode()
+        self._state.default_headers = [(b"date", date)]
+        self._state.header_lines = b"date: %b\r\n" % date
         now = self._loop.time()
         for listener in list(self._listeners):
             listener.check(now)
