@@ -1,4 +1,4 @@
-"""What happens to a server when something is killed under it that is not the server itself."""
+"""What happens to a server when something is killed under it that is not the server itself, or when it has little."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lambent.testing.running_server import Server
+from lambent.testing.running_server import COMMAND, Server
 from tests.e2e.census import eventually, resources
 from tests.e2e.packages import create_function
 
@@ -101,3 +101,22 @@ def test_an_idle_sandbox_that_was_killed_costs_nothing(sleeping: Server) -> None
     # Its environment has let go of it.
     assert eventually(lambda: resources(sleeping.pid)["descriptors"] < held - 5, timeout_s=10, until=bool)
     assert invoke(client, 0) == "slept"
+
+
+FEW = 300
+
+
+def test_callers_wait_where_no_descriptor_is_left_for_another_environment(start_server: Callable[..., Server]) -> None:
+    server = start_server(command=("prlimit", f"--nofile={FEW}:{FEW}", str(COMMAND)))
+    client = server.client("lambda")
+    create_function(client, "sleeper", SLEEPER, Timeout=30)
+    most = 0
+    with ThreadPoolExecutor(24) as pool:
+        answers = [pool.submit(invoke, client, 0.5) for _ in range(24)]
+        while not all(each.done() for each in answers):
+            most = max(most, resources(server.pid)["descriptors"])
+    assert [each.result() for each in answers] == ["slept"] * 24
+    assert most < FEW - 20, "some are left for clients, the store and logs"
+    started = server.client("logs").describe_log_streams(logGroupName="/aws/lambda/sleeper")["logStreams"]
+    assert 4 <= len(started) < 24, "each environment has a stream"
+    assert "Too many open files" not in server.log()
