@@ -62,8 +62,7 @@ class Changes:
 
         def applied(done: tuple[T, Sequence[str]]) -> None:
             self._outbox.committed()
-            if done[1]:
-                detach("deletion of S3's files", self._files.delete(done[1]))
+            self._files.free(done[1])
 
         async def commit() -> T:
             try:

@@ -1,27 +1,27 @@
 """The bytes of objects: one file each, which never changes once it has its name.
 
-A file is written aside, flushed, renamed, and its folder flushed; only then may a row name it. It is deleted after the
-commit that took its row away. A crash in between leaves a file without a row, which `sweep` removes after the next
-start, and never a row without a file. Folders are filled one after the other, so that those who write at one time
-share the flush of one folder.
+A file is written aside, flushed, renamed, and its folder flushed (`names`); only then may a row name it. It is deleted
+after the commit that took its row away. A crash in between leaves a file without a row, which `sweep` removes after the
+next start, and never a row without a file.
 """
 
 import asyncio
 import errno
 import logging
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from lambent.aws.errors import PlatformFault
 from lambent.aws.streams import IN_A_THREAD_BYTES
 from lambent.core.tasks import detach
-from lambent.store.files import scratch_name, sync_folder
+from lambent.services.s3.names import Names, Place
+from lambent.store.files import scratch_name
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ THREADS: Final = 8
 """That write and flush: those who wait for the disk at one time share its flushes."""
 BATCH_BYTES: Final = 1024 * 1024
 """Of a body, for one call of a thread; twice as much of each body is in memory."""
-PER_FOLDER: Final = 4096
 DOUBT_S: Final = 15.0
 """After a COMMIT without an answer its end is known by then."""
 _SCRATCH: Final = "new"
@@ -39,7 +38,7 @@ _MOST_AT_ONCE: Final = 512
 
 
 class Files:
-    """Below `root`, which is made. Ids are 12 hexadecimal digits: six of the folder, six of the file in it."""
+    """Below `root`, which is made."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -48,17 +47,16 @@ class Files:
         for left in self._scratch.iterdir():
             left.unlink()
         self.first_folder = 1 + max((int(name, 16) for name in self._folders()), default=0)
-        self._gate = threading.Lock()
-        self._folder = self.first_folder - 1
-        self._in_folder = PER_FOLDER
-        self._flush = _FolderFlush(root)
+        self._names = Names(root, self.first_folder)
+        self._freed: list[str] = []
+        self._freeing = False
         self._doubtful: dict[str, float] = {}
         self._held: Counter[str] = Counter()
         self._doomed: set[str] = set()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3-file")
 
     def path(self, file: str) -> Path:
-        return self._root / file[:6] / file[6:]
+        return self._names.path(file)
 
     async def run(self, work: Callable[[], T]) -> T:
         """On a thread of those that wait for the disk."""
@@ -92,7 +90,7 @@ class Files:
                 await writing
             elif not batch:
                 return None
-            return await self._finished(loop.run_in_executor(self._threads, self._finish, scratch, batch))
+            return await self._named(lambda: scratch.write(batch, flush=True), scratch.rename)
         except OSError as error:
             raise _fault(error) from error
         finally:
@@ -105,7 +103,7 @@ class Files:
     async def link(self, file: str) -> str | None:
         """A second name for the bytes of `file`, which is as durable. None: the file is gone, or has too many."""
         try:
-            return await self.run(lambda: self._link(file))
+            return await self._named(lambda: None, lambda path: os.link(self.path(file), path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -126,8 +124,22 @@ class Files:
                 if file in self._doomed:
                     self._doomed.discard(file)
                     free.append(file)
-        if free:
-            detach("deletion of S3's files", self.delete(free))
+        self.free(free)
+
+    def free(self, files: Iterable[str]) -> None:
+        """`delete` them soon, together with others."""
+        self._freed.extend(files)
+        if self._freed and not self._freeing:
+            self._freeing = True
+            detach("deletion of S3's files", self._delete_freed())
+
+    async def _delete_freed(self) -> None:
+        try:
+            while self._freed:
+                some, self._freed = self._freed, []
+                await self.delete(some)
+        finally:
+            self._freeing = False
 
     async def delete(self, files: Sequence[str]) -> None:
         """After the commit. One that cannot be deleted is left to the sweep."""
@@ -169,42 +181,23 @@ class Files:
     def close(self) -> None:
         self._threads.shutdown(wait=True)
 
-    async def _finished(self, finishing: "asyncio.Future[str]") -> str:
+    async def _named(self, prepare: Callable[[], None], place: Place) -> str:
+        """Raises `OSError`."""
+        named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            prepare()
+            self._names.give(place, named)
+
+        self._threads.submit(work).add_done_callback(partial(_tell_failure, named))
         try:
-            return await asyncio.shield(finishing)
+            return await asyncio.shield(named)
         except asyncio.CancelledError:
             # No row will ever name it.
-            await asyncio.wait([finishing])
-            if finishing.exception() is None:
-                await self.delete([finishing.result()])
+            await asyncio.wait([named])
+            if named.exception() is None:
+                await self.delete([named.result()])
             raise
-
-    def _finish(self, scratch: "_Scratch", batch: Sequence[bytes]) -> str:
-        scratch.write(batch, flush=True)
-        file = self._next()
-        scratch.rename(self.path(file))
-        try:
-            self._flush(file[:6])
-        except OSError:
-            self._delete([file])
-            raise
-        return file
-
-    def _link(self, file: str) -> str:
-        name = self._next()
-        os.link(self.path(file), self.path(name))
-        self._flush(name[:6])
-        return name
-
-    def _next(self) -> str:
-        with self._gate:
-            if self._in_folder == PER_FOLDER:
-                self._folder += 1
-                self._in_folder = 0
-                (self._root / f"{self._folder:06x}").mkdir(mode=0o700, exist_ok=True)
-                sync_folder(self._root)
-            self._in_folder += 1
-            return f"{self._folder:06x}{self._in_folder:06x}"
 
     def _delete(self, files: Iterable[str]) -> None:
         for file in files:
@@ -265,36 +258,15 @@ class _Scratch:
             os.close(descriptor)
 
 
-class _FolderFlush:
-    """Flushes a folder once for all threads that wait for it: who comes while one is flushed shares the next."""
+def _tell_failure(named: "asyncio.Future[str]", done: "Future[None]") -> None:
+    error, loop = done.exception(), named.get_loop()
+    if error is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(_fail, named, error)
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._gate = threading.Lock()
-        self._flushing = threading.Lock()
-        self._asked = 0
-        self._done = 0
-        self._wanted: set[str] = set()
 
-    def __call__(self, folder: str) -> None:
-        with self._gate:
-            self._asked += 1
-            mine = self._asked
-            self._wanted.add(folder)
-        with self._flushing:
-            if self._done >= mine:
-                return
-            with self._gate:
-                upto, folders = self._asked, self._wanted
-                self._wanted = set()
-            try:
-                for each in folders:
-                    sync_folder(self._root / each)
-            except OSError:
-                with self._gate:
-                    self._wanted |= folders
-                raise
-            self._done = upto
+def _fail(named: "asyncio.Future[str]", error: BaseException) -> None:
+    if not named.done():
+        named.set_exception(error)
 
 
 def _fault(error: OSError) -> PlatformFault:
