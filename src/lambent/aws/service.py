@@ -104,3 +104,7 @@ class Service:
     waiting: frozenset[str] = frozenset()
     buckets: Buckets | None = None
     """Of S3 alone."""
+
+    def leaves(self, operation: str) -> bool:
+        """Whether it is the neighbour that answers it."""
+        return self.shared and operation not in self.operations

@@ -111,7 +111,7 @@ class Front:
         self._hosts = hosts
         self._routes = routes
         self._urls = urls
-        self.direct = direct_way(apis.by_name("lambda"), elsewhere, authenticator, hosts, urls)
+        self.direct = direct_way(apis, elsewhere, authenticator, hosts, urls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])

@@ -14,7 +14,7 @@ from lambent.aws.errors import ApiError
 from lambent.aws.service import CallContext
 from lambent.core.ids import request_id as new_request_id
 from lambent.gateway.authenticate import Authenticator
-from lambent.gateway.dispatch import Api, Begun
+from lambent.gateway.dispatch import Api, Apis, Begun
 from lambent.gateway.elsewhere import Elsewhere
 from lambent.gateway.function_urls import UrlRoute
 from lambent.gateway.hosts import HostRule
@@ -55,17 +55,25 @@ class Taken(NamedTuple):
 class DirectWay:
     """Of one kind of listener. `read` has no memory and `take` all effects: what was read once may be taken again."""
 
-    __slots__ = ("_api", "_authenticator", "_elsewhere", "_hosts", "_urls")
+    __slots__ = ("_apis", "_authenticator", "_elsewhere", "_hosts", "_made", "_urls")
 
     def __init__(
-        self, api: Api, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
+        self, apis: Apis, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
     ) -> None:
-        """`api` is that of lambda."""
-        self._api = api
+        self._apis = apis
+        self._made: Api | None = None
         self._elsewhere = elsewhere
         self._authenticator = authenticator
         self._hosts = hosts
         self._urls = urls
+
+    @property
+    def _api(self) -> Api:
+        """That of lambda, whose model takes 8 ms to read: not before somebody invokes."""
+        if self._made is None:
+            self._made = self._apis.by_name("lambda")
+            assert self._made is not None
+        return self._made
 
     @staticmethod
     def may_take(method: bytes, target: bytes) -> bool:
@@ -171,9 +179,9 @@ class DirectReply:
 
 
 def direct_way(
-    api: Api | None, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
+    apis: Apis, elsewhere: Elsewhere, authenticator: Authenticator, hosts: HostRule, urls: UrlRoute | None
 ) -> DirectWay | None:
     """None where Invoke is not ours."""
-    if api is None or api.leaves("Invoke"):
+    if not apis.answers("lambda", "Invoke"):
         return None
-    return DirectWay(api, elsewhere, authenticator, hosts, urls)
+    return DirectWay(apis, elsewhere, authenticator, hosts, urls)

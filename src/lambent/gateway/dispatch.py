@@ -78,7 +78,7 @@ class Api:
 
     def leaves(self, operation_name: str) -> bool:
         """Whether an operation of this service of ours is the neighbour's."""
-        return self.service.shared and operation_name not in self.service.operations
+        return self.service.leaves(operation_name)
 
     def limit_bytes(self, operation: OperationModel) -> int:
         """The size that a request of this operation may have: what carries a blob may carry a zip file."""
@@ -266,6 +266,10 @@ class Apis:
 
     def has(self, name: str) -> bool:
         return name in self._services
+
+    def answers(self, name: str, operation: str) -> bool:
+        """Whether the operation stays here; asks without making what is made at the first call."""
+        return name in self._services and not self._services[name].leaves(operation)
 
     async def has_bucket(self, name: str) -> bool:
         """Of S3, where it is ours."""
