@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
@@ -167,38 +166,14 @@ def test_a_service_that_moto_does_not_know_is_not_built(world: World) -> None:
     assert raised.value.response["Error"]["Message"].startswith("The service gameliftstreams is not built")
 
 
-def client_of(world: World, service: str, *, region: str = "us-east-1", host: str = "127.0.0.1", **config: Any) -> Any:
+def client_of(world: World, service: str, *, region: str) -> Any:
     return Session().create_client(
         service,
         region_name=region,
-        endpoint_url=f"http://{host}:{world.port}",
+        endpoint_url=f"http://127.0.0.1:{world.port}",
         aws_access_key_id=ACCOUNT,
         aws_secret_access_key="x",
-        config=Config(**config),
     )
-
-
-def to_loopback(request: Any, seen: list[str]) -> None:
-    """Not every machine resolves names below localhost."""
-    netloc = request.url.split("/")[2]
-    seen.append(netloc)
-    request.headers["Host"] = netloc
-    request.url = request.url.replace(netloc, f"127.0.0.1:{netloc.rpartition(':')[2]}", 1)
-
-
-def in_chunks(request: Any, **_: Any) -> None:
-    request.body = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
-    changed = {
-        "Content-Encoding": "aws-chunked",
-        "X-Amz-Decoded-Content-Length": "5",
-        "X-Amz-Trailer": "x-amz-checksum-crc32",
-        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        "Content-Length": str(len(request.body)),
-    }
-    for name, value in changed.items():
-        if name in request.headers:
-            del request.headers[name]
-        request.headers[name] = value
 
 
 @pytest.mark.parametrize("kind", ["sns", "events"])
