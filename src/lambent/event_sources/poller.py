@@ -1,9 +1,7 @@
-"""The poller of one mapping: reads its source, makes batches, invokes, deletes what is done. Always several at a time.
+"""The poller of one mapping: reads its source, makes batches and has them handled. Always several at a time.
 
 Owns what of the source is in our hands: from a read until it is deleted, given back, or left to come again. How many
-batches run is `scale`'s decision and `turns`', when a refused one is tried again `backoff`'s, which messages failed
-`partial`'s. One read waits for messages, or one of each poller in provisioned mode; while there are some, others look
-too.
+batches run is `scale`'s decision and `turns`', how many reads `readers`', what becomes of one batch `handling`'s.
 """
 
 import asyncio
@@ -16,9 +14,10 @@ from typing import Any, Final
 from lambent.aws.errors import ApiError, PlatformFault
 from lambent.core import tasks
 from lambent.core.clock import Clock
-from lambent.event_sources import backoff, partial
+from lambent.event_sources import backoff
 from lambent.event_sources.batch import Collector, Event
-from lambent.event_sources.invoker import Answer, Invoker, Outcome
+from lambent.event_sources.handling import FAILED, Count, Handling, Told, uncounted
+from lambent.event_sources.invoker import Invoker
 from lambent.event_sources.ports import Read, Source
 from lambent.event_sources.readers import OnDemand, Provisioned, Readers
 from lambent.event_sources.records import EventSourceMapping
@@ -34,15 +33,6 @@ NO_WAIT_S: Final = 0.5
 SHORTEST_PAUSE_S: Final = 0.005
 MAX_DELETIONS: Final = 20
 """At one time, beside batches; with more, batches wait for theirs."""
-OK: Final = "OK"
-FAILED: Final = "PROBLEM: Function call failed"
-
-Count = Callable[[str, int], None]
-Told = Callable[[str], None]
-
-
-def uncounted(_name: str, _value: int) -> None:
-    """Nobody wants to know."""
 
 
 class Poller:
@@ -70,7 +60,6 @@ class Poller:
         self._told = told
         settings = mapping.settings
         self._size = settings.batch_size
-        self._partial = "ReportBatchItemFailures" in settings.response_types
         window_s = settings.window_s or 0
         self._collector = Collector(settings.batch_size, window_s) if window_s else None
         self._scale = Scale.of(settings)
@@ -84,8 +73,6 @@ class Poller:
         self._batches: set[asyncio.Task[None]] = set()
         self._ready: deque[Sequence[Event]] = deque()
         """Batches that were read, and wait until one more may run."""
-        self._refused: deque[asyncio.Future[None]] = deque()
-        """Batches that were throttled, and wait to be tried again."""
         self._chores: set[asyncio.Task[None]] = set()
         """Deletions."""
         self._asked = 0
@@ -99,6 +86,16 @@ class Poller:
         self._alarm_s = 0.0
         self._loop: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._handling = Handling(
+            source,
+            invoker,
+            self._scale,
+            clock,
+            self._stopping,
+            partly="ReportBatchItemFailures" in settings.response_types,
+            count=count,
+            told=told,
+        )
 
     async def start(self) -> None:
         self._loop = tasks.keep_running(self._name, self._run)
@@ -206,7 +203,7 @@ class Poller:
         self._count("PolledEventCount", polled)
         if read.dropped:
             self._count("FilteredOutEventCount", len(read.dropped))
-            self._spawn(self._chores, self._delete(read.dropped))
+            self._spawn(self._chores, self._handling.delete(read.dropped))
         if self._collector is not None:
             for batch in self._collector.add(read.events, self._clock.monotonic()):
                 self._begin(batch)
@@ -277,102 +274,16 @@ class Poller:
     async def _process(self, events: Sequence[Event]) -> None:
         self._turn.begin()
         try:
-            await self._handle(events)
+            done = await self._handling.handle(events)
+            if not done:
+                return
+            if len(self._chores) < MAX_DELETIONS:
+                # The next batch need not wait for the disk of a queue.
+                self._spawn(self._chores, self._handling.delete(done))
+            else:
+                await self._handling.delete(done)
         finally:
             self._turn.end()
-
-    async def _handle(self, read: Sequence[Event]) -> None:
-        events: Sequence[Event] = self._invoker.without_loops(read)
-        if len(events) < len(read):
-            self._failed(len(read) - len(events))
-        if not events:
-            return
-        events, answer = await self._invoked(events)
-        if not events:
-            return
-        if answer.outcome is not Outcome.ANSWERED:
-            self._failed(len(events))
-            if answer.outcome is Outcome.FAILED and not self._partial:
-                self._scale.failed()
-            return
-        ids = [event.id for event in events]
-        failed = partial.failed(answer.response, ids) if self._partial else frozenset()
-        done = [event for event in events if event.id not in failed]
-        self._scale.succeeded()
-        if failed:
-            self._failed(len(events) - len(done))
-        else:
-            self._told(OK)
-        if not done:
-            return
-        if len(self._chores) < MAX_DELETIONS:
-            # The next batch need not wait for the disk of a queue.
-            self._spawn(self._chores, self._delete(done))
-        else:
-            await self._delete(done)
-
-    async def _invoked(self, events: Sequence[Event]) -> tuple[Sequence[Event], Answer]:
-        """How the batch ended, and what of it is still ours: a batch that is refused is tried again for a time."""
-        until_s = min(event.held_until_s for event in events)
-        tries = 0
-        while True:
-            events = await self._kept(events)
-            if not events:
-                return events, Answer(Outcome.UNAVAILABLE)
-            answer = await self._invoker.invoke(events)
-            if answer.outcome is not Outcome.UNAVAILABLE:
-                # Each try counts, as on AWS.
-                self._count("InvokedEventCount", len(events))
-            if answer.outcome in (Outcome.ANSWERED, Outcome.FAILED):
-                self._let_one_try()
-                return events, answer
-            tries += 1
-            self._scale.throttled()
-            pause_s = backoff.batch_pause_s(tries, until_s, self._clock.monotonic())
-            if self._stopping.is_set():
-                await self._source.give_back(events)
-                return events, answer
-            if pause_s is None:
-                return events, answer
-            await self._pause_or_stop(pause_s)
-
-    async def _kept(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Those that nobody else will see while the function has them."""
-        now_s, timeout_s, visibility_s = self._clock.monotonic(), self._invoker.timeout_s(), self._source.visibility_s
-        late = [each for each in events if backoff.needs_holding(each.held_until_s, visibility_s, timeout_s, now_s)]
-        if not late:
-            return events
-        held = {event.id: event for event in await self._source.hold(late)}
-        gone = {event.id for event in late} - held.keys()
-        return [held.get(event.id, event) for event in events if event.id not in gone]
-
-    def _let_one_try(self) -> None:
-        """A batch has ended, so there is room for one that was refused: whoever waits longest need not wait longer."""
-        if self._refused:
-            self._refused.popleft().set_result(None)
-
-    async def _pause_or_stop(self, seconds: float) -> None:
-        pause = asyncio.ensure_future(self._clock.sleep(seconds))
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._refused.append(room)
-        waits: set[asyncio.Future[Any]] = {pause, stopped, room}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
-            stopped.cancel()
-            if not room.done():
-                self._refused.remove(room)
-
-    async def _delete(self, events: Sequence[Event]) -> None:
-        gone = await self._source.delete(events)
-        if gone:
-            self._count("DeletedEventCount", gone)
-
-    def _failed(self, events: int) -> None:
-        self._count("FailedInvokeEventCount", events)
-        self._told(FAILED)
 
     def _spawn(self, among: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
         task = tasks.detach(self._name, work)

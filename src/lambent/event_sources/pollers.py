@@ -46,7 +46,7 @@ class Pollers:
         return {Kind.SQS: self._sqs}
 
     def _sqs(self, mapping: EventSourceMapping) -> Poller:
-        from lambent.event_sources import poller, sqs
+        from lambent.event_sources import handling, poller, sqs
 
         invoker = Invoker(mapping, resolver=self._resolver, router=self._router, loops=self._loops, clock=self._clock)
         source = sqs.SqsSource(mapping, self._caller, self._clock, partial(self._role, mapping))
@@ -56,7 +56,7 @@ class Pollers:
             invoker,
             clock=self._clock,
             turns=self._turns,
-            count=partial(self._count, mapping) if "EventCount" in mapping.settings.metrics else poller.uncounted,
+            count=partial(self._count, mapping) if "EventCount" in mapping.settings.metrics else handling.uncounted,
             told=partial(self._told, mapping.key),
             provisioned=partial(self._count, mapping, "ProvisionedPollers"),
         )
