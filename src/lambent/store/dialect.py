@@ -44,5 +44,8 @@ class Dialect(Protocol):
     def alive(self, connection: Connection) -> bool:
         """Whether an idle connection is still there."""
 
+    def answered(self) -> None:
+        """The last COMMIT was: those who waited for it are told."""
+
     def committed(self, connection: Connection) -> bool:
         """After `resume`: whether the last transaction was committed whose COMMIT was not answered."""

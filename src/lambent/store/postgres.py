@@ -87,6 +87,8 @@ class PostgreSQL:
         self._run = uuid4()
         self._begun = 0
         self._done = 0
+        self._answered = 0
+        """The last one that was acknowledged; those after it were rolled back, refused, or are in doubt."""
         self._counting = False
 
     @property
@@ -144,11 +146,14 @@ class PostgreSQL:
             row = driver.execute("SELECT run, commits FROM lambent_server").fetchone()
             if row is None or row[0] != self._run:
                 raise DatabaseLost(f"Another Lambent has taken the database {self.shown}.")
-            if row[1] < self._begun - 1:
+            if row[1] < self._answered:
                 raise DatabaseLost(f"The database {self.shown} is older than what was committed to it.")
-            self._done = int(row[1])
+            self._done = self._answered = int(row[1])
         except psycopg.Error as error:
             raise DatabaseUnusable(f"The database {self.shown} cannot be used: {said(error)}") from error
+
+    def answered(self) -> None:
+        self._answered = self._begun
 
     def committed(self, connection: Connection) -> bool:
         return self._done == self._begun

@@ -51,6 +51,9 @@ class SQLite:
     def alive(self, connection: Connection) -> bool:
         return True
 
+    def answered(self) -> None:
+        pass
+
     def committed(self, connection: Connection) -> bool:
         return False
 

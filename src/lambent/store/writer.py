@@ -212,6 +212,7 @@ class Writer:
                     raise
                 self._disconnect()
                 raise _Undecided from error
+            self._dialect.answered()
 
     def _begun(self, connection: Connection) -> RootTransaction:
         """Raises `_Unreachable`: another program has locked it, and each of the group would wait as long again."""

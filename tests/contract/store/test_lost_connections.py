@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, event, text
 
-from lambent.aws.errors import PlatformFault
+from lambent.aws.errors import ApiError, PlatformFault
 from lambent.store import writer
 from lambent.store.database import Database
 from lambent.store.datadir import DataDirError
@@ -67,6 +67,14 @@ def commit_and_lose(connection: Connection) -> None:
     assert driver is not None
     driver.commit()
     driver.close()
+
+
+def read_only(cluster: Cluster, url: str, on: bool) -> None:
+    """For all sessions from now on."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {on}")
+    terminate(cluster)
 
 
 def terminate(cluster: Cluster) -> None:
@@ -187,6 +195,36 @@ async def test_a_server_that_was_replaced_writes_nothing_any_more(
         await database.write(lambda c: insert(c, 1))
     await asyncio.wait_for(lost.wait(), 10)
     assert database.lost is not None
+
+
+async def test_writes_that_were_undone_are_not_missed_in_the_next_session(database: Database, cluster: Cluster) -> None:
+    """Each has a number that the database never learns."""
+
+    def refused(_connection: Connection) -> None:
+        raise ApiError("ResourceConflictException", "as told")
+
+    await database.write(lambda c: insert(c, 1))
+    for _ in range(3):
+        with pytest.raises(ApiError):
+            await database.write(refused)
+    terminate(cluster)
+    await database.write(lambda c: insert(c, 2))
+    assert await stored(database) == [1, 2]
+
+
+async def test_a_server_that_was_read_only_for_a_time_is_written_to_again(
+    database: Database, cluster: Cluster, url: str
+) -> None:
+    """As some are when their disk is full, and standbys until they are promoted."""
+    await database.write(lambda c: insert(c, 1))
+    read_only(cluster, url, True)
+    for n in range(3):
+        with pytest.raises(PlatformFault, match="read-only"):
+            await database.write(lambda c, n=n: insert(c, 10 + n))  # type: ignore[misc]
+    assert await stored(database) == [1]
+    read_only(cluster, url, False)
+    await database.write(lambda c: insert(c, 2))
+    assert await stored(database) == [1, 2]
 
 
 async def test_a_database_that_went_back_in_time_is_not_written_to(
