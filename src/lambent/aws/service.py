@@ -16,6 +16,8 @@ Parameters = Mapping[str, Any]
 Result = Mapping[str, Any]
 T = TypeVar("T")
 
+RESPONSE_STATUS = "@status"
+"""Key of a result under which a handler may put the status, where the model knows another one."""
 RESPONSE_HEADERS = "@headers"
 """Key of a result under which a handler may put headers that the model does not know: names to values, both text."""
 

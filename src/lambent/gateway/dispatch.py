@@ -13,7 +13,16 @@ from typing import Any, Final
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, metadata, service_model
-from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Service
+from lambent.aws.service import (
+    RESPONSE_HEADERS,
+    RESPONSE_STATUS,
+    CallContext,
+    Handler,
+    Parameters,
+    Promised,
+    Result,
+    Service,
+)
 from lambent.aws.shapes import OperationModel, ServiceModel, Shape
 from lambent.aws.streams import Upload, for_caller
 from lambent.aws.validation import failures
@@ -35,6 +44,8 @@ logger = logging.getLogger(__name__)
 OwnWay = Callable[[HttpRequest, BodyReader, Authenticator], Awaitable[HttpResponse]]
 
 _FAILED: Final = "A request failed"
+_OF_THE_REPLY: Final = (RESPONSE_HEADERS, RESPONSE_STATUS)
+"""Keys of results that are no members of the model."""
 
 
 class Api:
@@ -136,7 +147,7 @@ class Api:
             parameters = {**parameters, payload: Upload.of(content) if isinstance(content, bytes) else content}
         result = await handler(context, parameters)
         return {
-            name: for_caller(value) for name, value in result.items() if name != RESPONSE_HEADERS and value is not None
+            name: for_caller(value) for name, value in result.items() if name not in _OF_THE_REPLY and value is not None
         }
 
     def error_reply(self, request: HttpRequest, error: ApiError, request_id: str = "") -> HttpResponse:
@@ -163,10 +174,12 @@ class Api:
             raise error
 
     def _serialised(self, context: CallContext, operation: OperationModel, result: Result) -> HttpResponse:
-        members = {name: value for name, value in result.items() if name != RESPONSE_HEADERS}
+        members = {name: value for name, value in result.items() if name not in _OF_THE_REPLY}
         stream = self._stream_of(operation)
         events = None if stream is None else members.pop(stream, None)
         response = self.protocol.serialise(operation, members, context.request_id)
+        if RESPONSE_STATUS in result:
+            response = response._replace(status=result[RESPONSE_STATUS])
         if stream is not None and events is not None:
             # Where all members are one document, it goes ahead of the events.
             initial = not isinstance(self.protocol, RestJson)

@@ -133,8 +133,24 @@ async def test_an_archived_object_is_read_once_it_is_restored(s3: Client, bucket
     assert await s3.refused("get_object", **where) == ("InvalidObjectState", 403)
     restored = await s3.restore_object(**where, RestoreRequest={"Days": 1})
     assert restored["ResponseMetadata"]["HTTPStatusCode"] == 202
+    again = await s3.restore_object(**where, RestoreRequest={"Days": 2})
+    assert again["ResponseMetadata"]["HTTPStatusCode"] == 200
+    asked = {"Bucket": bucket, "OptionalObjectAttributes": ["RestoreStatus"]}
+    for listed in (await s3.list_objects(**asked), await s3.list_objects_v2(**asked)):
+        assert listed["Contents"][0]["RestoreStatus"]["IsRestoreInProgress"] is False
+    assert "RestoreStatus" not in (await s3.list_objects_v2(Bucket=bucket))["Contents"][0]
     got = await s3.get_object(**where)
     assert (got["Body"].read(), got["Restore"][:24]) == (b"x", 'ongoing-request="false",')
     await s3.put_object(Bucket=bucket, Key="warm", Body=b"x")
     refused = await s3.refused("restore_object", Bucket=bucket, Key="warm", RestoreRequest={"Days": 1})
     assert refused == ("InvalidObjectState", 403)
+
+
+async def test_what_would_be_another_object_if_it_were_passed_over_is_refused(s3: Client, bucket: str) -> None:
+    where = {"Bucket": bucket, "Key": "k"}
+    await s3.put_object(**where, Body=b"x")
+    assert await s3.refused("put_object", **where, Body=b"y", WriteOffsetBytes=1) == ("NotImplemented", 501)
+    assert await s3.refused("put_object", **where, Body=b"y", ObjectLockEventHold="ON") == ("NotImplemented", 501)
+    assert (await s3.get_object(**where))["Body"].read() == b"x"
+    wrong = {"Bucket": "name", "BucketNamespace": "account-regional"}
+    assert await s3.refused("create_bucket", **wrong) == ("InvalidBucketName", 400)

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from lambent.services.s3.service import S3Service
 
 STREAMED: Final = frozenset({"PutObject", "UploadPart"})
-PARTIAL: Final = {"PutBucketLogging": ("LoggingEnabled",), "PutBucketVersioning": ("MFADelete",)}
+_EVENT_HOLDS: Final = ("ObjectLockEventHold", "ObjectLockEventHoldDurationDays", "ObjectLockEventHoldDurationYears")
+_XXHASH: Final = ("ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128")
+PARTIAL: Final = {
+    "PutBucketLogging": ("LoggingEnabled",),
+    "PutBucketVersioning": ("MFADelete",),
+    "PutObject": ("SSECustomerKey", "WriteOffsetBytes", *_EVENT_HOLDS, *_XXHASH),
+    "UploadPart": ("SSECustomerKey", *_XXHASH),
+    "CreateMultipartUpload": ("SSECustomerKey", *_EVENT_HOLDS),
+    "CompleteMultipartUpload": _XXHASH,
+    "CopyObject": ("SSECustomerKey", *_EVENT_HOLDS),
+    "AbortMultipartUpload": ("IfMatchInitiatedTime",),
+    "DeleteObject": ("IfMatchLastModifiedTime", "IfMatchSize"),
+}
 """Members that are refused, for nothing would come of them."""
 
 

@@ -46,6 +46,7 @@ class BucketApi:
     async def create_bucket(self, context: CallContext, parameters: Parameters) -> Result:
         name = parameters["Bucket"]
         check_name(name)
+        _check_namespace(name, context, parameters.get("BucketNamespace"))
         configuration = parameters.get("CreateBucketConfiguration") or {}
         constraint = configuration.get("LocationConstraint")
         region = region_of(context.region, constraint)
@@ -143,6 +144,12 @@ class BucketApi:
         if len(found) > limit:
             result["ContinuationToken"] = urlsafe_b64encode(found[limit - 1].name.encode()).decode()
         return result
+
+
+def _check_namespace(name: str, context: CallContext, namespace: str | None) -> None:
+    """In the namespace of an account and a region a name says both."""
+    if namespace == "account-regional" and not name.endswith(f"-{context.account}-{context.region}-an"):
+        raise error("InvalidBucketName", "The specified bucket is not valid.", 400, BucketName=name)
 
 
 def check_name(name: str) -> None:

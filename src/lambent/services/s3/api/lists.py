@@ -45,7 +45,7 @@ class ListApi:
         if page.truncated and parameters.get("Delimiter"):
             result["NextMarker"] = shown(key_text(page.last))
         owner = {"ID": canonical_id(bucket.account)}
-        return result | _contents([_entry(entry, shown) | {"Owner": owner} for entry in page.entries])
+        return result | _contents([_entry(entry, shown, parameters) | {"Owner": owner} for entry in page.entries])
 
     async def list_objects_v2(self, context: CallContext, parameters: Parameters) -> Result:
         bucket = common.bucket_of(self._buckets, context, parameters)
@@ -61,7 +61,7 @@ class ListApi:
             result["StartAfter"] = shown(start_after)
         if page.truncated:
             result["NextContinuationToken"] = urlsafe_b64encode(_TOKEN + page.last).decode()
-        entries = [_entry(entry, shown) for entry in page.entries]
+        entries = [_entry(entry, shown, parameters) for entry in page.entries]
         if parameters.get("FetchOwner"):
             entries = [entry | {"Owner": {"ID": canonical_id(bucket.account)}} for entry in entries]
         return result | _contents(entries)
@@ -86,7 +86,7 @@ class ListApi:
             if not page.ends_on_prefix:
                 result["NextVersionIdMarker"] = page.entries[-1].version_id
         owner = {"ID": canonical_id(bucket.account)}
-        found = [(entry.marker, _version(entry, shown) | {"Owner": owner}) for entry in page.entries]
+        found = [(entry.marker, _version(entry, shown, parameters) | {"Owner": owner}) for entry in page.entries]
         # In the order of the list, for the writer of XML puts both kinds in one row.
         for name, marker in (("Versions", False), ("DeleteMarkers", True)):
             entries = [entry for is_marker, entry in found if is_marker == marker]
@@ -199,7 +199,7 @@ def _contents(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"Contents": list(entries)} if entries else {}
 
 
-def _entry(version: ObjectVersion, shown: Shown) -> dict[str, Any]:
+def _entry(version: ObjectVersion, shown: Shown, parameters: Parameters) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "Key": shown(version.key),
         "LastModified": common.moment(version.modified_ms),
@@ -210,14 +210,17 @@ def _entry(version: ObjectVersion, shown: Shown) -> dict[str, Any]:
     if version.details.checksums:
         entry["ChecksumAlgorithm"] = list(version.details.checksums)
         entry["ChecksumType"] = version.details.checksum_type
+    if version.state.restored_until_ms and "RestoreStatus" in (parameters.get("OptionalObjectAttributes") or ()):
+        until = common.moment(version.state.restored_until_ms)
+        entry["RestoreStatus"] = {"IsRestoreInProgress": False, "RestoreExpiryDate": until}
     return entry
 
 
-def _version(version: ObjectVersion, shown: Shown) -> dict[str, Any]:
+def _version(version: ObjectVersion, shown: Shown, parameters: Parameters) -> dict[str, Any]:
     latest = {"VersionId": version.version_id, "IsLatest": version.latest}
     if version.marker:
         return {"Key": shown(version.key), "LastModified": common.moment(version.modified_ms), **latest}
-    return _entry(version, shown) | latest
+    return _entry(version, shown, parameters) | latest
 
 
 def _upload(bucket: Bucket, upload: MultipartUpload, shown: Shown) -> dict[str, Any]:

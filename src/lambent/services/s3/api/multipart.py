@@ -13,7 +13,7 @@ from lambent.services.s3.buckets import Buckets
 from lambent.services.s3.completion import COMPOSITE, DEFAULT, type_of
 from lambent.services.s3.conditions import check_source, check_wish, quoted
 from lambent.services.s3.configs.configs import Configs
-from lambent.services.s3.errors import invalid_argument, invalid_request
+from lambent.services.s3.errors import invalid_argument, invalid_request, not_implemented
 from lambent.services.s3.expiration import Expirations
 from lambent.services.s3.lookup import shown_id
 from lambent.services.s3.multipart import Multipart
@@ -150,6 +150,8 @@ class MultipartApi:
 
     async def abort_multipart_upload(self, context: CallContext, parameters: Parameters) -> Result:
         bucket = common.bucket_of(self._buckets, context, parameters)
+        if parameters.get("IfMatchInitiatedTime") is not None:
+            raise not_implemented("x-amz-if-match-initiated-time")
         await self._multipart.abort(bucket, parameters["Key"], parameters["UploadId"])
         return {}
 

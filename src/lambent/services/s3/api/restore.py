@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lambent.aws.service import CallContext, Operations, Parameters, Result
+from lambent.aws.service import RESPONSE_STATUS, CallContext, Operations, Parameters, Result
 from lambent.core.clock import Clock
 from lambent.services.s3.api import common
 from lambent.services.s3.buckets import Buckets
@@ -36,6 +36,8 @@ class RestoreApi:
         def apply(state: State) -> State:
             return replace(state, restored_until_ms=until_ms)
 
-        change = Marking(apply, "POST", ("ObjectRestore:Post", "ObjectRestore:Completed"))
+        # Once more only moves its end.
+        again = version.state.restored_until_ms > self._clock.epoch_ms()
+        change = Marking(apply, "POST", () if again else ("ObjectRestore:Post", "ObjectRestore:Completed"))
         await self._objects.mark(bucket, key, version.version_id, change, common.origin_of(context))
-        return {}
+        return {RESPONSE_STATUS: 200} if again else {}

@@ -11,7 +11,7 @@ from lambent.services.s3.configs import acl, object_lock
 from lambent.services.s3.configs.configs import Configs
 from lambent.services.s3.configs.kinds import Kind
 from lambent.services.s3.configs.public_access import blocks
-from lambent.services.s3.errors import access_denied, error, invalid_argument
+from lambent.services.s3.errors import access_denied, error, invalid_argument, not_implemented
 from lambent.services.s3.records import DEFAULT_TYPE, ENFORCED, STANDARD, Bucket, Details, State
 
 HEADERS: Final = (
@@ -35,6 +35,12 @@ CLASSES: Final = frozenset(
         "GLACIER_IR",
     }
 )
+_UNBUILT: Final = {
+    "WriteOffsetBytes": "x-amz-write-offset-bytes",
+    "ObjectLockEventHold": "x-amz-object-lock-event-hold",
+    "ObjectLockEventHoldDurationDays": "x-amz-object-lock-event-hold-duration-days",
+    "ObjectLockEventHoldDurationYears": "x-amz-object-lock-event-hold-duration-years",
+}
 MAX_METADATA: Final = 2048
 MAX_KEY: Final = 1024
 
@@ -81,7 +87,15 @@ def details_of(bucket: Bucket, configs: Configs, parameters: Parameters) -> Deta
     )
 
 
+def refuse_unbuilt(parameters: Parameters) -> None:
+    """What would be another object, or would be held longer, if it were passed over."""
+    for member, header in _UNBUILT.items():
+        if parameters.get(member) is not None:
+            raise not_implemented(header)
+
+
 def state_of(bucket: Bucket, configs: Configs, parameters: Parameters, now_ms: int) -> State:
+    refuse_unbuilt(parameters)
     check_acl(bucket, parameters)
     mode, until_ms, hold = object_lock.of_headers(bucket, parameters, now_ms)
     if not mode and bucket.locked:
