@@ -14,7 +14,8 @@ from typing import BinaryIO, Final
 from lambent.aws import checksums
 
 CHUNK_BYTES: Final = 262_144
-"""The longest chunk of an `Upload`."""
+"""What is worth a chunk of an `Upload`, where more is to come."""
+LONGEST_CHUNK_BYTES: Final = 2 * CHUNK_BYTES
 IN_A_THREAD_BYTES: Final = 65_536
 """From here on, digests take longer than it takes to ask a thread for them."""
 AT_ONCE_BYTES: Final = 1024 * 1024
@@ -42,9 +43,9 @@ class FileRange:
 
 
 class Upload:
-    """An async iterator of chunks of at most `CHUNK_BYTES`. Iterating raises `ApiError` for a body that is not what
-    its client has said, at its end at the latest; then nothing of it counts. A thread makes the digests of what has
-    come while its reader does something with it."""
+    """An async iterator of chunks of at most `LONGEST_CHUNK_BYTES`. Iterating raises `ApiError` for a body that is not
+    what its client has said, at its end at the latest; then nothing of it counts. A thread makes the digests of what
+    has come while its reader does something with it."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from typing import Any, Final, TypeVar
 
 from lambent.aws.errors import ApiError
-from lambent.aws.streams import CHUNK_BYTES
+from lambent.aws.streams import CHUNK_BYTES, LONGEST_CHUNK_BYTES
 
 READER: Final = "lambent.body"
 """Key of a request's `BodyReader` in the state of its ASGI scope: the connection asks it who is slow."""
@@ -129,8 +129,8 @@ class BodyReader:
                 if size >= CHUNK_BYTES or self.complete:
                     whole = held[0] if len(held) == 1 else b"".join(held)
                     held, size = [], 0
-                    for start in range(0, len(whole), CHUNK_BYTES):
-                        yield whole[start : start + CHUNK_BYTES]
+                    for start in range(0, len(whole), LONGEST_CHUNK_BYTES):
+                        yield whole[start : start + LONGEST_CHUNK_BYTES]
         finally:
             self.streaming = False
 

@@ -322,8 +322,9 @@ class Connection(HttpToolsProtocol):
         # Its reader is woken for what is worth its while; `check` sees to what comes slowly.
         cycle = self.cycle
         if not cycle.response_complete:
-            cycle.body += body
-            if len(cycle.body) >= CHUNK_BYTES:
+            cycle.pieces.append(body)
+            cycle.held_bytes += len(body)
+            if cycle.held_bytes >= CHUNK_BYTES:
                 self.flow.pause_reading()
                 cycle.message_event.set()
 
@@ -386,7 +387,7 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
             return
         answering = self.cycle is not None and not self.cycle.response_complete
-        if answering and self.cycle.body and self._is_streamed():
+        if answering and self._is_streamed() and self.cycle.held_bytes:
             self.cycle.message_event.set()
         if self._reading == _HEAD:
             # A head behind a request that is still being answered has time.

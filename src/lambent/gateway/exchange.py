@@ -1,4 +1,4 @@
-"""One request and its reply on a connection: ASGI's `receive` as uvicorn has it, and a `send` of our own.
+"""One request and its reply on a connection: ASGI's `receive` as uvicorn has it for small bodies, and a `send` of ours.
 
 The head of a reply leaves together with the first bytes of its body: one system call and one packet where uvicorn
 makes two. Headers are checked where they are made (`reply`), not here again.
@@ -21,6 +21,22 @@ class Exchange(RequestResponseCycle):
     """Or no body; else it ends with a last chunk, or for HTTP/1.0 with the connection."""
     _left = 0
     """Bytes of the announced length that are still to come."""
+    held_bytes = 0
+    """Of `pieces`."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.pieces: list[bytes] = []
+        """Of a body that is read as it comes, in the order in which they came, behind `body`."""
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self.pieces and message["type"] == "http.request":
+            pieces, self.pieces, self.held_bytes = self.pieces, [], 0
+            if message["body"]:
+                pieces.insert(0, message["body"])
+            message["body"] = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return message
 
     async def send(self, message: Any) -> None:
         if message["type"] != "http.response.body":
