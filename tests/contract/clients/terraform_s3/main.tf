@@ -51,6 +51,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "photos" {
     noncurrent_version_expiration { noncurrent_days = 2 }
     abort_incomplete_multipart_upload { days_after_initiation = 1 }
   }
+
+  rule {
+    id     = "cold"
+    status = "Enabled"
+    filter { prefix = "archive/" }
+    transition {
+      days          = 30
+      storage_class = "STANDARD_IA"
+    }
+    transition {
+      days          = 90
+      storage_class = "GLACIER"
+    }
+    noncurrent_version_transition {
+      noncurrent_days           = 30
+      newer_noncurrent_versions = 2
+      storage_class             = "GLACIER"
+    }
+  }
 }
 
 resource "aws_s3_bucket_public_access_block" "photos" {
