@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from lambent.aws.buckets import Buckets
 
 Parameters = Mapping[str, Any]
@@ -42,7 +44,7 @@ class Source(NamedTuple):
     account: str
 
 
-class CallContext(NamedTuple):
+class CallContext(Struct, frozen=True):
     """What a handler may know of a call. All state is keyed by (account, region)."""
 
     account: str

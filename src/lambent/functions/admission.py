@@ -7,6 +7,8 @@ texts and its list of operations are AWS's.
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from lambent.aws.service import CallContext, Handler, Operations, Parameters, Result
 from lambent.functions.authorize import Authorizer
 from lambent.functions.resolve import Target, address, denied_without_reason
@@ -38,7 +40,7 @@ def _guarded(operation: str, handler: Handler, authorizer: Authorizer) -> Handle
             if operation not in CROSS_ACCOUNT:
                 raise denied_without_reason()
             authorizer.admit(target, caller, action)
-            context = context._replace(account=target.key.account)
+            context = replace(context, account=target.key.account)
         elif not (operation in _RECOVERY and caller.endswith(":root")):
             authorizer.admit(target, caller, action)
         return await handler(context, parameters)

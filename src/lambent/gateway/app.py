@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import PLAIN_REQUEST_BYTES, request_too_large
 from lambent.aws.models import signed_as
@@ -166,7 +168,7 @@ class Front:
     async def _extra(self, head: HttpRequest, body: BodyReader) -> HttpResponse:
         for prefix, handler in self._routes.items():
             if head.path == prefix or (prefix.endswith("/") and head.path.startswith(prefix)):
-                return await handler(head._replace(body=await read_body(body, PLAIN_REQUEST_BYTES, "Lambent")))
+                return await handler(replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, "Lambent")))
         raise ApiError("NotFoundException", f"Nothing is served at {head.path[:200]}", status=404)
 
     async def _aws(self, api: Api | None, head: HttpRequest, request_id: str, body: BodyReader) -> HttpResponse:
@@ -197,7 +199,7 @@ class Front:
     async def _outside(
         self, outside: Outside, credential: Credential, head: HttpRequest, body: BodyReader
     ) -> HttpResponse:
-        request = head._replace(body=await read_body(body, REQUEST_BYTES, credential.service))
+        request = replace(head, body=await read_body(body, REQUEST_BYTES, credential.service))
         identity = self._authenticator.authenticate(request, credential)
         return await passed_on(outside, request, identity, credential)
 
@@ -205,7 +207,7 @@ class Front:
         self, api: Api, credential: Credential, head: HttpRequest, request_id: str, body: BodyReader
     ) -> HttpResponse:
         if api.routes_by_form:
-            request = head._replace(body=await read_body(body, PLAIN_REQUEST_BYTES, api.service.name))
+            request = replace(head, body=await read_body(body, PLAIN_REQUEST_BYTES, api.service.name))
             match = api.match(request)
         else:
             match = api.match(head)

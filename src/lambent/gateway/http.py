@@ -3,7 +3,9 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from lambent.aws.streams import FileRange
 
@@ -14,7 +16,7 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class HttpRequest(NamedTuple):
+class HttpRequest(Struct, frozen=True):
     method: str
     path: str
     """As on the wire: percent-encoded, without the query."""
@@ -29,7 +31,7 @@ class HttpRequest(NamedTuple):
     request_id: str = ""
 
 
-class HttpResponse(NamedTuple):
+class HttpResponse(Struct, frozen=True):
     status: int
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | Path | FileRange | AsyncIterator[bytes] = b""

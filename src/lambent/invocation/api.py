@@ -7,7 +7,8 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from lambent.aws.errors import ApiError, conflict, invalid_parameter
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Handler, Parameters, Promised, Result, Source
@@ -26,7 +27,7 @@ from lambent.invocation.stream_events import StreamEvents
 from lambent.invocation.tenants import tenant_of
 
 
-class _Asked(NamedTuple):
+class _Asked(Struct, frozen=True):
     """What a call names, found and checked."""
 
     resolution: Resolution

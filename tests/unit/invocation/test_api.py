@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lambent.aws.errors import ApiError, not_found
 from lambent.aws.service import RESPONSE_HEADERS, CallContext, Identity, Source
@@ -149,7 +150,8 @@ async def test_the_account_limit_throttles_in_lambdas_words() -> None:
 async def test_the_callers_trace_goes_on() -> None:
     async with Machine() as machine:
         handler = invocation(machine).operations()["Invoke"]
-        context = CONTEXT._replace(
+        context = replace(
+            CONTEXT,
             trace_header="Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
         )
         reply = await within(handler(context, {"FunctionName": "thumbnail"}))
@@ -160,7 +162,7 @@ async def test_the_callers_trace_goes_on() -> None:
 
 
 BUCKET = Source("arn:aws:s3:::photos", "111122223333")
-S3_CALLS = CONTEXT._replace(identity=Identity("000000000000", "s3.amazonaws.com", ""), source=BUCKET)
+S3_CALLS = replace(CONTEXT, identity=Identity("000000000000", "s3.amazonaws.com", ""), source=BUCKET)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ async def test_a_service_invokes_for_the_resources_that_the_policy_names_alone()
             resolver=resolver, router=machine.router, clock=machine.clock, events=events, services=OneBucket()
         )
         assert (await within(open_to_one.invoke(S3_CALLS, asked)))["StatusCode"] == 200
-        other = S3_CALLS._replace(source=Source("arn:aws:s3:::other", "111122223333"))
+        other = replace(S3_CALLS, source=Source("arn:aws:s3:::other", "111122223333"))
         for handler, context in ((open_to_one, other), (invocation(machine), S3_CALLS)):
             with pytest.raises(ApiError) as refused:
                 handler.invoke(context, asked)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from lambent.aws.buckets import BucketFacts
 from lambent.aws.errors import ApiError
 from lambent.aws.limits import PLAIN_REQUEST_BYTES
@@ -62,8 +64,8 @@ class S3Api(Api):
                 response = await self._answer(_Asked(head, address, facts, bool(cors)), body, authenticator)
         except ApiError as error:
             response = self.error_reply(head, error)
-            return response._replace(headers=(*response.headers, *cors))
-        return response._replace(headers=(*response.headers, *cors, *_ids(head), NO_SCRIPT_OF_OURS, SERVER))
+            return replace(response, headers=(*response.headers, *cors))
+        return replace(response, headers=(*response.headers, *cors, *_ids(head), NO_SCRIPT_OF_OURS, SERVER))
 
     async def _facts(self, address: Address) -> BucketFacts | None:
         if self._buckets is None or address.bucket is None:
@@ -75,7 +77,7 @@ class S3Api(Api):
         if forms.is_form(head, address):
             return await self._post(asked, body, authenticator)
         signer = signed(head, address, authenticator, self._clock.now())
-        head = head._replace(headers=signer.headers)
+        head = replace(head, headers=signer.headers)
         match = self._routes.match(head.method, address, head.query, head.headers)
         name = match.operation.name
         self._check_nobody(asked, signer, name)
@@ -85,7 +87,7 @@ class S3Api(Api):
         if name in self.service.streamed:
             upload = payload.upload_of(name, head.headers, body, signer.chunks)
             return await self.call(context, match, _of_content(head, upload), upload)
-        request = head._replace(body=await self._read(match.operation, head, body, signer))
+        request = replace(head, body=await self._read(match.operation, head, body, signer))
         return await self.call(context, match, request)
 
     def _check_nobody(self, asked: "_Asked", signer: Signed, operation: str) -> None:
@@ -126,8 +128,8 @@ class S3Api(Api):
         if asked.facts is None and self._buckets is not None:
             raise no_such_bucket(asked.address.bucket or "")
         match = Match(self.model.operation_model("PutObject"), {"Bucket": asked.address.bucket or "", "Key": form.key})
-        head = asked.head._replace(method="PUT", headers=form.headers(asked.head.headers), query="", body=b"")
-        context = self._context(asked, signer)._replace(by_form=True)
+        head = replace(asked.head, method="PUT", headers=form.headers(asked.head.headers), query="", body=b"")
+        context = replace(self._context(asked, signer), by_form=True)
         response = await self.call(context, match, head, form.upload())
         return form.reply(response, asked.head.base_url, asked.address)
 
@@ -193,7 +195,7 @@ def _of_content(head: HttpRequest, upload: Upload) -> HttpRequest:
         headers["content-encoding"] = ",".join(kept)
     else:
         headers.pop("content-encoding", None)
-    return head._replace(headers=headers, body=b"")
+    return replace(head, headers=headers, body=b"")
 
 
 def _ids(head: HttpRequest) -> tuple[tuple[str, str], tuple[str, str]]:
