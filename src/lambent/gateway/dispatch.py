@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from lambent.aws.errors import ApiError, not_built
 from lambent.aws.limits import CODE_REQUEST_BYTES, PLAIN_REQUEST_BYTES
 from lambent.aws.models import children, metadata, service_model
@@ -179,7 +181,7 @@ class Api:
         events = None if stream is None else members.pop(stream, None)
         response = self.protocol.serialise(operation, members, context.request_id)
         if RESPONSE_STATUS in result:
-            response = response._replace(status=result[RESPONSE_STATUS])
+            response = replace(response, status=result[RESPONSE_STATUS])
         if stream is not None and events is not None:
             # Where all members are one document, it goes ahead of the events.
             initial = not isinstance(self.protocol, RestJson)
