@@ -116,7 +116,7 @@ def test_a_lifecycle_rule_is_nobody_and_comes_from_nowhere() -> None:
         ("arn:aws:iam::000000000000:user/team/ada", "AWS:ada"),
         ("arn:aws:sts::000000000000:assumed-role/worker/thumbnail", "AWS:worker:thumbnail"),
         ("", "Anonymous"),
-        ("anonymous", "anonymous"),
+        ("anonymous", "Anonymous"),
     ],
 )
 def test_who_it_was(arn: str, shown: str) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from lambent.aws.service import ANYONE
 from lambent.services.s3.records import Bucket, ObjectChange
 
 VERSION: Final = "2.6"
@@ -175,7 +176,7 @@ def _requester(bucket: Bucket, change: ObjectChange) -> str:
 
 def principal_id(arn: str) -> str:
     """Who it was. AWS has unique ids of users and roles there; of keys that were not made here none is known."""
-    if not arn:
+    if not arn or arn == ANYONE.arn:
         return "Anonymous"
     if not arn.startswith("arn:"):
         return arn
