@@ -13,6 +13,12 @@ libc = ctypes.CDLL(None, use_errno=True)
 # Keeps the interpreter lock: after a raw clone the child goes on in the interpreter.
 _python = ctypes.PyDLL(None, use_errno=True)
 
+# What is looked up for the first time in a fork is looked up in each fork, and that copies a hundred pages.
+for _name in ("syscall", "prctl", "unshare", "setns", "mount", "umount2", "capset"):
+    getattr(libc, _name)
+for _name in ("syscall", "PyOS_BeforeFork", "PyOS_AfterFork_Parent", "PyOS_AfterFork_Child"):
+    getattr(_python, _name)
+
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _OPEN_TREE, _MOVE_MOUNT, _CLONE3, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 428, 429, 435, 436, 437, 442
 

@@ -90,6 +90,8 @@ def wait(fd):
     else:
         gc.freeze()  # A collection in a clone would write to every page that it shares.
         python = ctypes.PyDLL(None, use_errno=True)
+        # Looked up here, it is not looked up in each clone.
+        python.PyOS_AfterFork_Child  # noqa: B018
         link.send(_READY)
     while True:
         data, received = _receive(link)

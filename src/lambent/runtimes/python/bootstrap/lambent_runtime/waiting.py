@@ -23,6 +23,9 @@ from lambent_runtime import log  # noqa: E402, F401
 
 os.register_at_fork = _register_at_fork
 
+# The first compilation makes all the types of syntax trees, in a millisecond, and most functions come as source.
+compile("", "", "exec")
+
 _START_FD = "_LAMBENT_START_FD"
 _COERCED = "LC_CTYPE"
 _PROGRAM = "/.lambent/program"
