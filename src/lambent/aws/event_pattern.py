@@ -7,10 +7,11 @@ one counts. Source: EventBridge user guide, "comparison operators", and the Even
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
+
+from msgspec import Struct
 
 Test = Callable[[Any], bool]
 
@@ -19,8 +20,7 @@ class InvalidPattern(ValueError):
     """The message says what is wrong, for people; services have their own words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True):
     """A JSON number as it was written."""
 
     text: str
@@ -50,8 +50,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A list of alternatives for one field."""
 
     tests: tuple[Test, ...]
@@ -63,8 +62,7 @@ class Leaf:
         return any(test(value) for test in self.tests)
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """All of `fields`, and of each of `choices` one."""
 
     fields: Mapping[str, "Pattern | Leaf"]

@@ -7,8 +7,10 @@ function. Written once per new environment and once more after its first invocat
 from bisect import bisect_left
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from lambent.core.clock import Clock
 from lambent.environments.events import Cause, ColdStart, HowStarted
@@ -107,7 +109,7 @@ class ColdStarts:
         self.phases_ms[event.runtime, event.how][PHASES.index("handler")] += handler_ms
         history = self._history.get((version.key, version.version), ())
         if isinstance(history, deque) and event in history:
-            history[history.index(event)] = replace(event, handler_ms=handler_ms)
+            history[history.index(event)] = structs.replace(event, handler_ms=handler_ms)
 
     def of(self, key: FunctionKey, version: str | None = None) -> Sequence[tuple[str, ColdStart]]:
         """(version, cold start) of a function, newest first; None: of all its versions."""

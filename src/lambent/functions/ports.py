@@ -1,10 +1,11 @@
 """What the control plane needs of others; `app` wires them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from lambent.aws.service import CallContext
 from lambent.functions.archive import Content
@@ -43,8 +44,7 @@ def no_runtime_version(_runtime: str, _region: str) -> None:
     """For machines without versioned runtimes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Of the provisioned environments of one deployment."""
 
     available: int = 0
@@ -83,8 +83,7 @@ class Taken(StrEnum):
     """Its Init, or a hook before the snapshot, did."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotOutcome:
+class SnapshotOutcome(Struct, frozen=True):
     taken: Taken
     reason: str | None = None
     """For the user: why there is none, or how it is restored where that is not the usual way."""
@@ -141,8 +140,7 @@ class VersionObserver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class S3Object:
+class S3Object(Struct, frozen=True):
     """`version` None: the newest."""
 
     bucket: str

@@ -6,9 +6,10 @@ that was resolved before is one look-up, until the read model changes.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from lambent.aws.errors import ApiError, invalid_parameter, not_found
 from lambent.functions.read_model import ReadModel
@@ -28,8 +29,7 @@ _REFERENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """What a FunctionName says."""
 
     name: str
@@ -40,8 +40,7 @@ class Reference:
     """Nothing but a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Which function a call means, whether it exists or not."""
 
     key: FunctionKey
@@ -52,8 +51,7 @@ class Target:
         return f"{self.key.arn}:{self.qualifier}" if self.qualifier else self.key.arn
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     function: FunctionVersion
     """What an invocation runs now; look at its `state` before."""
     invoked_arn: str

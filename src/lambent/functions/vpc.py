@@ -1,18 +1,16 @@
 """The VPC of a function, as EC2 described it when somebody named its subnets and security groups."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Subnet:
+class Subnet(Struct, frozen=True):
     id: str
     cidr: str
     nat: bool = False
     """Its route table leads to a NAT gateway."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     protocol: str
     """`tcp`, `udp`, `icmp`, a number, or `-1` for all."""
     ports: tuple[int, int] | None = None
@@ -21,15 +19,13 @@ class Rule:
     """Exactly one of the two."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityGroup:
+class SecurityGroup(Struct, frozen=True):
     id: str
     ingress: tuple[Rule, ...] = ()
     egress: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Vpc:
+class Vpc(Struct, frozen=True):
     id: str
     subnets: tuple[Subnet, ...]
     groups: tuple[SecurityGroup, ...]

@@ -5,9 +5,10 @@ throttle or a failure of ours does not: it is tried again after 1 s, 2 s, 4 s ..
 attempt would come later than the event may be old.
 """
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 RETRY_WAITS_S: Final = (60, 120)
 """Before the first and the second retry."""
@@ -39,14 +40,12 @@ class Condition(StrEnum):
     """Our word: AWS's is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     max_retries: int = 2
     max_age_s: int = 21_600
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     accepted_ms: int
     attempts: int = 0
     """Invocations that the function has seen."""
@@ -54,14 +53,12 @@ class Progress:
     """Throttles and failures of ours since the last of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(Struct, frozen=True):
     at_ms: int
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     condition: Condition
     attempts: int
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from lambent.store.columns import ordered_text, row_id
@@ -63,23 +64,20 @@ class Message:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     messages: tuple[Message, ...]
     next_ms: int | None
     """When the next message of the lane can be taken; None: there is no other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Struct, frozen=True):
     name: str
     messages: int
     taken: int
     next_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """What a lane has."""
 
     messages: int
@@ -92,8 +90,7 @@ class Holding:
         return Holding(self.messages - other.messages, self.size_bytes - other.size_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How many messages of a lane there are."""
 
     messages: int
@@ -102,8 +99,7 @@ class Standing:
     taken: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """A message as it is shown to people."""
 
     id: int

@@ -111,7 +111,7 @@ def test_the_system_level_chooses_the_lines_of_the_platform(system: str | None, 
     ("event", "level"),
     [
         (INIT_START, Level.INFO),
-        (replace(INIT_START, runtime_version=None), Level.DEBUG),
+        (msgspec.structs.replace(INIT_START, runtime_version=None), Level.DEBUG),
         (InitRuntimeDone(time_ms=0, phase=Phase.INIT, status=SUCCESS, error_type=None), Level.DEBUG),
         (InitRuntimeDone(time_ms=0, phase=Phase.INIT, status=ERROR, error_type="x"), Level.WARN),
         (InitReport(time_ms=0, phase=Phase.INIT, status=Status.TIMEOUT, error_type=None, duration_ms=1), Level.WARN),

@@ -4,8 +4,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from lambent.aws.policy.conditions import Condition, conditions_of
 from lambent.aws.policy.principals import NamedPrincipals, is_principal_arn
@@ -15,16 +16,14 @@ VERSIONS: Final = ("2012-10-17", "2008-10-17")
 _KINDS: Final = ("AWS", "Service", "Federated", "CanonicalUser")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """Values of an element that exists in two forms: `Action` and `NotAction`."""
 
     values: tuple[str, ...]
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """None: the document has no such element, as identity policies have no Principal."""
 
     sid: str | None
@@ -35,8 +34,7 @@ class Statement:
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     version: str
     statements: tuple[Statement, ...]
 

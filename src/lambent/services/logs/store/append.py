@@ -1,9 +1,9 @@
 """Appending chunks to streams, for the flush and for PutLogEvents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import BindParameter, Connection, bindparam, case, delete, func, insert, or_, select, update
 
 from lambent.services.logs.chunk import Chunk
@@ -16,23 +16,20 @@ CHUNK_ROW_BYTES = 160
 """About what a row of `log_chunks` and its index entries take beside the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamKey:
+class StreamKey(Struct, frozen=True):
     scope: Scope
     group: str
     stream: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Row ids of a stream and of its group."""
 
     group_id: int
     stream_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Chunks for one stream. With `place` unknown or deleted since, group and stream are found by name or made."""
 
     key: StreamKey
