@@ -15,6 +15,7 @@ ABSENT: Final = (
     "botocore.session",
     "cryptography",
     "dateutil",
+    "encodings.idna",
     "http.client",
     "httpx",
     "lambent.gateway.endpoint",

@@ -89,7 +89,10 @@ class HttpServer:
         Raises `hosts.UnsafeBind`, and `OSError` for example when the port is in use.
         """
         check_bind(host)
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # As bytes: for text it imports the IDNA codec.
+        family, _, _, _, address = socket.getaddrinfo(
+            host.encode() if host.isascii() else host, port, type=socket.SOCK_STREAM
+        )[0]
         check_bind(str(address[0]))
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
