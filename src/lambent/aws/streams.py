@@ -121,10 +121,9 @@ class Upload:
             self._update(chunks)
 
     def _update(self, chunks: list[bytes]) -> None:
-        # In one piece: each call may have to wait for the lock of the interpreter.
-        whole = b"".join(chunks)
         for digest in self._digests.values():
-            digest.update(whole)
+            for chunk in chunks:
+                digest.update(chunk)
 
     @classmethod
     def of(cls, content: bytes) -> "Upload":
