@@ -201,6 +201,22 @@ async def test_slow_headers_end_the_connection(port: int) -> None:
     writer.close()
 
 
+async def test_slow_peers_are_found_beside_one_whose_answer_is_pending() -> None:
+    answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    gateway = Gateway({"lambda": Service("lambda", {"Invoke": lambda context, parameters: answer})})
+    async with served(gateway.public(), Limits(header_s=0.2, body_s=0.2, linger_s=0.1)) as port, asyncio.timeout(10):
+        writers = []
+        for begun in (b"", b"POST " + INVOKE.encode(), b"POST / HTTP/1.1\r\nContent-Length: 9\r\n" + HOST + b"\r\n1"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            writer.write(request("POST", INVOKE, HOST, AUTHORIZATION, body=b"{}") + begun)
+            await test_slow_headers_end_the_connection(port)
+        answer.set_result({"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": b"7"})
+        assert status(await reader.readuntil(b"\r\n\r\n")) == 200
+        for writer in writers:
+            writer.close()
+
+
 async def test_a_slow_body_ends_the_connection(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST " + INVOKE.encode() + b" HTTP/1.1\r\nContent-Length: 100\r\n" + HOST + AUTHORIZATION + b"\r\n{")
