@@ -99,9 +99,11 @@ def architectures(client: Any) -> list[str]:
 
 
 def test_the_init_of_a_provisioned_environment_is_billed_with_its_first_invocation(
-    server: Server, lambda_client: Any
+    start_server: Callable[..., Server],
 ) -> None:
-    """AWS has always billed it. One that is never invoked costs its allocation alone."""
+    """AWS has always billed it. One that is never invoked costs its allocation alone. The free tier is not for it."""
+    server = start_server()
+    lambda_client = server.client("lambda")
     create_function(lambda_client, "ready", "import time\ntime.sleep(0.3)\n" + SOURCE, Publish=True)
     lambda_client.put_provisioned_concurrency_config(
         FunctionName="ready", Qualifier="1", ProvisionedConcurrentExecutions=1
