@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.running_server import COMMAND, Server
+from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
+from tests.e2e.small_disk import fill_disk, server_on_small_disk
 
 SLOW = """
 import time
@@ -21,7 +22,6 @@ def handler(event, context):
     time.sleep(event["seconds"])
     return len(event["pad"])
 """
-SMALL = 'mount -t tmpfs -o size=200m small "$0" && exec "$@"'
 PAD = "x" * 100_000
 
 pytestmark = [
@@ -32,9 +32,7 @@ pytestmark = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    small = tmp_path / "small"
-    command = ("unshare", "--mount", "sh", "-c", SMALL, str(small), str(COMMAND))
-    with Server.start(small / "data", command=command) as started:
+    with server_on_small_disk(tmp_path, 200) as started:
         yield started
 
 
@@ -99,13 +97,3 @@ def receive(sqs: Any, url: str, received: Counter[str]) -> Counter[str]:
         received[json.loads(message["Body"])["requestContext"]["requestId"]] += 1
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     return received
-
-
-def fill_disk(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                pass

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.running_server import COMMAND, Server
+from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
+from tests.e2e.small_disk import server_on_small_disk
 
 FILLS = """
 import os, time
@@ -29,7 +30,6 @@ def handler(event, context):
         time.sleep(0.05)
     return written >> 20
 """
-SMALL = 'mount -t tmpfs -o size=300m small "$0" && exec "$@"'
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk of its own"),
@@ -39,9 +39,7 @@ pytestmark = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    small = tmp_path / "small"
-    command = ("unshare", "--mount", "sh", "-c", SMALL, str(small), str(COMMAND))
-    with Server.start(small / "data", command=command) as started:
+    with server_on_small_disk(tmp_path, 300) as started:
         yield started
 
 

@@ -17,8 +17,8 @@ from lambent.testing.running_server import Server, ServerFailed
 from tests.certificates import certify
 from tests.e2e.census import eventually
 from tests.e2e.packages import create_function
+from tests.e2e.small_disk import fill_disk
 from tests.e2e.test_events import EVENTS, printed
-from tests.e2e.test_events_on_a_full_disk import fill_disk
 from tests.postgres import Cluster
 
 PRINTS_LATE = """

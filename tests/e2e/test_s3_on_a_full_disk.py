@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambent.testing.running_server import COMMAND, Server
+from lambent.testing.running_server import Server
 from tests.e2e.census import eventually
+from tests.e2e.small_disk import fill_disk, server_on_small_disk
 
-SMALL = 'mount -t tmpfs -o size=64m small "$0" && exec "$@"'
 OBJECT = b"x" * 3_000_000
 PART = b"y" * 5_242_880
 
@@ -25,9 +25,7 @@ pytestmark = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    small = tmp_path / "small"
-    command = ("unshare", "--mount", "sh", "-c", SMALL, str(small), str(COMMAND))
-    with Server.start(small / "data", command=command) as started:
+    with server_on_small_disk(tmp_path, 64) as started:
         yield started
 
 
@@ -95,13 +93,3 @@ def refused(call: Callable[[], Any]) -> tuple[str, int] | None:
     except ClientError as error:
         return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
     return None
-
-
-def fill_disk(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                pass
